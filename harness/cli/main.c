@@ -1,0 +1,6 @@
+/* cli: the program. */
+#include <stdio.h>
+
+int main(void) {
+    return 2;
+}

@@ -1,0 +1,104 @@
+/* Stage 6: from fingerprints to verdict, dependence, confidence and witness (DESIGN section 4).
+ * Pure functions of cells and fingerprints: no files, no processes, no clock. */
+#ifndef SAMEBITS_ATTRIBUTE_H
+#define SAMEBITS_ATTRIBUTE_H
+
+#include <samebits/error.h>
+#include <samebits/suite.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sb_verdict {
+    SB_VERDICT_BITWISE,
+    SB_VERDICT_CONFIG_DEPENDENT,
+    SB_VERDICT_NONDETERMINISTIC,
+    SB_VERDICT_INCONCLUSIVE,
+    SB_VERDICT_SKIPPED,
+    SB_VERDICT_ERROR,
+};
+
+extern const char *const sb_verdict_names[];
+
+/* One finished run. group: an index that is equal exactly where fingerprints are equal; -1: the run
+ * failed. */
+struct sb_trial {
+    size_t cell;
+    int group;
+};
+
+struct sb_evidence {
+    size_t n_axes;
+    const char *const *axes;          /* names */
+    const char *const *const *levels; /* levels[axis][level] */
+    const unsigned *n_levels;         /* of each axis, ≥ 1 */
+    size_t n_cells;                   /* cells planned */
+    const unsigned *const *cells;     /* cells[cell][axis]: a level index */
+    bool fractional;                  /* not every combination was planned */
+    const struct sb_trial *trials;    /* in order of run ids */
+    size_t n_trials;
+    bool degenerate; /* all weights zero, all NaN, or never trained */
+    const char *degenerate_reason;
+    uint64_t seed; /* of the permutation test's sampling */
+};
+
+/* A set of axes or of levels as a bit mask; at most 64 axes and 64 levels an axis (checked by stage
+ * 2). */
+typedef uint64_t sb_mask;
+
+struct sb_condition { /* "axis matters only where `when` has one of its levels" */
+    size_t axis;      /* the axis with the effect */
+    size_t when;      /* the other axis */
+    sb_mask levels;   /* of `when` */
+};
+
+struct sb_axis_finding {
+    sb_mask *classes; /* levels that are alike, in listed order; empty when nothing is known */
+    size_t n_classes;
+    bool has_effect; /* the axis is in depends_on */
+};
+
+struct sb_analysis {
+    enum sb_verdict verdict;
+    char *reason;       /* for people; NULL where the verdict says all */
+    bool depends_known; /* depends_on is not null */
+    sb_mask depends_on;
+    sb_mask *explanations; /* every inclusion-minimal set, when there are several (or one) */
+    size_t n_explanations;
+    bool scope_cells_run; /* "none" only holds for the cells that were run */
+    struct sb_condition *conditions;
+    size_t n_conditions;
+    bool unstable_known;      /* unstable_when is not null */
+    sb_mask unstable_axes;    /* axes named; 0: every cell */
+    sb_mask *unstable_levels; /* [n_axes]: levels listed of each named axis */
+    sb_mask *unstable_cells;  /* bit set over cells, (n_cells + 63) / 64 words: cells whose repeats
+                                 differ */
+    struct sb_axis_finding *axes; /* n_axes */
+    size_t n_axes;
+    unsigned runs, failed, distinct, replays;
+    double max_mismatch_rate_95; /* NAN without replays */
+    double dependence_p;         /* NAN where not needed */
+    size_t witness_a, witness_b; /* indices of trials; SIZE_MAX: no two differ */
+    sb_mask witness_axes;        /* axes in which they differ; 0: same cell */
+};
+
+int sb_analyse(const struct sb_evidence *evidence, struct sb_analysis *analysis,
+               struct sb_error *err);
+void sb_analysis_clear(struct sb_analysis *analysis);
+
+/* How many further runs each cell needs before the verdict may be said (DESIGN 4.3, "Luck"; suite's
+ * repeats). more[n_cells] receives counts, all 0 when nothing more is needed or allowed.
+ * Deterministic in its arguments, so that a resumed result goes the same way. */
+int sb_more_runs(const struct sb_evidence *evidence, const struct sb_repeats *repeats,
+                 unsigned *more, struct sb_error *err);
+
+/* Does the job meet its requirements? For each pair of trials that differ in one axis alone (or in
+ * none: repeats) and have different bits, the need of that axis is judged by `grade_of(context,
+ * group_a, group_b)`, true when the difference is inside the tolerance. Returns true when all is
+ * met; else *reason is a malloc'd sentence naming axis and levels. */
+bool sb_requirements_met(const struct sb_evidence *evidence, const struct sb_job *job,
+                         bool (*within_tolerance)(void *context, int group_a, int group_b),
+                         void *context, char **reason);
+
+#endif

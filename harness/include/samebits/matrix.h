@@ -1,0 +1,163 @@
+/* Stage 2: axes, and a job's axes multiplied out to cells and runs. */
+#ifndef SAMEBITS_MATRIX_H
+#define SAMEBITS_MATRIX_H
+
+#include <samebits/error.h>
+#include <samebits/suite.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- The machine ---------------------------------------------------------------------------- */
+
+/* What this machine, and this process on it, can vary. Found by trying. */
+struct sb_machine {
+    int *cpus; /* CPUs that this process may use, ascending; one hardware thread each */
+    size_t n_cpus;
+    bool has_isa[8]; /* indexed by the isa axis's own table */
+    char
+        *isa_refused[8]; /* why a level that the CPU has is not offered (accuracy check), or NULL */
+    char *no_uts_namespace;     /* why the host name cannot be changed, or NULL */
+    char *no_personality;       /* why ASLR cannot be switched, or NULL */
+    char *no_mount_namespace;   /* why mounts cannot be made, or NULL */
+    bool user_namespace_needed; /* namespaces work only together with CLONE_NEWUSER */
+};
+
+int sb_machine_probe(struct sb_machine **machine, struct sb_error *err);
+void sb_machine_free(struct sb_machine *machine);
+
+/* ---- What an axis does to a run ------------------------------------------------------------- */
+
+/* Everything that a cell asks for; stage 3 carries it out between fork and exec. */
+struct sb_setup {
+    char **environment; /* complete, "NAME=value", ending with NULL */
+    char **command;     /* placeholders replaced, ending with NULL; NULL for built-in jobs */
+    unsigned threads; /* CPUs that the run may use, capped at the machine's; 0: one CPU share as -j
+                         decides, not pinned to a count */
+    bool aslr_given, aslr_on;
+    char *hostname; /* NULL: left alone */
+    char *path;     /* level of the path axis, NULL: the usual path */
+    char *locale;
+};
+
+/* What a run really had. Read from outside while it runs (/proc) for any program; `worker` is the
+ * built-in jobs' own word. Filled by stage 3, read by the axes here. */
+struct sb_seen_process {
+    char *exe;          /* path of the program */
+    char **arguments;   /* argv, ending with NULL */
+    char **environment; /* as the process got it, ending with NULL; NULL: not readable */
+};
+
+struct sb_observation {
+    unsigned n_samples;   /* times anything could be read after exec; 0: nothing is known */
+    unsigned n_cpus;      /* CPUs allowed to the main process, 0: unknown */
+    unsigned max_threads; /* largest number of threads seen in one process of the run; 0: unknown */
+    struct sb_seen_process
+        *processes; /* distinct by exe and argv, in order of appearance, at most 64 */
+    size_t n_processes;
+    char **libraries; /* paths of mapped shared objects, sorted, ending with NULL */
+    size_t n_libraries;
+    bool personality_known;
+    unsigned long personality; /* of the main process, see personality(2) */
+    char *hostname;            /* as the run's namespace has it, NULL: unknown */
+    char *cwd;                 /* of the main process at its first sample, NULL: unknown */
+    json_t *worker;            /* the worker's report (see samebits/run.h), NULL for commands */
+};
+
+void sb_observation_clear(struct sb_observation *observation);
+
+/* ---- Axes ----------------------------------------------------------------------------------- */
+
+/* One axis of the registry. A new one is a file axis_<name>.c that defines `const struct sb_axis
+ * sb_axis_<name>`, and a name in harness/matrix/meson.build. */
+struct sb_axis {
+    const char *name;    /* "env:" for the family env:NAME */
+    const char *summary; /* one line for `samebits list axes` */
+    const char *levels;  /* what may be written, one line for messages */
+    const char *planned; /* why it is known but cannot be varied in this build; NULL: it can */
+    bool builtin_only;   /* has a meaning for built-in jobs and kernels only */
+    /* Is this level well written? -EINVAL with "unknown level 'avx3' (this CPU has: …)". NULL: any
+     * text is. */
+    int (*check)(const struct sb_machine *machine, const char *level, struct sb_error *err);
+    /* Why this machine cannot have this level, malloc'd, or NULL when it can. NULL: it always can.
+     */
+    char *(*unavailable)(const struct sb_machine *machine, const char *level);
+    /* Puts the level into effect. 0 or -ENOMEM. `name` is the full name (env:NAME). */
+    int (*apply)(const struct sb_machine *machine, const char *name, const char *level,
+                 struct sb_setup *setup);
+    /* The level that a run really had, malloc'd, or NULL for unknown. */
+    char *(*observe)(const char *name, const char *level, const struct sb_observation *seen);
+};
+
+extern const struct sb_axis *const sb_axes[]; /* generated registry, ends with NULL */
+
+/* The axis of that name (env:NAME included), or NULL. */
+const struct sb_axis *sb_axis_find(const char *name);
+
+/* One axis of one job on this machine. */
+struct sb_job_axis {
+    const struct sb_axis *axis; /* NULL: a {placeholder} axis of the command */
+    char *name;
+    char **levels; /* those that this machine can vary, "all" of threads already a number */
+    size_t n_levels;
+    char **written; /* levels as the suite has them, including unavailable ones */
+    size_t n_written;
+    char *unavailable; /* why levels are missing ("hostname: no privilege …"), NULL: none is. An
+                          axis whose reference level is unavailable is not varied at all: n_levels
+                          is 0, and nothing is applied */
+};
+
+/* ---- The plan ------------------------------------------------------------------------------- */
+
+struct sb_cell {
+    unsigned *level; /* index into levels, one for each axis; 0 where n_levels is 0 */
+};
+
+struct sb_job_plan {
+    const struct sb_job *job;
+    struct sb_job_axis *axes;
+    size_t n_axes;
+    struct sb_cell *cells; /* cells[0] is the reference cell */
+    size_t n_cells;
+    bool fractional; /* not every combination of levels is among the cells */
+};
+
+struct sb_plan {
+    const struct sb_suite *suite;
+    const struct sb_machine *machine;
+    struct sb_job_plan *jobs;
+    size_t n_jobs;
+};
+
+/* Checks axes, levels and placeholders (errors as file:line:column) and makes every job's cells.
+ * The suite and the machine must outlive the plan. */
+int sb_plan_make(const struct sb_suite *suite, const struct sb_machine *machine,
+                 struct sb_plan **plan, struct sb_error *err);
+void sb_plan_free(struct sb_plan *plan);
+
+/* Cells of a design over axes with n_levels[i] ≥ 1 levels. full: all combinations, last axis
+ * fastest; one-at-a-time: the reference cell and every other level of each axis alone; pairwise: a
+ * covering array, each pair of levels of every two axes in at least one cell. Cell 0 is all zeroes
+ * in each. *levels is a malloc'd array of n_cells × n_axes indices, row by row. */
+int sb_design_cells(enum sb_design design, const unsigned *n_levels, size_t n_axes,
+                    unsigned **levels, size_t *n_cells, struct sb_error *err);
+
+/* The setup of one cell. Variables that no axis of the job touches are as in `base` (usually
+ * environ). */
+int sb_setup_make(const struct sb_plan *plan, const struct sb_job_plan *job,
+                  const struct sb_cell *cell, char *const *base, struct sb_setup *setup,
+                  struct sb_error *err);
+void sb_setup_clear(struct sb_setup *setup);
+
+/* Order of one round of runs: for a first round all repeats of cell 0 first, the rest shuffled by
+ * `seed` (Philox or any stated generator; the same seed gives the same order everywhere). counts[c]
+ * runs are due of each cell; order receives sum(counts) cell indices. */
+void sb_order_runs(const unsigned *counts, size_t n_cells, bool reference_first, uint64_t seed,
+                   size_t *order);
+
+/* Thread, deterministic-flag and other tables are data; `samebits list axes` and `doctor` print
+ * them. */
+
+#endif

@@ -1,0 +1,83 @@
+/* Stage 7: result.json (DESIGN section 7) and reports, each a pure function of it. */
+#ifndef SAMEBITS_REPORT_H
+#define SAMEBITS_REPORT_H
+
+#include <samebits/attribute.h>
+#include <samebits/compare.h>
+#include <samebits/error.h>
+#include <samebits/matrix.h>
+#include <samebits/run.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Everything known of one job when its runs are over. Borrowed. */
+struct sb_job_result {
+    const struct sb_job_plan *plan;
+    const struct sb_analysis
+        *analysis;                    /* NULL: skipped before anything ran, or no run ended well */
+    const struct sb_run *const *runs; /* this job's runs in order of ids */
+    size_t n_runs;
+    const size_t *trial_run;   /* index into runs of each of the analysis's trials */
+    const char *const *groups; /* distinct fingerprints, the reference's first, then by first run */
+    size_t n_groups;
+    const struct sb_comparison *comparisons; /* n_groups: group g against group 0; element 0 unused.
+                                                NULL: none could be made */
+    const char *skipped;                     /* why nothing ran, or NULL */
+    bool requirements_met;
+    const char *requirements_reason; /* why not, or NULL */
+};
+
+struct sb_result_input {
+    const struct sb_suite *suite;
+    const struct sb_plan *plan;
+    const struct sb_job_result *jobs;
+    size_t n_jobs;
+    const struct sb_run *runs;
+    size_t n_runs;
+    enum sb_isolation isolation;
+    const char *const *shared; /* ends with NULL */
+    json_t *manifest;
+    const char *started; /* ISO 8601, UTC */
+    double elapsed_s;
+    bool interrupted;
+};
+
+/* The whole document: per-job outcome, verdict, axes with observed levels, classes and effects,
+ * confidence, worst, witness, cost; outcome and exit code of all (DESIGN section 3). New reference.
+ */
+int sb_result_build(const struct sb_result_input *input, json_t **result, struct sb_error *err);
+
+/* Manifest of this machine and environment: versions (libc, compiler, libraries that runs loaded),
+ * cpu, kernel, git commit and dirty flag of `directory`, environment that matters, digests of
+ * inputs (name → digest). New reference. */
+int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
+                      char *const *environment, json_t **manifest, struct sb_error *err);
+
+/* Reads result.json of a folder (or the file itself); checks `schema`, refusing a newer one by
+ * name. */
+int sb_result_load(const char *path, json_t **result, struct sb_error *err);
+
+struct sb_report_options {
+    bool colour;    /* terminal: ANSI colours */
+    bool unicode;   /* terminal: glyphs beyond ASCII */
+    unsigned width; /* terminal: columns; 0: unlimited */
+    bool verbose;
+    const char *directory; /* the results folder as people would name it, for hints ("latest") */
+};
+
+/* One report format. A new one is a file report_<name>.c that defines `const struct sb_report
+ * sb_report_<name>`, and a name in harness/report/meson.build. */
+struct sb_report {
+    const char *name, *summary;
+    const char *file_name; /* default file in the results folder; NULL: standard output */
+    const char *planned;   /* why it is known but cannot be written in this build; NULL: it can */
+    int (*write)(const json_t *result, const struct sb_report_options *options, FILE *out,
+                 struct sb_error *err);
+};
+
+extern const struct sb_report *const sb_reports[]; /* generated registry, ends with NULL */
+const struct sb_report *sb_report_find(const char *name);
+
+#endif
