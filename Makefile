@@ -1,0 +1,37 @@
+# A thin front to meson: everything it does is one command of meson, ninja or ci/.
+#   make build    the program, at build/samebits
+#   make run      installs what is missing, builds, and runs suites/quickstart.yaml
+#   make check    installs what is missing, builds, and passes all tests
+#   make bench    ratios against a floor or a rival, measured in one run
+#   make lint     formatting, stages, symbols, shell scripts
+BUILD ?= build
+
+.PHONY: build run check bench lint deps clean
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) >$(BUILD).setup.log 2>&1 || { cat $(BUILD).setup.log >&2; exit 1; }
+	@rm -f $(BUILD).setup.log
+
+run:
+	@ci/install-deps
+	@$(MAKE) --no-print-directory build
+	@$(BUILD)/samebits run suites/quickstart.yaml
+
+check:
+	@ci/install-deps --tests --frameworks
+	@$(MAKE) --no-print-directory build
+	@ci/check $(BUILD)
+
+bench:
+	@ci/install-deps --tests
+	@$(MAKE) --no-print-directory build
+	@ci/bench $(BUILD)
+
+lint:
+	@ci/lint
+
+clean:
+	rm -rf $(BUILD)

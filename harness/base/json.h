@@ -1,0 +1,23 @@
+/* base: JSON from bytes that may be anything. */
+#ifndef SB_BASE_JSON_H
+#define SB_BASE_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* A JSON string of `bytes`; what is no valid UTF-8 is written as \xHH, since JSON has no place for
+ * it. JSON null for NULL. New reference, or NULL without memory. */
+json_t *sb_json_string(const char *bytes);
+
+/* A JSON array of strings up to a NULL; an empty array for NULL. New reference, or NULL. */
+json_t *sb_json_strings(const char *const *strings);
+
+/* A JSON number, or null where JSON has none (NaN); infinities become the string "inf" or "-inf".
+ */
+json_t *sb_json_real(double value);
+
+/* The text of a document as samebits writes it: indented, keys in the order they were set, doubles
+ * exact, a newline at the end. malloc'd, or NULL. */
+char *sb_json_text(const json_t *json);
+
+#endif

@@ -1,0 +1,54 @@
+/* base: JSON of hostile bytes. */
+#include "base/json.h"
+#include "tests/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static const struct {
+    const char *bytes, *expected;
+} cases[] = {
+    {"plain", "plain"},
+    {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+    {"a\xff", "a\\xff"},
+    {"\xc3", "\\xc3"},                   /* cut off */
+    {"\xc0\xaf", "\\xc0\\xaf"},          /* overlong */
+    {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, /* a surrogate */
+    {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+    {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"}, /* beyond U+10FFFF */
+};
+
+START_TEST(bytes_that_are_no_utf8_are_escaped)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *json = sb_json_string(cases[i].bytes);
+        ck_assert_str_eq(json_string_value(json), cases[i].expected);
+        json_decref(json);
+    }
+}
+END_TEST
+
+START_TEST(numbers_that_json_lacks_become_null_or_text)
+{
+    json_t *nan_json = sb_json_real(NAN), *inf_json = sb_json_real(-INFINITY);
+    ck_assert(json_is_null(nan_json));
+    ck_assert_str_eq(json_string_value(inf_json), "-inf");
+    json_decref(nan_json);
+    json_decref(inf_json);
+}
+END_TEST
+
+START_TEST(doubles_survive_the_text)
+{
+    json_t *json = json_pack("{s:f}", "x", 0.1 + 0.2);
+    char *text = sb_json_text(json);
+    json_t *again = json_loads(text, 0, NULL);
+    ck_assert(json_real_value(json_object_get(again, "x")) == 0.1 + 0.2);
+    json_decref(json);
+    json_decref(again);
+    free(text);
+}
+END_TEST
+
+SB_TEST_MAIN("base-json", bytes_that_are_no_utf8_are_escaped,
+             numbers_that_json_lacks_become_null_or_text, doubles_survive_the_text)
