@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Where something was written. line 0: on the command line (`file` then names the option). */
 struct sb_where {
@@ -41,6 +42,9 @@ extern const char *const sb_need_names[];      /* bitwise rounding ignore */
 extern const char *const sb_isolation_names[]; /* auto overlay copy inplace */
 extern const char *const sb_expect_names[];    /* "" nondeterministic config-dependent */
 
+/* Sets of axes and of levels are bit masks in later stages. Checked here, with the place. */
+enum { SB_MAX_AXES = 64, SB_MAX_LEVELS = 64 };
+
 struct sb_suite_axis {
     char *name;
     char **levels; /* as written; the first is the reference level */
@@ -60,7 +64,7 @@ struct sb_repeats {
 enum { SB_REPEATS_MAX = 60 };
 
 struct sb_requirement {
-    char *axis; /* an axis name, or "repeats" */
+    char *axis; /* an axis name, or "repeats"; one need for all is written out for each axis */
     enum sb_need need;
     struct sb_where where;
 };
@@ -94,7 +98,7 @@ struct sb_job {
     size_t *shape;                  /* kernels; NULL: the operation's default shape */
     size_t n_shape;
     char *weights; /* path or glob below the run's directory; NULL for a command: every weights file
-                      that the run wrote */
+                      that the run wrote; never NULL or a glob for built-in jobs */
     char **exclude, **include; /* tensor name globs, ending with NULL; NULL: none */
     size_t n_exclude, n_include;
     char **inputs; /* paths or globs of files hashed before and after */
@@ -120,8 +124,8 @@ struct sb_suite {
     char *path; /* as given; "command line" for an ad-hoc one */
     char *text; /* the file's text, for the result folder; NULL for ad-hoc */
     struct sb_job *jobs;
-    size_t n_jobs;
-    char **files; /* owns what sb_where.file points to */
+    size_t n_jobs; /* 0 where --skip left none */
+    char **files;  /* owns what sb_where.file points to */
     size_t n_files;
 };
 
@@ -177,5 +181,36 @@ void sb_suite_axis_clear(struct sb_suite_axis *axis);
 /* Parses "3", "3..50" (both ≥ 1), and a duration: "90", "90s", "10m", "1h", "250ms". */
 int sb_repeats_parse(const char *text, struct sb_repeats *repeats, struct sb_error *err);
 int sb_duration_parse(const char *text, double *seconds, struct sb_error *err);
+
+/* ---- Placeholders -------------------------------------------------------------------------------
+ */
+
+/* A walk over one argument of a command. Start it with {.at = argument}. */
+struct sb_placeholders {
+    const char *at; /* what comes next */
+    unsigned open;  /* `{{` that were read and not yet closed by `}}` */
+};
+
+enum sb_piece {
+    SB_PIECE_END,
+    SB_PIECE_TEXT, /* bytes to copy */
+    SB_PIECE_NAME, /* the name within `{name}`: "weights", or an axis */
+};
+
+/* The next piece of the argument; *piece points into it and is not NUL-terminated. A name is a
+ * letter or `_`, then letters, digits, `_` and `-`; or "env:" and the name of a variable. `{{` is a
+ * literal `{`, and the `}}` that closes it a literal `}`; every other brace stands for itself, so
+ * that JSON text passes unchanged ('{"a": {"b": 1}}'). */
+enum sb_piece sb_placeholder_next(struct sb_placeholders *walk, const char **piece, size_t *n);
+
+/* ---- A suite to begin with ----------------------------------------------------------------------
+ */
+
+/* Writes a commented suite of one job that runs `command`; reading it gives the same arguments
+ * back, whatever bytes they hold. `weights` as in the suite; NULL: an argument that names a weights
+ * file is taken for it, if there is one. -EINVAL for a `weights` that no suite may have; or the
+ * errno of writing. */
+int sb_suite_write_template(char *const *command, size_t n, const char *weights, FILE *out,
+                            struct sb_error *err);
 
 #endif
