@@ -50,6 +50,10 @@ const char *sb_environment_get(const struct sb_strings *environment, const char 
 int sb_environment_set(struct sb_strings *environment, const char *name, const char *value);
 void sb_environment_unset(struct sb_strings *environment, const char *name);
 
+/* May this variable change what a program computes? Only such ones are written to a result: the
+ * rest of an environment may hold secrets (base/environment.c). */
+bool sb_environment_matters(const char *name);
+
 /* A malloc'd string by printf, or NULL. */
 char *sb_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
