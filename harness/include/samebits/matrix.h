@@ -16,9 +16,11 @@
 struct sb_machine {
     int *cpus; /* CPUs that this process may use, ascending; one hardware thread each */
     size_t n_cpus;
-    bool has_isa[8]; /* indexed by the isa axis's own table */
+    bool has_isa[8]; /* indexed as sb_isa_names */
     char
         *isa_refused[8]; /* why a level that the CPU has is not offered (accuracy check), or NULL */
+    bool isa_checked[8]; /* sb_machine_check_isa has asked */
+    double cpu_quota;    /* CPUs' worth of time that the cgroup grants; 0: no limit is known */
     char *no_uts_namespace;     /* why the host name cannot be changed, or NULL */
     char *no_personality;       /* why ASLR cannot be switched, or NULL */
     char *no_mount_namespace;   /* why mounts cannot be made, or NULL */
@@ -27,6 +29,18 @@ struct sb_machine {
 
 int sb_machine_probe(struct sb_machine **machine, struct sb_error *err);
 void sb_machine_free(struct sb_machine *machine);
+
+/* Levels of the isa axis, from the least; ends with NULL. */
+extern const char *const sb_isa_names[]; /* sse2 avx2 avx512 */
+
+/* Asks `check` about each isa level that a job of the suite varies and this CPU has, and keeps its
+ * answers in isa_refused: a malloc'd reason, or NULL where results at that level are accurate.
+ * Nothing is asked when no job varies isa. `check` returns 0 or a negative errno. Call it before
+ * sb_plan_make. */
+int sb_machine_check_isa(struct sb_machine *machine, const struct sb_suite *suite,
+                         int (*check)(void *context, const char *level, char **refused,
+                                      struct sb_error *err),
+                         void *context, struct sb_error *err);
 
 /* ---- What an axis does to a run ------------------------------------------------------------- */
 
@@ -71,7 +85,8 @@ void sb_observation_clear(struct sb_observation *observation);
 /* ---- Axes ----------------------------------------------------------------------------------- */
 
 /* One axis of the registry. A new one is a file axis_<name>.c that defines `const struct sb_axis
- * sb_axis_<name>`, and a name in harness/matrix/meson.build. */
+ * sb_axis_<name>`, and a name in harness/matrix/meson.build. What a level sets can be listed by
+ * applying it to a zeroed sb_setup and reading its environment. */
 struct sb_axis {
     const char *name;    /* "env:" for the family env:NAME */
     const char *summary; /* one line for `samebits list axes` */
@@ -84,11 +99,18 @@ struct sb_axis {
     /* Why this machine cannot have this level, malloc'd, or NULL when it can. NULL: it always can.
      */
     char *(*unavailable)(const struct sb_machine *machine, const char *level);
+    /* The level as runs are told it, malloc'd: "all" of threads becomes "2", 0xAA of memory "0xaa".
+     * NULL without memory. No function: as written. */
+    char *(*resolve)(const struct sb_machine *machine, const char *level);
     /* Puts the level into effect. 0 or -ENOMEM. `name` is the full name (env:NAME). */
     int (*apply)(const struct sb_machine *machine, const char *name, const char *level,
                  struct sb_setup *setup);
     /* The level that a run really had, malloc'd, or NULL for unknown. */
     char *(*observe)(const char *name, const char *level, const struct sb_observation *seen);
+    /* What of the axis reached the run's processes (values of its variables), malloc'd, or NULL
+     * where they disagree or could not be read. It is no proof of use; but where it is the same at
+     * every level, nothing of the axis reached the program. No function: cannot be said. */
+    char *(*arrived)(const char *name, const struct sb_observation *seen);
 };
 
 extern const struct sb_axis *const sb_axes[]; /* generated registry, ends with NULL */
@@ -104,10 +126,29 @@ struct sb_job_axis {
     size_t n_levels;
     char **written; /* levels as the suite has them, including unavailable ones */
     size_t n_written;
+    bool in_command;   /* {name} stands in the command's arguments: each level reaches it there */
     char *unavailable; /* why levels are missing ("hostname: no privilege …"), NULL: none is. An
                           axis whose reference level is unavailable is not varied at all: n_levels
                           is 0, and nothing is applied */
 };
+
+/* The level that a run really had, malloc'd, or NULL for unknown: axis->observe, or `level` itself
+ * for a {placeholder} axis. */
+char *sb_axis_observe(const struct sb_job_axis *axis, const char *level,
+                      const struct sb_observation *seen);
+
+/* One run, as an axis of its job sees it. */
+struct sb_axis_sight {
+    size_t level; /* index into the axis' levels */
+    const struct sb_observation *seen;
+};
+
+/* The observed levels of an axis over the runs of its job. observed[n_levels] receives malloc'd
+ * texts, NULL for unknown; where runs of one level differ, their texts are joined by " or ".
+ * *alike: every run is known and all are provably alike, so that the axis is inert if the bits
+ * agree too. 0 or -ENOMEM. */
+int sb_axis_observed(const struct sb_job_axis *axis, const struct sb_axis_sight *sights,
+                     size_t n_sights, char **observed, bool *alike);
 
 /* ---- The plan ------------------------------------------------------------------------------- */
 
@@ -150,6 +191,9 @@ int sb_setup_make(const struct sb_plan *plan, const struct sb_job_plan *job,
                   const struct sb_cell *cell, char *const *base, struct sb_setup *setup,
                   struct sb_error *err);
 void sb_setup_clear(struct sb_setup *setup);
+
+/* Cells that a full design may have. */
+enum { SB_MAX_CELLS = 1000000 };
 
 /* Order of one round of runs: for a first round all repeats of cell 0 first, the rest shuffled by
  * `seed` (Philox or any stated generator; the same seed gives the same order everywhere). counts[c]

@@ -1,0 +1,87 @@
+/* Stage 2, matrix: axes that are known by name and cannot be varied in this build. */
+#include "matrix/axis.h"
+
+static const char no_probe[] = "needs the probe, which is not in this build";
+static const char no_cuda[] = "no CUDA backend in this build";
+static const char not_built[] = "not in this build";
+
+const struct sb_axis sb_axis_entropy = {
+    .name = "entropy",
+    .summary = "random bytes that the system hands out",
+    .levels = "live, frozen",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_clock = {
+    .name = "clock",
+    .summary = "the time that programs are told",
+    .levels = "live, frozen",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_pid = {
+    .name = "pid",
+    .summary = "process ids",
+    .levels = "live, frozen",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_readdir = {
+    .name = "readdir",
+    .summary = "order in which folders list their entries",
+    .levels = "as it is, sorted, reversed, shuffled",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_schedule = {
+    .name = "schedule",
+    .summary = "random delays at locks, barriers and thread starts",
+    .levels = "off, or a seed",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_load = {
+    .name = "load",
+    .summary = "a busy neighbour on the run's CPUs",
+    .levels = "off, on",
+    .planned = no_probe,
+};
+
+const struct sb_axis sb_axis_gpu = {
+    .name = "gpu",
+    .summary = "the GPU that the run may use",
+    .levels = "a number from 0",
+    .planned = no_cuda,
+};
+
+const struct sb_axis sb_axis_batch = {
+    .name = "batch",
+    .summary = "the same rows in another batch",
+    .levels = "a number from 1",
+    .planned = not_built,
+    .builtin_only = true,
+};
+
+const struct sb_axis sb_axis_alignment = {
+    .name = "alignment",
+    .summary = "alignment of operands in memory",
+    .levels = "bytes",
+    .planned = not_built,
+    .builtin_only = true,
+};
+
+const struct sb_axis sb_axis_resume = {
+    .name = "resume",
+    .summary = "training in one go, or stopped and taken up again",
+    .levels = "off, on",
+    .planned = not_built,
+    .builtin_only = true,
+};
+
+const struct sb_axis sb_axis_ranks = {
+    .name = "ranks",
+    .summary = "processes that share the work",
+    .levels = "a number from 1",
+    .planned = not_built,
+    .builtin_only = true,
+};

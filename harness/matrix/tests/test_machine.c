@@ -1,0 +1,100 @@
+/* matrix: what the machine can vary. */
+#include "tests/testing.h"
+
+#include <samebits/matrix.h>
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct sb_machine *probe(void) {
+    struct sb_machine *machine = NULL;
+    struct sb_error err = {0};
+    ck_assert_msg(sb_machine_probe(&machine, &err) == 0, "%s", err.text);
+    return machine;
+}
+
+START_TEST(cpus_are_those_of_the_affinity_mask)
+{
+    struct sb_machine *machine = probe();
+    cpu_set_t set;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+    ck_assert_uint_eq(machine->n_cpus, (size_t)CPU_COUNT(&set));
+    for (size_t i = 0; i < machine->n_cpus; i++) {
+        ck_assert(CPU_ISSET((size_t)machine->cpus[i], &set));
+        ck_assert(i == 0 || machine->cpus[i] > machine->cpus[i - 1]);
+    }
+    int only = machine->cpus[machine->n_cpus - 1];
+    sb_machine_free(machine);
+    CPU_ZERO(&set);
+    CPU_SET((size_t)only, &set);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof set, &set), 0);
+    machine = probe();
+    ck_assert_uint_eq(machine->n_cpus, 1);
+    ck_assert_int_eq(machine->cpus[0], only);
+    sb_machine_free(machine);
+}
+END_TEST
+
+START_TEST(the_probe_leaves_this_process_as_it_was)
+{
+    char before[256], after[256];
+    int flags = personality(0xffffffff);
+    ck_assert_int_eq(gethostname(before, sizeof before), 0);
+    sb_machine_free(probe());
+    ck_assert_int_eq(gethostname(after, sizeof after), 0);
+    ck_assert_str_eq(before, after);
+    ck_assert_int_eq(personality(0xffffffff), flags);
+    ck_assert_int_eq(access("/proc/self/status", R_OK), 0);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(an_instruction_set_includes_the_smaller_ones)
+{
+    struct sb_machine *machine = probe();
+    ck_assert(!machine->has_isa[2] || machine->has_isa[1]);
+    ck_assert(!machine->has_isa[1] || machine->has_isa[0]);
+#ifdef __x86_64__
+    ck_assert(machine->has_isa[0]);
+#endif
+    sb_machine_free(machine);
+}
+END_TEST
+
+/* In another user's place: exit status 0 when what was found is consistent. */
+static int probe_as(uid_t uid) {
+    pid_t child = fork();
+    if (child == 0) {
+        struct sb_machine *machine = NULL;
+        if (uid && (setgid(uid) < 0 || setuid(uid) < 0))
+            _exit(77);
+        if (sb_machine_probe(&machine, NULL) < 0)
+            _exit(1);
+        /* without privilege the namespaces need a user namespace, or cannot be had */
+        if (uid && !machine->no_uts_namespace && !machine->user_namespace_needed)
+            _exit(2);
+        if (machine->no_uts_namespace && !strstr(machine->no_uts_namespace, "host name"))
+            _exit(3);
+        if (machine->no_mount_namespace && !strstr(machine->no_mount_namespace, ": "))
+            _exit(4);
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+START_TEST(an_ordinary_user_is_told_what_it_can_have)
+{
+    int status = probe_as(geteuid() == 0 ? 65534 : 0);
+    ck_assert_msg(status == 0, "exit status %d", status);
+}
+END_TEST
+
+SB_TEST_MAIN("matrix-machine", cpus_are_those_of_the_affinity_mask,
+             the_probe_leaves_this_process_as_it_was, an_instruction_set_includes_the_smaller_ones,
+             an_ordinary_user_is_told_what_it_can_have)
