@@ -66,23 +66,16 @@ static bool is_own(const struct sb_suite *suite, const struct sb_job *job,
 
 /* ---- Levels ---------------------------------------------------------------------------------- */
 
-/* Everything that can be found wrong with an axis as it is written. */
+/* What is wrong with an axis as it is written, beyond what stage 1 has found. */
 static int check_axis(const struct sb_job *job, const struct sb_suite_axis *written,
                       const struct sb_axis *axis, bool in_command, const struct sb_machine *machine,
                       struct sb_error *err) {
-    if (strcmp(written->name, "weights") == 0)
-        return sb_where_error(err, -EINVAL, &written->where,
-                              "'weights' can be no axis: {weights} is the job's weights file");
     if (!axis && strncmp(written->name, "env:", 4) == 0)
         return sb_where_error(err, -EINVAL, &written->where,
                               "axis '%s': '%s' is no name of a variable (letters, digits and _)",
                               written->name, written->name + 4);
     if (!axis && !in_command)
         return unknown_axis(job, written, err);
-    if (written->n_levels == 0 || written->n_levels > SB_MAX_LEVELS)
-        return sb_where_error(err, -EINVAL, &written->where,
-                              "axis '%s' has %zu levels (from 1 to %d)", written->name,
-                              written->n_levels, SB_MAX_LEVELS);
     for (size_t l = 0; axis && axis->check && !axis->planned && l < written->n_levels; l++) {
         struct sb_error inner = {0};
         int status = axis->check(machine, written->levels[l], &inner);

@@ -12,8 +12,8 @@ bool sb_command_has(const struct sb_job *job, const char *name);
 /* Adds the names that stand in the command, without "weights". 0 or -ENOMEM. */
 int sb_command_names(const struct sb_job *job, struct sb_strings *names);
 
-/* Is every name in the command an axis of the job, or {weights} where the job has one weights file?
- * -EINVAL as file:line:column with what is known. */
+/* Is every name in the command an axis of the job, or {weights}? -EINVAL as file:line:column with
+ * what is known. */
 int sb_command_check(const struct sb_job *job, struct sb_error *err);
 
 #endif
