@@ -77,6 +77,7 @@ int sb_unknown_key(struct sb_build *build, const struct sb_node *key, const char
 /* Is it a path below the directory: relative, with no `..`? `what` may be "". */
 int sb_check_below(struct sb_build *build, const struct sb_where *where, const char *what,
                    const char *path);
+bool sb_path_is_below(const char *path);
 bool sb_has_glob(const char *path);
 
 /* ---- Axes (axes.c) -------------------------------------------------------------------------- */

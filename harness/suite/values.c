@@ -320,22 +320,30 @@ bool sb_has_glob(const char *path) {
     return path[strcspn(path, "*?[\\")] != '\0';
 }
 
-int sb_check_below(struct sb_build *build, const struct sb_where *where, const char *what,
-                   const char *path) {
-    const char *problem = NULL;
+/* Why a path cannot name what a run writes below its directory, or NULL. */
+static const char *below_problem(const char *path) {
     if (!*path)
-        problem = "is empty";
-    else if (*path == '/')
-        problem =
-            "is an absolute path; a run writes its weights below its own directory, and the "
-            "path must be relative to it";
-    for (const char *part = path; part && !problem; part = strchr(part, '/')) {
+        return "is empty";
+    if (*path == '/')
+        return "is an absolute path; a run writes its weights below its own directory, and the "
+               "path must be relative to it";
+    for (const char *part = path; part; part = strchr(part, '/')) {
         part += *part == '/';
         if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || !part[2]))
-            problem = "leaves the run's directory by '..'";
+            return "leaves the run's directory by '..'";
     }
-    if (!problem && path[strlen(path) - 1] == '/')
-        problem = "is a folder; 'folder/**' takes every file below it";
+    if (path[strlen(path) - 1] == '/')
+        return "is a folder; 'folder/**' takes every file below it";
+    return NULL;
+}
+
+bool sb_path_is_below(const char *path) {
+    return !below_problem(path);
+}
+
+int sb_check_below(struct sb_build *build, const struct sb_where *where, const char *what,
+                   const char *path) {
+    const char *problem = below_problem(path);
     if (!problem)
         return 0;
     return sb_where_error(build->err, -EINVAL, where, "%s%s'%s' %s", what, *what ? ": " : "",
