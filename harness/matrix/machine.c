@@ -209,12 +209,18 @@ static struct attempts try_all(bool user_namespace) {
     return n == (ssize_t)sizeof told ? told : attempts;
 }
 
+/* ENOSPC is how the kernel says that no more user namespaces are allowed (user_namespaces(7)). */
+static const char *cause(const struct attempt *attempt) {
+    if (attempt->step == STEP_USER && attempt->code == ENOSPC)
+        return "none is allowed by user.max_user_namespaces";
+    return strerror(attempt->code);
+}
+
 /* "changing the host name is refused here (as root: Operation not permitted; in a user namespace:
- * No space left on device)" */
+ * none is allowed by user.max_user_namespaces)" */
 static char *refusal(const char *what, const struct attempt *plain, const struct attempt *user) {
     return sb_format("%s is refused here (%s: %s; in a user namespace: %s)", what,
-                     geteuid() == 0 ? "as root" : "without root", strerror(plain->code),
-                     strerror(user->code));
+                     geteuid() == 0 ? "as root" : "without root", cause(plain), cause(user));
 }
 
 static int find_privileges(struct sb_machine *machine) {

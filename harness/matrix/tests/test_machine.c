@@ -3,10 +3,12 @@
 
 #include <samebits/matrix.h>
 
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +67,51 @@ START_TEST(an_instruction_set_includes_the_smaller_ones)
 }
 END_TEST
 
+static int status_of(pid_t child) {
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool write_to(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    return file && fputs(text, file) >= 0 && fclose(file) == 0;
+}
+
+/* As in a container that gives neither privilege nor user namespaces. */
+static void give_up_everything(void) {
+    char map[32];
+    snprintf(map, sizeof map, "0 %u 1", (unsigned)geteuid());
+    if (unshare(CLONE_NEWUSER) == 0 && (!write_to("/proc/self/uid_map", map) ||
+                                        !write_to("/proc/sys/user/max_user_namespaces", "0")))
+        _exit(77);
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+    if (syscall(SYS_capset, &header, none) < 0)
+        _exit(77);
+}
+
+START_TEST(without_any_privilege_the_reasons_are_told)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        give_up_everything();
+        struct sb_machine *machine = NULL;
+        if (sb_machine_probe(&machine, NULL) < 0)
+            _exit(1);
+        if (!machine->no_uts_namespace || !strstr(machine->no_uts_namespace, "host name") ||
+            !strstr(machine->no_uts_namespace, "in a user namespace: "))
+            _exit(2);
+        if (!machine->no_mount_namespace || machine->user_namespace_needed || !machine->n_cpus)
+            _exit(3);
+        sb_machine_free(machine);
+        _exit(0);
+    }
+    int status = status_of(child);
+    ck_assert_msg(status == 0 || status == 77, "exit status %d", status);
+}
+END_TEST
+
 /* In another user's place: exit status 0 when what was found is consistent. */
 static int probe_as(uid_t uid) {
     pid_t child = fork();
@@ -83,9 +130,7 @@ static int probe_as(uid_t uid) {
             _exit(4);
         _exit(0);
     }
-    int status;
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return status_of(child);
 }
 
 START_TEST(an_ordinary_user_is_told_what_it_can_have)
@@ -97,4 +142,4 @@ END_TEST
 
 SB_TEST_MAIN("matrix-machine", cpus_are_those_of_the_affinity_mask,
              the_probe_leaves_this_process_as_it_was, an_instruction_set_includes_the_smaller_ones,
-             an_ordinary_user_is_told_what_it_can_have)
+             without_any_privilege_the_reasons_are_told, an_ordinary_user_is_told_what_it_can_have)
