@@ -42,11 +42,10 @@ const char *sb_seen_variable(const struct sb_seen_process *process, const char *
  * not count. */
 char *sb_seen_variables(const struct sb_observation *seen, const char *const *names);
 
-/* Is a shared object of that name mapped: "libc.so" is in /lib/libc.so.6, at a word's start only?
- */
+/* Is a shared object mapped whose file name starts so ("libc.so.6")? */
 bool sb_seen_library(const struct sb_observation *seen, const char *prefix);
 
-/* Last part of a path, up to " (deleted)". */
+/* Last part of a path. */
 const char *sb_base_name(const char *path);
 
 /* A text member of the worker's report, or a number or boolean as text; NULL where there is none.
