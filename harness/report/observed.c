@@ -62,11 +62,7 @@ json_t *sb_observed_json(const struct sb_job_plan *plan, const struct sb_run *ru
         if (!axis->n_levels)
             continue;
         const char *level = axis->levels[plan->cells[run->cell].level[i]];
-        SB_AUTO_FREE char *text = NULL;
-        if (!axis->axis)
-            text = strdup(level);
-        else if (axis->axis->observe)
-            text = axis->axis->observe(axis->name, level, seen);
+        SB_AUTO_FREE char *text = sb_axis_observe(axis, level, seen);
         json_object_set_new(axes, axis->name, text ? sb_json_string(text) : json_string("unknown"));
     }
     json_t *json = json_pack("{s:o, s:i}", "axes", axes, "samples", (int)seen->n_samples);

@@ -43,52 +43,31 @@ static json_t *axis_names(const struct sb_job_plan *plan, sb_mask axes) {
     return names;
 }
 
-/* What the runs of one level really had: one text where all agree, "a | b" where they do not, NULL
- * where any is unknown. */
-static char *observed_level(const struct sb_job_result *job, size_t axis, unsigned level) {
-    const struct sb_job_axis *job_axis = &job->plan->axes[axis];
-    SB_AUTO_STRINGS struct sb_strings seen = {0};
-    for (size_t i = 0; i < job->n_runs; i++) {
-        const struct sb_run *run = job->runs[i];
-        if (run->status != SB_STATUS_OK || job->plan->cells[run->cell].level[axis] != level)
-            continue;
-        SB_AUTO_FREE char *text = NULL;
-        if (!job_axis->axis)
-            text = strdup(
-                job_axis->levels[level]); /* a placeholder: the argument is what the process got */
-        else if (job_axis->axis->observe)
-            text = job_axis->axis->observe(job_axis->name, job_axis->levels[level], &run->seen);
-        if (!text)
-            return NULL;
-        if (!sb_strings_contain(&seen, text) && sb_strings_add(&seen, text) < 0)
-            return NULL;
-    }
-    if (!seen.n)
-        return NULL;
-    sb_strings_sort(&seen);
-    SB_AUTO_TEXT struct sb_text all = {0};
-    for (size_t i = 0; i < seen.n; i++)
-        sb_text_printf(&all, "%s%s", i ? " | " : "", seen.items[i]);
-    return sb_text_take(&all);
-}
-
-/* The observed levels as a JSON array beside the levels, with null for unknown; *alike when all are
- * known and one. */
+/* The observed levels beside the levels, "unknown" where none of a level's runs could be seen;
+ * *known when that is never so, *alike when all are proven to be one. */
 static json_t *observed_levels(const struct sb_job_result *job, size_t axis, bool *known,
                                bool *alike) {
     const struct sb_job_axis *job_axis = &job->plan->axes[axis];
+    SB_AUTO_FREE struct sb_axis_sight *sights = calloc(job->n_runs + 1, sizeof *sights);
+    SB_AUTO_FREE char **texts = calloc(job_axis->n_levels + 1, sizeof *texts);
+    size_t n = 0;
+    *known = *alike = false;
+    if (!sights || !texts)
+        return NULL;
+    for (size_t i = 0; i < job->n_runs; i++) {
+        const struct sb_run *run = job->runs[i];
+        if (run->status == SB_STATUS_OK)
+            sights[n++] = (struct sb_axis_sight){.level = job->plan->cells[run->cell].level[axis],
+                                                 .seen = &run->seen};
+    }
+    if (sb_axis_observed(job_axis, sights, n, texts, alike) < 0)
+        return NULL;
     json_t *observed = json_array();
-    SB_AUTO_FREE char *first = NULL;
-    *known = *alike = true;
-    for (unsigned level = 0; level < job_axis->n_levels; level++) {
-        SB_AUTO_FREE char *text = observed_level(job, axis, level);
-        json_array_append_new(observed, sb_json_string(text ? text : "unknown"));
-        if (!text)
-            *known = *alike = false;
-        else if (!first)
-            first = strdup(text);
-        else if (strcmp(first, text) != 0)
-            *alike = false;
+    *known = true;
+    for (size_t level = 0; level < job_axis->n_levels; level++) {
+        *known &= texts[level] != NULL;
+        json_array_append_new(observed, sb_json_string(texts[level] ? texts[level] : "unknown"));
+        free(texts[level]);
     }
     return observed;
 }
@@ -192,7 +171,8 @@ static enum outcome job_outcome(const struct sb_job_result *job, bool all_inert,
     }
     if (analysis)
         add_reason(reason, analysis->reason);
-    if (failed || !analysis || analysis->verdict == SB_VERDICT_ERROR)
+    add_reason(reason, job->spoiled);
+    if (failed || job->spoiled || !analysis || analysis->verdict == SB_VERDICT_ERROR)
         return OUTCOME_ERROR;
     if (suite_job->expect != SB_EXPECT_NOTHING) {
         if (control_fired(suite_job, analysis))

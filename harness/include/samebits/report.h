@@ -27,6 +27,7 @@ struct sb_job_result {
     const char *skipped;                     /* why nothing ran, or NULL */
     bool requirements_met;
     const char *requirements_reason; /* why not, or NULL */
+    const char *spoiled;             /* why no verdict on it counts (its inputs changed), or NULL */
 };
 
 struct sb_result_input {

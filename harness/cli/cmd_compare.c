@@ -1,0 +1,210 @@
+/* cli: samebits compare. */
+#include "cli/command.h"
+#include "cli/options.h"
+
+#include <samebits/compare.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "report/table.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct compare_request {
+    bool json, quiet;
+    enum sb_need require;
+    struct sb_tolerance tolerance;
+    struct sb_strings exclude, include;
+};
+
+static int take_need(void *into, const char *value, struct sb_error *err) {
+    int need = sb_take_choice(sb_need_names, value, err);
+    if (need < 0)
+        return need;
+    *(enum sb_need *)into = (enum sb_need)need;
+    return 0;
+}
+
+static json_t *index_json(const struct sb_tensor_info *info, const uint64_t *index) {
+    json_t *json = json_array();
+    for (unsigned i = 0; i < info->rank; i++)
+        json_array_append_new(json, json_integer((json_int_t)index[i]));
+    return json;
+}
+
+static const char *const state_names[] = {[SB_TENSOR_SAME] = "same",
+                                          [SB_TENSOR_DIFFERS] = "differs",
+                                          [SB_TENSOR_ONLY_A] = "only in A",
+                                          [SB_TENSOR_ONLY_B] = "only in B",
+                                          [SB_TENSOR_CHANGED_TYPE] = "dtype or shape changed"};
+
+static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
+    json_t *json = json_pack("{s:o, s:s, s:s, s:s, s:s}", "name", sb_json_string(tensor->info.name),
+                             "dtype", sb_dtype_names[tensor->info.dtype], "state",
+                             state_names[tensor->state], "grade", sb_grade_names[tensor->grade],
+                             "shape_of_difference", sb_shape_names[tensor->shape]);
+    json_object_set_new(json, "dims", index_json(&tensor->info, tensor->info.dims));
+    if (tensor->state == SB_TENSOR_CHANGED_TYPE)
+        json_object_set_new(json, "changed", sb_json_string(tensor->changed));
+    if (tensor->state != SB_TENSOR_DIFFERS)
+        return json;
+    json_object_set_new(json, "n_different", json_integer((json_int_t)tensor->n_different));
+    json_object_set_new(json, "share", sb_json_real(tensor->share));
+    json_object_set_new(json, "max_abs", sb_json_real(tensor->max_abs));
+    json_object_set_new(json, "max_rel", sb_json_real(tensor->max_rel));
+    json_object_set_new(json, "max_ulp", sb_json_real(tensor->max_ulp));
+    json_object_set_new(json, "first", index_json(&tensor->info, tensor->first));
+    json_object_set_new(json, "index", index_json(&tensor->info, tensor->worst));
+    if (tensor->permuted_axis >= 0)
+        json_object_set_new(json, "permuted_axis", json_integer(tensor->permuted_axis));
+    json_t *histogram = json_array();
+    size_t last = 0;
+    for (size_t i = 0; i < SB_ULP_BUCKETS; i++)
+        last = tensor->ulp_histogram[i] ? i + 1 : last;
+    for (size_t i = 0; i < last; i++)
+        json_array_append_new(histogram, json_integer((json_int_t)tensor->ulp_histogram[i]));
+    json_object_set_new(json, "ulp_histogram", histogram);
+    return json;
+}
+
+static void print_json(const struct sb_comparison *comparison, char *const *paths, int code) {
+    json_t *tensors = json_array();
+    for (size_t i = 0; i < comparison->n_tensors; i++)
+        json_array_append_new(tensors, tensor_json(&comparison->tensors[i]));
+    SB_AUTO_JSON json_t *document = json_pack(
+        "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:o}", "schema", "samebits.compare/1", "a",
+        sb_json_string(paths[0]), "b", sb_json_string(paths[1]), "grade",
+        sb_grade_names[comparison->grade], "shape_of_difference", sb_shape_names[comparison->shape],
+        "n_tensors", (int)comparison->n_tensors, "n_different", (int)comparison->n_different,
+        "exit_code", code, "tensors", tensors);
+    SB_AUTO_FREE char *text = sb_json_text(document);
+    fputs(text ? text : "", stdout);
+}
+
+static char *index_text(const struct sb_tensor_info *info, const uint64_t *index) {
+    SB_AUTO_TEXT struct sb_text text = {0};
+    sb_text_putc(&text, '[');
+    for (unsigned i = 0; i < info->rank; i++)
+        sb_text_printf(&text, "%s%llu", i ? "," : "", (unsigned long long)index[i]);
+    sb_text_putc(&text, ']');
+    return sb_text_take(&text);
+}
+
+static void add_tensor_row(struct sb_table *table, const struct sb_tensor_difference *tensor) {
+    sb_table_add(table, strdup(tensor->info.name), SB_TONE_PLAIN);
+    if (tensor->state != SB_TENSOR_DIFFERS) {
+        const char *what =
+            tensor->state == SB_TENSOR_CHANGED_TYPE ? tensor->changed : state_names[tensor->state];
+        sb_table_add(table, strdup(what), SB_TONE_PLAIN);
+        for (int i = 0; i < 6; i++)
+            sb_table_add(table, strdup(""), SB_TONE_PLAIN);
+        return;
+    }
+    sb_table_add(table, strdup(sb_grade_names[tensor->grade]), SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.0f", tensor->max_ulp), SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g", tensor->max_abs), SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g", tensor->max_rel), SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g%%", 100 * tensor->share), SB_TONE_PLAIN);
+    sb_table_add(table, index_text(&tensor->info, tensor->first), SB_TONE_PLAIN);
+    sb_table_add(table, strdup(sb_shape_texts[tensor->shape]), SB_TONE_PLAIN);
+}
+
+enum { MOST_ROWS = 20 };
+
+static void print_text(const struct sb_comparison *comparison) {
+    printf("%s: %zu of %zu tensors differ\n", sb_grade_names[comparison->grade],
+           comparison->n_different, comparison->n_tensors);
+    if (!comparison->n_different)
+        return;
+    static const char *const headings[] = {"tensor",           "grade",     "max ulp",
+                                           "max abs",          "max rel",   "differing",
+                                           "first difference", "looks like"};
+    struct sb_table table = {.n_columns = sizeof headings / sizeof *headings};
+    for (size_t i = 0; i < table.n_columns; i++)
+        sb_table_add(&table, strdup(headings[i]), SB_TONE_BOLD);
+    size_t shown = 0;
+    for (size_t i = 0; i < comparison->n_tensors && shown < MOST_ROWS; i++) {
+        if (comparison->tensors[i].state != SB_TENSOR_SAME) {
+            add_tensor_row(&table, &comparison->tensors[i]);
+            shown++;
+        }
+    }
+    sb_table_print(&table, "  ", isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), stdout);
+    sb_table_clear(&table);
+    if (comparison->n_different > shown)
+        printf("  … and %zu more (--json lists all)\n", comparison->n_different - shown);
+}
+
+static int compare_files(const struct compare_request *request, char **paths) {
+    const struct sb_weights_options options = {.exclude = request->exclude.items,
+                                               .n_exclude = request->exclude.n,
+                                               .include = request->include.items,
+                                               .n_include = request->include.n};
+    const struct sb_weights_files a = {.paths = &paths[0], .n = 1},
+                                  b = {.paths = &paths[1], .n = 1};
+    SB_CLEANUP(sb_comparison_clear) struct sb_comparison comparison = {0};
+    struct sb_error err;
+    if (sb_compare_files(&a, &b, &options, &request->tolerance, &comparison, &err) < 0)
+        return sb_complain(&err);
+    enum sb_grade allowed = request->require == SB_NEED_BITWISE    ? SB_GRADE_IDENTICAL
+                            : request->require == SB_NEED_ROUNDING ? SB_GRADE_ROUNDING
+                                                                   : SB_GRADE_DIVERGENT;
+    int code = comparison.grade <= allowed ? SB_EXIT_OK : SB_EXIT_DIVERGED;
+    if (request->json)
+        print_json(&comparison, paths, code);
+    else if (!request->quiet)
+        print_text(&comparison);
+    return code;
+}
+
+int sb_cmd_compare(int argc, char **argv) {
+    enum { NOT_GIVEN = -1 };
+    struct compare_request request = {.require = (enum sb_need)NOT_GIVEN,
+                                      .tolerance = {-1, -1, -1}};
+    const struct sb_option table[] = {
+        {"require", 0, "bitwise|rounding",
+         "what must hold (default bitwise; rounding with a tolerance)", take_need,
+         &request.require},
+        {"rtol", 0, "X", "relative tolerance (default by dtype)", sb_take_number,
+         &request.tolerance.rtol},
+        {"atol", 0, "X", "absolute tolerance (default by dtype)", sb_take_number,
+         &request.tolerance.atol},
+        {"ulp", 0, "N", "tolerance in units in the last place instead", sb_take_number,
+         &request.tolerance.ulp},
+        {"include", 0, "GLOB", "these tensors alone", sb_take_list, &request.include},
+        {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &request.exclude},
+        {"json", 0, NULL, "JSON on stdout", sb_take_flag, &request.json},
+        {"quiet", 'q', NULL, "the exit code says it all", sb_take_flag, &request.quiet},
+    };
+    const size_t n_table = sizeof table / sizeof *table;
+    struct sb_error err;
+    SB_CLEANUP(sb_arguments_clear) struct sb_arguments arguments;
+    int code = SB_EXIT_ERROR;
+    if (sb_options_parse("samebits compare", table, n_table, argc, argv, &arguments, &err) < 0) {
+        code = sb_complain(&err);
+    } else if (arguments.help) {
+        puts("samebits compare [OPTION]… A B   two weights files, the worst tensor first\n");
+        sb_options_print(table, n_table);
+        puts("\nExit: 0 equal as required, 1 not, 2 a file cannot be read.");
+        code = SB_EXIT_OK;
+    } else {
+        for (size_t i = 0; i < arguments.n_rest; i++)
+            sb_strings_add(&arguments.positional, arguments.rest[i]);
+        const struct sb_tolerance *tolerance = &request.tolerance;
+        bool tolerant = tolerance->rtol >= 0 || tolerance->atol >= 0 || tolerance->ulp >= 0;
+        if ((int)request.require == NOT_GIVEN)
+            request.require = tolerant ? SB_NEED_ROUNDING : SB_NEED_BITWISE;
+        if (arguments.positional.n != 2) {
+            sb_error_set(&err, 0, "samebits compare: two files are needed, %zu given",
+                         arguments.positional.n);
+            code = sb_complain(&err);
+        } else {
+            code = compare_files(&request, arguments.positional.items);
+        }
+    }
+    sb_strings_clear(&request.exclude);
+    sb_strings_clear(&request.include);
+    return code;
+}

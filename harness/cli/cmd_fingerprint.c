@@ -1,0 +1,109 @@
+/* cli: samebits fingerprint. */
+#include "cli/command.h"
+#include "cli/options.h"
+
+#include <samebits/weights.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const digest_names[] = {"xxh3", "sha256", NULL};
+
+static int take_digest(void *into, const char *value, struct sb_error *err) {
+    int digest = sb_take_choice(digest_names, value, err);
+    if (digest < 0)
+        return digest;
+    *(enum sb_digest_kind *)into = (enum sb_digest_kind)digest;
+    return 0;
+}
+
+static void print_dims(const struct sb_tensor_info *info) {
+    for (unsigned i = 0; i < info->rank; i++)
+        printf("%s%llu", i ? "x" : "", (unsigned long long)info->dims[i]);
+}
+
+static void print_text(const char *path, const struct sb_fingerprint *fingerprint, bool tensors) {
+    printf("%s  %s\n", fingerprint->text, path);
+    for (size_t i = 0; tensors && i < fingerprint->n_tensors; i++) {
+        const struct sb_tensor_digest *tensor = &fingerprint->tensors[i];
+        printf("  %s  %s\t%s\t", tensor->digest, tensor->info.name,
+               sb_dtype_names[tensor->info.dtype]);
+        print_dims(&tensor->info);
+        printf("\tsum %.17g\n", tensor->sum);
+    }
+    for (size_t i = 0; tensors && i < fingerprint->n_ignored; i++)
+        printf("  ignored  %s\n", fingerprint->ignored[i]);
+}
+
+static json_t *tensor_json(const struct sb_tensor_digest *tensor) {
+    json_t *dims = json_array();
+    for (unsigned i = 0; i < tensor->info.rank; i++)
+        json_array_append_new(dims, json_integer((json_int_t)tensor->info.dims[i]));
+    return json_pack("{s:o, s:s, s:o, s:s, s:o}", "name", sb_json_string(tensor->info.name),
+                     "dtype", sb_dtype_names[tensor->info.dtype], "dims", dims, "digest",
+                     tensor->digest, "sum", sb_json_real(tensor->sum));
+}
+
+static json_t *file_json(const char *path, const struct sb_fingerprint *fingerprint) {
+    json_t *tensors = json_array();
+    for (size_t i = 0; i < fingerprint->n_tensors; i++)
+        json_array_append_new(tensors, tensor_json(&fingerprint->tensors[i]));
+    return json_pack("{s:o, s:s, s:o, s:o, s:o}", "file", sb_json_string(path), "fingerprint",
+                     fingerprint->text, "sum", sb_json_real(fingerprint->sum), "tensors", tensors,
+                     "ignored", sb_json_strings((const char *const *)fingerprint->ignored));
+}
+
+int sb_cmd_fingerprint(int argc, char **argv) {
+    bool tensors = false, json = false;
+    struct sb_weights_options options = {0};
+    SB_AUTO_STRINGS struct sb_strings exclude = {0}, include = {0};
+    const struct sb_option table[] = {
+        {"tensors", 0, NULL, "each tensor's digest, name, dtype, dims and sum", sb_take_flag,
+         &tensors},
+        {"digest", 0, "xxh3|sha256", "the hash (default xxh3)", take_digest, &options.digest},
+        {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &exclude},
+        {"include", 0, "GLOB", "these tensors alone", sb_take_list, &include},
+        {"json", 0, NULL, "JSON on stdout", sb_take_flag, &json},
+    };
+    const size_t n_table = sizeof table / sizeof *table;
+    struct sb_error err;
+    SB_CLEANUP(sb_arguments_clear) struct sb_arguments arguments;
+    if (sb_options_parse("samebits fingerprint", table, n_table, argc, argv, &arguments, &err) < 0)
+        return sb_complain(&err);
+    if (arguments.help) {
+        puts("samebits fingerprint [OPTION]… FILE…   the fingerprint of each weights file\n");
+        sb_options_print(table, n_table);
+        return SB_EXIT_OK;
+    }
+    for (size_t i = 0; i < arguments.n_rest; i++)
+        sb_strings_add(&arguments.positional, arguments.rest[i]);
+    if (!arguments.positional.n) {
+        sb_error_set(&err, 0, "samebits fingerprint: no file given");
+        return sb_complain(&err);
+    }
+    options.exclude = exclude.items, options.n_exclude = exclude.n;
+    options.include = include.items, options.n_include = include.n;
+    int code = SB_EXIT_OK;
+    SB_AUTO_JSON json_t *all = json_array();
+    for (size_t i = 0; i < arguments.positional.n; i++) {
+        char *path = arguments.positional.items[i];
+        const struct sb_weights_files files = {.paths = &path, .n = 1};
+        SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
+        if (sb_weights_fingerprint(&files, &options, &fingerprint, &err) < 0)
+            code = sb_complain(&err);
+        else if (json)
+            json_array_append_new(all, file_json(path, &fingerprint));
+        else
+            print_text(path, &fingerprint, tensors);
+    }
+    if (json) {
+        SB_AUTO_JSON json_t *document =
+            json_pack("{s:s, s:O}", "schema", "samebits.fingerprint/1", "files", all);
+        SB_AUTO_FREE char *text = sb_json_text(document);
+        fputs(text ? text : "", stdout);
+    }
+    return code;
+}

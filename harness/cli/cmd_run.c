@@ -1,0 +1,205 @@
+/* cli: samebits run. */
+#include "cli/command.h"
+#include "cli/request.h"
+#include "cli/session.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/reporting.h"
+#include "samebits-config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static void note_interrupt(int signal_number) {
+    sb_interrupted = signal_number;
+}
+
+static void catch_interrupts(void) {
+    const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = note_interrupt};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction before;
+        sigaction(signals[i], NULL, &before);
+        if (before.sa_handler != SIG_IGN) /* nohup stays nohup */
+            sigaction(signals[i], &action, NULL);
+    }
+}
+
+/* Runs that are due at the least. */
+static size_t planned_runs(const struct sb_job_plan *job) {
+    return job->n_cells * job->job->repeats.min;
+}
+
+static void print_plan(const struct sb_request *request, const struct sb_plan *plan) {
+    size_t cells = 0, runs = 0;
+    bool exact = true;
+    for (size_t i = 0; i < plan->n_jobs; i++) {
+        cells += plan->jobs[i].n_cells;
+        runs += planned_runs(&plan->jobs[i]);
+        exact &= plan->jobs[i].job->repeats.exact;
+    }
+    if (request->quiet || request->json)
+        return;
+    printf("samebits %s: %zu job%s, %zu cell%s, %s%zu runs, order seed %llu\n", SB_VERSION,
+           plan->n_jobs, plan->n_jobs == 1 ? "" : "s", cells, cells == 1 ? "" : "s",
+           exact ? "" : "at least ", runs, (unsigned long long)request->seed);
+    fflush(stdout);
+}
+
+static json_t *listed_job(const struct sb_job_plan *plan) {
+    json_t *axes = json_array();
+    for (size_t i = 0; i < plan->n_axes; i++) {
+        const struct sb_job_axis *axis = &plan->axes[i];
+        json_t *levels = json_array();
+        for (size_t k = 0; k < axis->n_levels; k++)
+            json_array_append_new(levels, sb_json_string(axis->levels[k]));
+        json_array_append_new(axes, json_pack("{s:o, s:o, s:o}", "name", sb_json_string(axis->name),
+                                              "levels", levels, "unavailable",
+                                              sb_json_string(axis->unavailable)));
+    }
+    const struct sb_job *job = plan->job;
+    return json_pack("{s:o, s:o, s:s, s:o, s:s, s:o, s:i, s:i}", "name", sb_json_string(job->name),
+                     "id", sb_json_string(job->id), "kind", sb_job_kind_names[job->kind], "backend",
+                     sb_json_string(job->backend), "design", sb_design_names[job->design], "axes",
+                     axes, "cells", (int)plan->n_cells, "runs", (int)planned_runs(plan));
+}
+
+static int list_plan(const struct sb_request *request, const struct sb_plan *plan) {
+    if (request->json) {
+        json_t *jobs = json_array();
+        for (size_t i = 0; i < plan->n_jobs; i++)
+            json_array_append_new(jobs, listed_job(&plan->jobs[i]));
+        SB_AUTO_JSON json_t *document =
+            json_pack("{s:s, s:o}", "schema", "samebits.plan/1", "jobs", jobs);
+        SB_AUTO_FREE char *text = sb_json_text(document);
+        fputs(text ? text : "", stdout);
+        return SB_EXIT_OK;
+    }
+    for (size_t i = 0; i < plan->n_jobs; i++) {
+        const struct sb_job_plan *job = &plan->jobs[i];
+        printf("%s  %s  %zu cells × %u repeats = %zu runs, %s\n", job->job->id,
+               sb_job_kind_names[job->job->kind], job->n_cells, job->job->repeats.min,
+               planned_runs(job), sb_design_names[job->job->design]);
+        for (size_t k = 0; k < job->n_axes; k++) {
+            const struct sb_job_axis *axis = &job->axes[k];
+            printf("  %s=", axis->name);
+            for (size_t l = 0; l < axis->n_levels; l++)
+                printf("%s%s", l ? "," : "", axis->levels[l]);
+            printf("%s%s\n", axis->unavailable ? "  unavailable here: " : "",
+                   axis->unavailable ? axis->unavailable : "");
+        }
+    }
+    return SB_EXIT_OK;
+}
+
+/* Opens the results folder that was asked for, and for --resume makes sure that it is about the
+ * same plan. */
+static int open_folder(const struct sb_request *request, int argc, char **argv,
+                       const struct sb_plan *plan, struct sb_folder **folder,
+                       struct sb_error *err) {
+    SB_AUTO_JSON json_t *now = sb_request_to_json(argc, argv, plan);
+    if (!now)
+        return sb_error_errno(err, -ENOMEM, "plan.json");
+    int rc = request->resume ? sb_folder_open(request->out, true, folder, err)
+                             : sb_folder_create(request->out, request->force, folder, err);
+    if (rc < 0)
+        return rc;
+    SB_AUTO_FREE char *path = sb_folder_file(*folder, "plan.json");
+    rc = path ? 0 : sb_error_errno(err, -ENOMEM, "plan.json");
+    if (rc == 0 && request->resume && access(path, F_OK) == 0) {
+        json_error_t problem;
+        SB_AUTO_JSON json_t *kept = json_load_file(path, 0, &problem);
+        rc = kept ? sb_request_same_plan(kept, now, err)
+                  : sb_error_set(err, -EINVAL, "%s: %s", path, problem.text);
+        if (rc < 0)
+            sb_error_prefix(err, rc, "samebits run: --resume %s", request->out);
+    } else if (rc == 0) {
+        SB_AUTO_FREE char *text = sb_json_text(now);
+        rc = text ? sb_file_write(path, text, strlen(text), err)
+                  : sb_error_errno(err, -ENOMEM, "%s", path);
+    }
+    if (rc < 0) {
+        sb_folder_close(*folder);
+        *folder = NULL;
+    }
+    return rc;
+}
+
+static int write_result(const struct sb_session *session, const json_t *result,
+                        struct sb_error *err) {
+    SB_AUTO_FREE char *path = sb_folder_file(session->folder, "result.json");
+    SB_AUTO_FREE char *text = sb_json_text(result);
+    if (!path || !text)
+        return sb_error_errno(err, -ENOMEM, "result.json");
+    return sb_file_write(path, text, strlen(text), err);
+}
+
+/* From plan to exit code. */
+static int run_plan(const struct sb_request *request, int argc, char **argv,
+                    const struct sb_plan *plan, struct sb_error *err) {
+    struct sb_folder *folder = NULL;
+    int rc = open_folder(request, argc, argv, plan, &folder, err);
+    if (rc < 0)
+        return rc;
+    print_plan(request, plan);
+    SB_AUTO_JSON json_t *result = NULL;
+    struct sb_session session;
+    rc = sb_session_open(request, plan, folder, &session, err);
+    if (rc == 0) {
+        catch_interrupts();
+        rc = sb_session_schedule(&session, err);
+    }
+    if (rc == 0)
+        rc = sb_session_result(&session, &result, err);
+    if (rc == 0)
+        rc = write_result(&session, result, err);
+    if (rc == 0)
+        rc = sb_reporting_write(request, result, folder, err);
+    if (rc == 0)
+        rc = (int)json_integer_value(json_object_get(result, "exit_code"));
+    sb_session_close(&session);
+    sb_folder_close(folder);
+    return rc;
+}
+
+static int run_request(const struct sb_request *request, int argc, char **argv,
+                       struct sb_error *err) {
+    struct sb_suite *suite = NULL;
+    struct sb_machine *machine = NULL;
+    struct sb_plan *plan = NULL;
+    int rc = sb_reporting_check(request, err);
+    if (rc == 0)
+        rc = sb_request_suite(request, NULL, &suite, err);
+    if (rc == 0)
+        rc = sb_request_machine(suite, &machine, err);
+    if (rc == 0)
+        rc = sb_request_plan(suite, machine, &plan, err);
+    if (rc == 0)
+        rc = request->list ? list_plan(request, plan) : run_plan(request, argc, argv, plan, err);
+    sb_plan_free(plan);
+    sb_machine_free(machine);
+    sb_suite_free(suite);
+    return rc;
+}
+
+int sb_cmd_run(int argc, char **argv) {
+    struct sb_request request;
+    struct sb_error err = {0};
+    if (sb_request_parse(argc, argv, &request, &err) < 0)
+        return sb_complain(&err);
+    int code;
+    if (request.arguments.help) {
+        sb_request_help();
+        code = SB_EXIT_OK;
+    } else {
+        code = run_request(&request, argc, argv, &err);
+        if (code < 0)
+            code = sb_complain(&err);
+    }
+    sb_request_clear(&request);
+    return code;
+}

@@ -1,0 +1,30 @@
+/* cli: the table of subcommands. */
+#include "cli/command.h"
+
+#include <samebits/run.h>
+
+#include <stdio.h>
+
+/* Known by name, so that the message says what is missing. */
+static int not_in_this_build(int argc, char **argv) {
+    (void)argc;
+    fprintf(stderr, "samebits %s: not in this build\n", argv[0]);
+    return SB_EXIT_ERROR;
+}
+
+const struct sb_command sb_commands[] = {
+    {"run", "run jobs under varied conditions and say whether their bits hold", sb_cmd_run},
+    {"compare", "compare two weights files, tensor by tensor", sb_cmd_compare},
+    {"fingerprint", "print the fingerprint of weights files", sb_cmd_fingerprint},
+    {"rerun", "do one run of a result again, as it was", sb_cmd_rerun},
+    {"report", "make a report from a result", sb_cmd_report},
+    {"list", "kernels, backends, axes, formats, reports, launchers", sb_cmd_list},
+    {"doctor", "what this machine can vary, and what is missing", sb_cmd_doctor},
+    {"init", "write a suite for a command", sb_cmd_init},
+    {"worker", NULL, sb_worker_main},
+    {"explain", NULL, not_in_this_build},
+    {"merge", NULL, not_in_this_build},
+    {"baseline", NULL, not_in_this_build},
+    {"history", NULL, not_in_this_build},
+    {NULL, NULL, NULL},
+};

@@ -1,0 +1,92 @@
+/* cli: joins stage 3 with stage 4. See cli/digesting.h. */
+#include "cli/digesting.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct digest_reading {
+    struct sb_reading *reading;
+};
+
+char **sb_digesting_prefixes(char *const *relative, size_t n) {
+    char **prefixes = n > 1 ? calloc(n, sizeof *prefixes) : NULL;
+    for (size_t i = 0; prefixes && i < n; i++) {
+        prefixes[i] = sb_format("%s:", relative[i]);
+        if (!prefixes[i]) {
+            sb_digesting_prefixes_free(prefixes, n);
+            return NULL;
+        }
+    }
+    return prefixes;
+}
+
+void sb_digesting_prefixes_free(char **prefixes, size_t n) {
+    for (size_t i = 0; prefixes && i < n; i++)
+        free(prefixes[i]);
+    free(prefixes);
+}
+
+static int start(void *context, const struct sb_job *job, const struct sb_strings_pair *files,
+                 void **reading, struct sb_error *err) {
+    char **prefixes = sb_digesting_prefixes(files->relative, files->n);
+    struct digest_reading *started = calloc(1, sizeof *started);
+    int rc = !started || (files->n > 1 && !prefixes)
+                 ? sb_error_errno(err, -ENOMEM, "reading weights")
+                 : 0;
+    if (rc == 0) {
+        const struct sb_weights_files weights = {
+            .paths = files->absolute, .prefixes = prefixes, .n = files->n};
+        const struct sb_weights_options options = {.exclude = job->exclude,
+                                                   .n_exclude = job->n_exclude,
+                                                   .include = job->include,
+                                                   .n_include = job->n_include};
+        rc = sb_reading_start(context, &weights, &options, &started->reading, err);
+    }
+    sb_digesting_prefixes_free(prefixes, files->n);
+    if (rc < 0) {
+        free(started);
+        return rc;
+    }
+    *reading = started;
+    return 0;
+}
+
+static int fd(void *reading) {
+    return sb_reading_fd(((struct digest_reading *)reading)->reading);
+}
+
+static int step(void *reading, struct sb_digest_result *result, struct sb_error *err) {
+    SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
+    int rc = sb_reading_step(((struct digest_reading *)reading)->reading, &fingerprint, err);
+    if (rc < 0)
+        return rc;
+    *result = (struct sb_digest_result){
+        .sum = fingerprint.sum, .all_zero = fingerprint.all_zero, .all_nan = fingerprint.all_nan};
+    memcpy(result->fingerprint, fingerprint.text, sizeof fingerprint.text);
+    return 0;
+}
+
+static void free_reading(void *reading) {
+    struct digest_reading *started = reading;
+    if (started)
+        sb_reading_free(started->reading);
+    free(started);
+}
+
+static bool recognised(void *context, const char *path) {
+    (void)context;
+    const struct sb_format *format = sb_format_recognise(path);
+    return format && !format->planned;
+}
+
+struct sb_digesting sb_digesting_make(struct sb_reader *reader) {
+    return (struct sb_digesting){.context = reader,
+                                 .start = start,
+                                 .fd = fd,
+                                 .step = step,
+                                 .free = free_reading,
+                                 .recognised = recognised};
+}

@@ -1,0 +1,50 @@
+/* cli: a job's runs as evidence for stage 6, and their groups' weights for stage 5. */
+#ifndef SB_CLI_EVIDENCE_H
+#define SB_CLI_EVIDENCE_H
+
+#include <samebits/attribute.h>
+#include <samebits/compare.h>
+#include <samebits/matrix.h>
+#include <samebits/run.h>
+
+#include "base/text.h"
+
+struct sb_job_evidence {
+    const struct sb_job_plan *plan;
+    const struct sb_run **runs; /* this job's, in order of ids; borrowed */
+    size_t n_runs;
+    struct sb_strings groups; /* distinct fingerprints, the reference's first, then by first run */
+    struct sb_trial *trials;  /* trial i is run i */
+    size_t *trial_run;
+    struct sb_evidence evidence; /* borrows the rest */
+    const char **axes;
+    const char *const **levels;
+    unsigned *n_levels;
+    const unsigned **cells;
+};
+
+/* The evidence of one job among all runs (any order; sorted here). */
+int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb_run *runs,
+                         size_t n_runs, uint64_t seed, struct sb_job_evidence *evidence,
+                         struct sb_error *err);
+void sb_job_evidence_clear(struct sb_job_evidence *evidence);
+
+/* Comparisons of a job's groups, made from the stored weights when they are first asked for. */
+struct sb_group_comparisons {
+    const struct sb_job_evidence *evidence;
+    struct sb_folder *folder;
+    struct sb_comparison *pairs; /* [n_groups × n_groups] */
+    bool *made;
+    struct sb_error problem; /* the first that occurred; text[0] == 0: none */
+};
+
+int sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,
+                              struct sb_group_comparisons *comparisons, struct sb_error *err);
+/* Group b against group a; NULL when it cannot be made (`problem` says why). */
+const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *comparisons, size_t a,
+                                                size_t b);
+/* For sb_requirements_met; context is the struct sb_group_comparisons. */
+bool sb_groups_within_tolerance(void *context, int group_a, int group_b);
+void sb_group_comparisons_clear(struct sb_group_comparisons *comparisons);
+
+#endif

@@ -1,0 +1,49 @@
+/* cli: options as tables. */
+#ifndef SB_CLI_OPTIONS_H
+#define SB_CLI_OPTIONS_H
+
+#include <samebits/error.h>
+
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sb_option {
+    const char *name;  /* without the dashes */
+    char letter;       /* 0: none */
+    const char *value; /* what its value is called in the help; NULL: a flag */
+    const char *help;
+    int (*take)(void *into, const char *value, struct sb_error *err); /* value is NULL for a flag */
+    void *into;
+};
+
+/* Takers of values. */
+int sb_take_flag(void *into, const char *value, struct sb_error *err); /* bool */
+int sb_take_text(void *into, const char *value, struct sb_error *err); /* const char * */
+int sb_take_list(void *into, const char *value,
+                 struct sb_error *err); /* struct sb_strings: added */
+int sb_take_unsigned(void *into, const char *value, struct sb_error *err); /* unsigned, from 1 */
+int sb_take_u64(void *into, const char *value, struct sb_error *err);      /* uint64_t */
+int sb_take_number(void *into, const char *value,
+                   struct sb_error *err); /* double, finite and not negative */
+
+/* Index of `value` in a list of names that ends with NULL; -EINVAL naming the choices. */
+int sb_take_choice(const char *const *names, const char *value, struct sb_error *err);
+
+struct sb_arguments {
+    struct sb_strings positional; /* before `--` */
+    char **rest;                  /* after `--`, borrowed from argv; NULL: there was no `--` */
+    size_t n_rest;
+    bool help; /* --help or -h was given: the rest was not looked at */
+};
+
+/* Parses argv[1..]; `command` is for messages ("samebits run"). */
+int sb_options_parse(const char *command, const struct sb_option *options, size_t n_options,
+                     int argc, char **argv, struct sb_arguments *arguments, struct sb_error *err);
+void sb_arguments_clear(struct sb_arguments *arguments);
+
+/* The lines on options for a help text. */
+void sb_options_print(const struct sb_option *options, size_t n_options);
+
+#endif

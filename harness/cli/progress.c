@@ -1,0 +1,97 @@
+/* cli: what is said while runs are under way. See cli/progress.h. */
+#include "cli/progress.h"
+
+#include "base/cleanup.h"
+#include "report/table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+double sb_seconds_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan, bool quiet,
+                       bool verbose) {
+    const char *terminal = getenv("TERM");
+    bool rewritable = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
+    *progress = (struct sb_progress){
+        .plan = plan, .live = rewritable && !quiet, .verbose = verbose, .began = sb_seconds_now()};
+}
+
+void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs) {
+    progress->planned += runs;
+    progress->job = job;
+}
+
+void sb_progress_started(struct sb_progress *progress, size_t job) {
+    progress->started++;
+    progress->job = job;
+    sb_progress_show(progress);
+}
+
+static void clear_line(const struct sb_progress *progress) {
+    if (progress->live)
+        fputs("\r\033[K", stderr);
+}
+
+void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run) {
+    progress->done++;
+    progress->failed += run->status != SB_STATUS_OK;
+    progress->wall_s += run->wall_s;
+    if (progress->verbose) {
+        const struct sb_job_plan *job = &progress->plan->jobs[run->job];
+        SB_AUTO_TEXT struct sb_text line = {0};
+        sb_text_printf(&line, "%s  %-12s %s ", run->id, sb_status_names[run->status], job->job->id);
+        for (size_t i = 0; i < job->n_axes; i++) {
+            if (job->axes[i].n_levels)
+                sb_text_printf(&line, " %s=%s", job->axes[i].name,
+                               job->axes[i].levels[job->cells[run->cell].level[i]]);
+        }
+        sb_text_printf(&line, "  %s  %.2f s",
+                       run->fingerprint ? run->fingerprint
+                       : run->message   ? run->message
+                                        : "",
+                       run->wall_s);
+        SB_AUTO_FREE char *printable = line.data ? sb_text_printable(line.data) : NULL;
+        clear_line(progress);
+        fprintf(stderr, "%s\n", printable ? printable : run->id);
+    }
+    sb_progress_show(progress);
+}
+
+static void print_duration(double seconds) {
+    if (seconds < 90)
+        fprintf(stderr, "%.0f s", seconds);
+    else if (seconds < 5400)
+        fprintf(stderr, "%.0f min", seconds / 60);
+    else
+        fprintf(stderr, "%.1f h", seconds / 3600);
+}
+
+void sb_progress_show(struct sb_progress *progress) {
+    if (!progress->live)
+        return;
+    clear_line(progress);
+    fprintf(stderr, "  %zu of %zu runs", progress->done, progress->planned);
+    if (progress->failed)
+        fprintf(stderr, ", %zu failed", progress->failed);
+    if (progress->done) {
+        double elapsed = sb_seconds_now() - progress->began;
+        size_t left = progress->planned > progress->done ? progress->planned - progress->done : 0;
+        fputs(", about ", stderr);
+        print_duration(elapsed / (double)progress->done * (double)left);
+        fputs(" left", stderr);
+    }
+    SB_AUTO_FREE char *id = sb_text_printable(progress->plan->jobs[progress->job].job->id);
+    fprintf(stderr, "  %.40s", id ? id : "");
+    fflush(stderr);
+}
+
+void sb_progress_end(struct sb_progress *progress) {
+    clear_line(progress);
+    fflush(stderr);
+    progress->live = false;
+}

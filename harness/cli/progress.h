@@ -1,0 +1,34 @@
+/* cli: what is said while runs are under way. */
+#ifndef SB_CLI_PROGRESS_H
+#define SB_CLI_PROGRESS_H
+
+#include <samebits/matrix.h>
+#include <samebits/run.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+/* One line on a terminal's stderr, rewritten in place and removed before anything else is printed;
+ * nothing elsewhere, or with `verbose` a line for every run. */
+struct sb_progress {
+    const struct sb_plan *plan;
+    bool live;                             /* stderr is a terminal that can rewrite a line */
+    bool verbose;                          /* a line for every finished run */
+    size_t planned, started, done, failed; /* runs; planned grows as evidence is asked for */
+    double wall_s;                         /* of the finished runs, added up */
+    double began;                          /* monotonic seconds */
+    size_t job;
+};
+
+void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan, bool quiet,
+                       bool verbose);
+void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs);
+void sb_progress_started(struct sb_progress *progress, size_t job);
+void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run);
+void sb_progress_show(struct sb_progress *progress);
+void sb_progress_end(struct sb_progress *progress);
+
+double sb_seconds_now(void); /* monotonic */
+
+#endif

@@ -1,0 +1,124 @@
+/* cli: which reports go where. See cli/reporting.h. */
+#include "cli/reporting.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <limits.h>
+#include <locale.h>
+#include <string.h>
+
+static int find_report(const char *written, const struct sb_report **report, const char **path,
+                       struct sb_error *err) {
+    SB_AUTO_FREE char *name = strndup(written, strcspn(written, ":"));
+    if (!name)
+        return sb_error_errno(err, -ENOMEM, "--report");
+    *path = written[strlen(name)] == ':' ? written + strlen(name) + 1 : NULL;
+    *report = sb_report_find(name);
+    SB_AUTO_TEXT struct sb_text names = {0};
+    for (size_t i = 0; sb_reports[i]; i++) {
+        if (!sb_reports[i]->planned)
+            sb_text_printf(&names, "%s%s", names.length ? ", " : "", sb_reports[i]->name);
+    }
+    if (!*report)
+        return sb_error_set(err, -EINVAL, "samebits: --report: '%s' is none of: %s", name,
+                            names.data);
+    if ((*report)->planned)
+        return sb_error_set(err, -EINVAL, "samebits: --report: '%s' is %s (there are: %s)", name,
+                            (*report)->planned, names.data);
+    if (*path && !**path)
+        return sb_error_set(err, -EINVAL, "samebits: --report: '%s': no path after the colon",
+                            written);
+    return 0;
+}
+
+int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
+    for (size_t i = 0; i < request->reports.n; i++) {
+        const struct sb_report *report;
+        const char *path;
+        int rc = find_report(request->reports.items[i], &report, &path, err);
+        if (rc < 0)
+            return rc;
+        if (request->json && !path && !report->file_name)
+            return sb_error_set(err, -EINVAL,
+                                "samebits run: --report %s would mix with --json on stdout; give "
+                                "it a path (%s:FILE)",
+                                report->name, report->name);
+    }
+    return 0;
+}
+
+static bool terminal_is_unicode(void) {
+    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    bool utf8 = locale && strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
+    if (locale)
+        freelocale(locale);
+    return utf8;
+}
+
+/* The results folder as people would type it: relative to here where it lies below. */
+static const char *shown_folder(const char *folder_path, char *buffer, size_t n) {
+    char cwd[PATH_MAX];
+    size_t length = getcwd(cwd, sizeof cwd) ? strlen(cwd) : 0;
+    if (length && strncmp(folder_path, cwd, length) == 0 && folder_path[length] == '/')
+        snprintf(buffer, n, "%s", folder_path + length + 1);
+    else
+        snprintf(buffer, n, "%s", folder_path);
+    return buffer;
+}
+
+int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
+                           bool verbose, struct sb_error *err) {
+    const struct sb_report *report;
+    const char *path;
+    char shown[PATH_MAX];
+    int rc = find_report(written, &report, &path, err);
+    if (rc < 0)
+        return rc;
+    SB_AUTO_FREE char *in_folder =
+        !path && report->file_name ? sb_path_join(folder_path, report->file_name) : NULL;
+    const char *file = path ? path : in_folder;
+    SB_AUTO_FREE char *content = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&content, &n);
+    if (!memory)
+        return sb_error_errno(err, -ENOMEM, "%s report", report->name);
+    bool screen = !file && isatty(STDOUT_FILENO);
+    const struct sb_report_options options = {
+        .colour = screen && !getenv("NO_COLOR"),
+        .unicode = terminal_is_unicode(),
+        .verbose = verbose,
+        .directory = shown_folder(folder_path, shown, sizeof shown),
+    };
+    rc = report->write(result, &options, memory, err);
+    if (fclose(memory) != 0 && rc == 0)
+        rc = sb_error_errno(err, -ENOMEM, "%s report", report->name);
+    if (rc < 0)
+        return rc;
+    if (file)
+        return sb_file_write(file, content, n, err);
+    if (fwrite(content, 1, n, stdout) != n || fflush(stdout) != 0)
+        return sb_error_errno(err, -errno, "standard output");
+    return 0;
+}
+
+int sb_reporting_write(const struct sb_request *request, const json_t *result,
+                       const struct sb_folder *folder, struct sb_error *err) {
+    const char *path = sb_folder_path(folder);
+    bool on_stdout = request->quiet;
+    int rc = 0;
+    for (size_t i = 0; i < request->reports.n && rc == 0; i++) {
+        const struct sb_report *report;
+        const char *file;
+        find_report(request->reports.items[i], &report, &file, NULL);
+        on_stdout |= !file && !report->file_name;
+        rc = sb_reporting_write_one(request->reports.items[i], result, path, request->verbose, err);
+    }
+    if (rc == 0 && request->json)
+        rc = sb_reporting_write_one("json", result, path, false, err);
+    else if (rc == 0 && !on_stdout)
+        rc = sb_reporting_write_one("terminal", result, path, request->verbose, err);
+    return rc;
+}

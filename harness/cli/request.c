@@ -1,0 +1,368 @@
+/* cli: what `samebits run` was asked for. See cli/request.h. */
+#include "cli/request.h"
+
+#include <samebits/run.h>
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+struct choice {
+    const char *const *names;
+    int *index;
+};
+
+static int take_choice(void *into, const char *value, struct sb_error *err) {
+    const struct choice *choice = into;
+    int index = sb_take_choice(choice->names, value, err);
+    if (index < 0)
+        return index;
+    *choice->index = index;
+    return 0;
+}
+
+static const char *const stop_names[] = {"first-divergence", NULL};
+static const char *const launcher_names[] = {"local", NULL};
+
+enum { N_OPTIONS = 27 };
+
+struct option_table {
+    struct choice design, require, isolate, stop, launcher;
+    int stop_index, launcher_index;
+    struct sb_option options[N_OPTIONS];
+};
+
+static void fill_options(struct sb_request *r, struct option_table *table) {
+    table->design = (struct choice){sb_design_names, &r->design};
+    table->require = (struct choice){sb_need_names, &r->require};
+    table->isolate = (struct choice){sb_isolation_names, &r->isolate};
+    table->launcher = (struct choice){launcher_names, &table->launcher_index};
+    table->stop = (struct choice){stop_names, &table->stop_index};
+    table->stop_index = -1;
+    const struct sb_option options[N_OPTIONS] = {
+        {"vary", 0, "AXIS=L1,L2", "add or replace an axis (samebits list axes)", sb_take_list,
+         &r->vary},
+        {"repeats", 0, "N|MIN..MAX", "runs of each cell, at least (default 3)", sb_take_text,
+         &r->repeats},
+        {"exact-repeats", 0, NULL, "add no runs where evidence is thin", sb_take_flag, &r->exact},
+        {"design", 0, "D", "full, one-at-a-time, pairwise", take_choice, &table->design},
+        {"weights", 0, "GLOB", "ad hoc: the weights files (default: all written)", sb_take_text,
+         &r->weights},
+        {"only", 0, "GLOB", "these jobs alone", sb_take_list, &r->only},
+        {"skip", 0, "GLOB", "not these jobs", sb_take_list, &r->skip},
+        {"require", 0, "NEED", "bitwise, rounding: of repeats and every axis", take_choice,
+         &table->require},
+        {"rtol", 0, "X", "relative tolerance (default by dtype)", sb_take_number,
+         &r->tolerance.rtol},
+        {"atol", 0, "X", "absolute tolerance (default by dtype)", sb_take_number,
+         &r->tolerance.atol},
+        {"ulp", 0, "N", "tolerance in units in the last place instead", sb_take_number,
+         &r->tolerance.ulp},
+        {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &r->exclude},
+        {"include", 0, "GLOB", "these tensors alone", sb_take_list, &r->include},
+        {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
+        {"timeout", 0, "10m", "of one run: 250ms, 90s, 10m, 1h", sb_take_text, &r->timeout},
+        {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
+        {"seed", 0, "N", "order of runs (default 0)", sb_take_u64, &r->seed},
+        {"stop-after", 0, "first-divergence", "start nothing more once bits differ", take_choice,
+         &table->stop},
+        {"out", 0, "DIR", "results folder (default samebits-results/NNNN)", sb_take_text, &r->out},
+        {"resume", 0, NULL, "go on with what is in --out DIR", sb_take_flag, &r->resume},
+        {"force", 0, NULL, "replace the result in --out DIR", sb_take_flag, &r->force},
+        {"shard", 0, "I/N", "the I-th of N parts of the runs", sb_take_text, &r->shard},
+        {"launcher", 0, "local", "where runs are started", take_choice, &table->launcher},
+        {"report", 0, "FORMAT[:PATH]", "also write a report (samebits list reports)", sb_take_list,
+         &r->reports},
+        {"list", 0, NULL, "print the plan, run nothing", sb_take_flag, &r->list},
+        {"json", 0, NULL, "result.json on stdout, nothing else", sb_take_flag, &r->json},
+        {"quiet", 'q', NULL, "errors only", sb_take_flag, &r->quiet},
+    };
+    memcpy(table->options, options, sizeof options);
+}
+
+static struct sb_option verbose_option(struct sb_request *r) {
+    return (struct sb_option){"verbose",    'v',        NULL, "every run, and details of every job",
+                              sb_take_flag, &r->verbose};
+}
+
+static int check_request(struct sb_request *request, struct sb_error *err) {
+    const struct sb_arguments *arguments = &request->arguments;
+    if (arguments->rest && arguments->positional.n)
+        return sb_error_set(
+            err, -EINVAL,
+            "samebits run: '%s' stands before --: give a suite or a command, not both",
+            arguments->positional.items[0]);
+    if (arguments->positional.n > 1)
+        return sb_error_set(
+            err, -EINVAL,
+            "samebits run: one suite at a time; a command goes after -- (samebits run -- %s …)",
+            arguments->positional.items[0]);
+    bool command = arguments->rest && arguments->n_rest;
+    if (!command && !arguments->positional.n)
+        return sb_error_set(
+            err, -EINVAL,
+            "samebits run: give a suite (samebits run SUITE.yaml) or a command after --");
+    if (request->weights && !command)
+        return sb_error_set(
+            err, -EINVAL,
+            "samebits run: --weights goes with a command after --; a suite says it itself");
+    if (request->resume && !request->out)
+        return sb_error_set(err, -EINVAL,
+                            "samebits run: --resume needs --out DIR, the folder to go on with");
+    if (request->resume && request->force)
+        return sb_error_set(
+            err, -EINVAL,
+            "samebits run: --resume keeps a result and --force replaces it: give one of them");
+    if (request->require == SB_NEED_IGNORE)
+        return sb_error_set(err, -EINVAL,
+                            "samebits run: --require: 'ignore' is none of: bitwise, rounding");
+    if (request->baseline)
+        return sb_error_set(err, -EINVAL, "samebits run: --baseline: not in this build");
+    unsigned shard, n_shards;
+    return sb_request_shard(request, &shard, &n_shards, err);
+}
+
+int sb_request_parse(int argc, char **argv, struct sb_request *request, struct sb_error *err) {
+    *request =
+        (struct sb_request){.design = -1, .require = -1, .isolate = -1, .tolerance = {-1, -1, -1}};
+    struct option_table table;
+    fill_options(request, &table);
+    struct sb_option options[N_OPTIONS + 2];
+    memcpy(options, table.options, sizeof table.options);
+    options[N_OPTIONS] = verbose_option(request);
+    options[N_OPTIONS + 1] = (struct sb_option){
+        "baseline", 0, "FILE", "compare with stored bits", sb_take_text, &request->baseline};
+    int rc = sb_options_parse("samebits run", options, N_OPTIONS + 2, argc, argv,
+                              &request->arguments, err);
+    if (rc == 0 && !request->arguments.help)
+        rc = check_request(request, err);
+    if (table.stop_index >= 0)
+        request->stop_after = stop_names[table.stop_index];
+    if (rc < 0)
+        sb_request_clear(request);
+    return rc;
+}
+
+void sb_request_help(void) {
+    struct sb_request request = {0};
+    struct option_table table;
+    fill_options(&request, &table);
+    puts(
+        "samebits run [OPTION]… SUITE.yaml\n"
+        "samebits run [OPTION]… -- COMMAND ARG…\n");
+    sb_options_print(table.options, N_OPTIONS);
+    const struct sb_option verbose = verbose_option(&request);
+    sb_options_print(&verbose, 1);
+    puts(
+        "\nWithout --vary a command runs with hash_seed=0,1 threads=1,all deterministic=off,on, "
+        "one at a time.\n"
+        "{axis} in the command's arguments is replaced by the axis's level.");
+}
+
+void sb_request_clear(struct sb_request *request) {
+    struct sb_strings *const lists[] = {&request->vary,    &request->only,    &request->skip,
+                                        &request->exclude, &request->include, &request->reports};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        sb_strings_clear(lists[i]);
+    sb_arguments_clear(&request->arguments);
+    *request = (struct sb_request){0};
+}
+
+int sb_request_shard(const struct sb_request *request, unsigned *shard, unsigned *n_shards,
+                     struct sb_error *err) {
+    *shard = *n_shards = 1;
+    if (!request->shard)
+        return 0;
+    char end;
+    if (sscanf(request->shard, "%u/%u%c", shard, n_shards, &end) != 2 || *shard < 1 ||
+        *shard > *n_shards)
+        return sb_error_set(err, -EINVAL, "samebits run: --shard: '%s' is not I/N with 1 ≤ I ≤ N",
+                            request->shard);
+    return 0;
+}
+
+/* Owns the parsed values that struct sb_overrides borrows. */
+struct override_values {
+    struct sb_suite_axis axes[64];
+    size_t n_axes;
+    struct sb_repeats repeats;
+    enum sb_design design;
+    enum sb_need require;
+    bool exact;
+};
+
+static void override_values_clear(struct override_values *values) {
+    for (size_t i = 0; i < values->n_axes; i++)
+        sb_suite_axis_clear(&values->axes[i]);
+}
+
+static int parse_vary(const struct sb_request *request, struct override_values *values,
+                      struct sb_error *err) {
+    for (size_t i = 0; i < request->vary.n; i++) {
+        struct sb_suite_axis axis;
+        if (i == sizeof values->axes / sizeof *values->axes)
+            return sb_error_set(err, -EINVAL, "samebits run: --vary: more than %zu axes", i);
+        int rc = sb_vary_parse(request->vary.items[i], &axis, err);
+        if (rc < 0)
+            return sb_error_prefix(err, rc, "samebits run: --vary");
+        values->axes[values->n_axes++] = axis;
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(values->axes[k].name, axis.name) == 0)
+                return sb_error_set(err, -EINVAL, "samebits run: --vary: axis '%s' is given twice",
+                                    axis.name);
+        }
+    }
+    return 0;
+}
+
+int sb_request_suite(const struct sb_request *request, const char *text, struct sb_suite **suite,
+                     struct sb_error *err) {
+    SB_CLEANUP(override_values_clear) struct override_values values = {.exact = true};
+    int rc = parse_vary(request, &values, err);
+    if (rc < 0)
+        return rc;
+    struct sb_overrides overrides = {
+        .axes = values.axes,
+        .n_axes = values.n_axes,
+        .tolerance = &request->tolerance,
+        .timeout_s = -1,
+        .exclude = request->exclude.items,
+        .n_exclude = request->exclude.n,
+        .include = request->include.items,
+        .n_include = request->include.n,
+        .only = request->only.items,
+        .n_only = request->only.n,
+        .skip = request->skip.items,
+        .n_skip = request->skip.n,
+    };
+    if (request->repeats) {
+        rc = sb_repeats_parse(request->repeats, &values.repeats, err);
+        if (rc < 0)
+            return sb_error_prefix(err, rc, "samebits run: --repeats");
+        overrides.repeats = &values.repeats;
+    }
+    if (request->timeout) {
+        rc = sb_duration_parse(request->timeout, &overrides.timeout_s, err);
+        if (rc < 0)
+            return sb_error_prefix(err, rc, "samebits run: --timeout");
+    }
+    if (request->exact)
+        overrides.exact = &values.exact;
+    if (request->design >= 0) {
+        values.design = (enum sb_design)request->design;
+        overrides.design = &values.design;
+    }
+    if (request->require >= 0) {
+        values.require = (enum sb_need)request->require;
+        overrides.require = &values.require;
+    }
+    const struct sb_arguments *arguments = &request->arguments;
+    if (arguments->rest)
+        return sb_suite_adhoc(arguments->rest, arguments->n_rest, request->weights, &overrides,
+                              suite, err);
+    const char *path = arguments->positional.items[0];
+    if (text)
+        return sb_suite_parse(text, strlen(text), path, &overrides, suite, err);
+    return sb_suite_load(path, &overrides, suite, err);
+}
+
+static int check_isa(void *context, const char *level, char **refused, struct sb_error *err) {
+    (void)err;
+    return sb_worker_check_isa(context, level, refused);
+}
+
+int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine,
+                       struct sb_error *err) {
+    SB_AUTO_FREE char *program = sb_program_path();
+    if (!program)
+        return sb_error_errno(err, -errno, "/proc/self/exe");
+    int rc = sb_machine_probe(machine, err);
+    if (rc == 0)
+        rc = sb_machine_check_isa(*machine, suite, check_isa, program, err);
+    if (rc < 0) {
+        sb_machine_free(*machine);
+        *machine = NULL;
+    }
+    return rc;
+}
+
+int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machine,
+                    struct sb_plan **plan, struct sb_error *err) {
+    for (size_t i = 0; i < suite->n_jobs; i++) {
+        if (suite->jobs[i].kind == SB_JOB_COMMAND)
+            continue;
+        int rc = sb_worker_check(&suite->jobs[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    return sb_plan_make(suite, machine, plan, err);
+}
+
+static json_t *plan_axis_json(const struct sb_job_axis *axis) {
+    json_t *levels = json_array();
+    for (size_t i = 0; i < axis->n_levels; i++)
+        json_array_append_new(levels, sb_json_string(axis->levels[i]));
+    return json_pack("{s:o, s:o}", "name", sb_json_string(axis->name), "levels", levels);
+}
+
+static json_t *plan_job_json(const struct sb_job_plan *plan) {
+    json_t *axes = json_array(), *cells = json_array(), *arguments = json_array();
+    for (size_t i = 0; i < plan->n_axes; i++)
+        json_array_append_new(axes, plan_axis_json(&plan->axes[i]));
+    for (size_t c = 0; c < plan->n_cells; c++) {
+        json_t *cell = json_array();
+        for (size_t i = 0; i < plan->n_axes; i++)
+            json_array_append_new(cell, json_integer(plan->cells[c].level[i]));
+        json_array_append_new(cells, cell);
+    }
+    const struct sb_job *job = plan->job;
+    for (size_t i = 0; i < job->n_arguments; i++) {
+        SB_AUTO_FREE char *text =
+            sb_format("%s=%s", job->arguments[i].name, job->arguments[i].value);
+        json_array_append_new(arguments, sb_json_string(text));
+    }
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", sb_json_string(job->id),
+                     "kind", sb_job_kind_names[job->kind], "command",
+                     sb_json_strings((const char *const *)job->command), "subject",
+                     sb_json_string(job->subject), "arguments", arguments, "weights",
+                     sb_json_string(job->weights), "directory", sb_json_string(job->directory),
+                     "axes", axes, "cells", cells);
+}
+
+json_t *sb_request_to_json(int argc, char **argv, const struct sb_plan *plan) {
+    char cwd[PATH_MAX];
+    if (!getcwd(cwd, sizeof cwd))
+        return NULL;
+    json_t *arguments = json_array(), *jobs = json_array();
+    for (int i = 0; i < argc; i++)
+        json_array_append_new(arguments, sb_json_string(argv[i]));
+    for (size_t i = 0; i < plan->n_jobs; i++)
+        json_array_append_new(jobs, plan_job_json(&plan->jobs[i]));
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "samebits.plan/1", "argv", arguments,
+                     "cwd", sb_json_string(cwd), "suite_text", sb_json_string(plan->suite->text),
+                     "jobs", jobs);
+}
+
+int sb_request_same_plan(const json_t *kept, const json_t *now, struct sb_error *err) {
+    const json_t *before = json_object_get(kept, "jobs"), *after = json_object_get(now, "jobs");
+    size_t i;
+    json_t *job;
+    json_array_foreach(after, i, job) {
+        if (!json_equal(json_array_get(before, i), job))
+            return sb_error_set(err, -EINVAL,
+                                "job '%s' is not what it was when this result was begun; give "
+                                "--force to start anew",
+                                json_string_value(json_object_get(job, "id")));
+    }
+    if (json_array_size(before) != json_array_size(after))
+        return sb_error_set(err, -EINVAL,
+                            "the suite had %zu jobs when this result was begun, now %zu; give "
+                            "--force to start anew",
+                            json_array_size(before), json_array_size(after));
+    return 0;
+}

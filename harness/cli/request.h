@@ -1,0 +1,58 @@
+/* cli: what `samebits run` was asked for. Kept in the results folder, so that rerun and --resume
+ * know it. */
+#ifndef SB_CLI_REQUEST_H
+#define SB_CLI_REQUEST_H
+
+#include <samebits/error.h>
+#include <samebits/matrix.h>
+#include <samebits/suite.h>
+
+#include "base/text.h"
+#include "cli/options.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sb_request {
+    struct sb_arguments arguments; /* one suite, or a command after `--` */
+    struct sb_strings vary, only, skip, exclude, include, reports;
+    const char *weights, *out, *repeats, *timeout, *shard, *launcher, *baseline, *stop_after;
+    int design, require, isolate; /* enum values; -1: not given */
+    bool exact, resume, force, list, json, quiet, verbose;
+    unsigned jobs;
+    uint64_t seed;
+    struct sb_tolerance tolerance;
+};
+
+/* Parses the command line of `samebits run`; what was written is checked, files are not opened. */
+int sb_request_parse(int argc, char **argv, struct sb_request *request, struct sb_error *err);
+void sb_request_clear(struct sb_request *request);
+void sb_request_help(void);
+
+/* The suite that a request means: the file's, or `text` where that is not NULL (a suite kept from
+ * before), or an ad-hoc one. */
+int sb_request_suite(const struct sb_request *request, const char *text, struct sb_suite **suite,
+                     struct sb_error *err);
+
+/* --shard I/N; 1/1 when not given. */
+int sb_request_shard(const struct sb_request *request, unsigned *shard, unsigned *n_shards,
+                     struct sb_error *err);
+
+/* Checks every built-in job's subject, backend and arguments, and makes the plan. */
+int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machine,
+                    struct sb_plan **plan, struct sb_error *err);
+
+/* This machine; where a job of the suite varies isa, each level's arithmetic is checked by a worker
+ * process. */
+int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine,
+                       struct sb_error *err);
+
+/* plan.json: the command line, the suite's text, the folder it was given in, and the plan, by which
+ * a resumed run is known to be the same. New reference. */
+json_t *sb_request_to_json(int argc, char **argv, const struct sb_plan *plan);
+/* Does the plan in `kept` (from plan.json) equal this one? -EINVAL naming the first job that
+ * differs. */
+int sb_request_same_plan(const json_t *kept, const json_t *now, struct sb_error *err);
+
+#endif

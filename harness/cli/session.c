@@ -1,0 +1,256 @@
+/* cli: one `samebits run` from plan to result.json. See cli/session.h. */
+#include "cli/session.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/digesting.h"
+#include "cli/evidence.h"
+#include "cli/inputs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+int sb_session_open(const struct sb_request *request, const struct sb_plan *plan,
+                    struct sb_folder *folder, struct sb_session *session, struct sb_error *err) {
+    *session = (struct sb_session){
+        .request = request, .suite = plan->suite, .plan = plan, .folder = folder};
+    session->skipped = calloc(plan->n_jobs + 1, sizeof *session->skipped);
+    session->first = calloc(plan->n_jobs + 1, sizeof *session->first);
+    if (!session->skipped || !session->first)
+        return sb_error_errno(err, -ENOMEM, "samebits run");
+    time_t now = time(NULL);
+    strftime(session->started, sizeof session->started, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    for (size_t i = 0; i < plan->n_jobs; i++) {
+        if (plan->jobs[i].job->kind != SB_JOB_COMMAND)
+            session->skipped[i] = sb_worker_unavailable(plan->jobs[i].job);
+    }
+    int rc = sb_inputs_digest(plan->suite, &session->inputs, err);
+    if (rc == 0)
+        rc = sb_reader_start(&session->reader, err);
+    return rc;
+}
+
+/* Callbacks of the scheduler. */
+
+static int more_runs(void *context, size_t job, const struct sb_run *runs, size_t n_runs,
+                     unsigned *more, struct sb_error *err) {
+    struct sb_session *session = context;
+    if (session->skipped[job])
+        return 0;
+    SB_CLEANUP(sb_job_evidence_clear) struct sb_job_evidence evidence;
+    int rc = sb_job_evidence_make(session->plan, job, runs, n_runs, session->request->seed,
+                                  &evidence, err);
+    if (rc == 0)
+        rc = sb_more_runs(&evidence.evidence, &session->plan->jobs[job].job->repeats, more, err);
+    size_t sum = 0;
+    for (size_t c = 0; rc == 0 && c < session->plan->jobs[job].n_cells; c++)
+        sum += more[c];
+    sb_progress_more(&session->progress, job, sum);
+    return rc;
+}
+
+static void run_started(void *context, size_t job, const char *run_id) {
+    (void)run_id;
+    sb_progress_started(&((struct sb_session *)context)->progress, job);
+}
+
+static void run_finished(void *context, const struct sb_run *run) {
+    struct sb_session *session = context;
+    if (run->fingerprint) {
+        char **first = &session->first[run->job];
+        if (!*first)
+            *first = strdup(run->fingerprint);
+        else if (strcmp(*first, run->fingerprint) != 0)
+            session->diverged = true;
+    }
+    sb_progress_finished(&session->progress, run);
+}
+
+static void tick(void *context) {
+    sb_progress_show(&((struct sb_session *)context)->progress);
+}
+
+static bool stop(void *context) {
+    const struct sb_session *session = context;
+    return session->request->stop_after && session->diverged;
+}
+
+int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
+    SB_AUTO_FREE char *program = sb_program_path();
+    if (!program)
+        return sb_error_errno(err, -errno, "/proc/self/exe");
+    struct sb_run *done = NULL;
+    size_t n_done = 0;
+    int rc = sb_journal_read(session->folder, &done, &n_done, err);
+    if (rc < 0)
+        return rc;
+    struct sb_schedule_options options = {
+        .jobs = session->request->jobs,
+        .seed = session->request->seed,
+        .isolate = session->request->isolate < 0 ? SB_ISOLATE_AUTO
+                                                 : (enum sb_isolation)session->request->isolate,
+        .environment = environ,
+        .program = program,
+        .done = done,
+        .n_done = n_done,
+    };
+    sb_request_shard(session->request, &options.shard, &options.n_shards, NULL);
+    const struct sb_digesting digesting = sb_digesting_make(session->reader);
+    const struct sb_schedule_callbacks callbacks = {
+        .context = session,
+        .more = more_runs,
+        .digesting = &digesting,
+        .started = run_started,
+        .finished = run_finished,
+        .tick = tick,
+        .stop = stop,
+    };
+    bool quiet = session->request->quiet || session->request->json;
+    sb_progress_begin(&session->progress, session->plan, quiet,
+                      session->request->verbose && !quiet);
+    rc = sb_schedule_run(session->plan, session->folder, &options, &callbacks, &session->runs, err);
+    sb_progress_end(&session->progress);
+    for (size_t i = 0; i < n_done; i++)
+        sb_run_clear(&done[i]);
+    free(done);
+    return rc;
+}
+
+/* What is kept of one job between its analysis and result.json. */
+struct judged_job {
+    struct sb_job_evidence evidence;
+    struct sb_analysis analysis;
+    struct sb_group_comparisons comparisons;
+    struct sb_comparison
+        *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
+    char *requirements_reason;
+};
+
+static void judged_job_clear(struct judged_job *judged) {
+    sb_group_comparisons_clear(&judged->comparisons);
+    sb_analysis_clear(&judged->analysis);
+    sb_job_evidence_clear(&judged->evidence);
+    free(judged->against_reference);
+    free(judged->requirements_reason);
+}
+
+static int judge_job(struct sb_session *session, size_t job, struct judged_job *judged,
+                     struct sb_job_result *result, struct sb_error *err) {
+    const struct sb_job_plan *plan = &session->plan->jobs[job];
+    *result = (struct sb_job_result){
+        .plan = plan, .skipped = session->skipped[job], .requirements_met = true};
+    int rc = sb_job_evidence_make(session->plan, job, session->runs.runs, session->runs.n_runs,
+                                  session->request->seed, &judged->evidence, err);
+    if (rc < 0)
+        return rc;
+    const struct sb_job_evidence *evidence = &judged->evidence;
+    result->runs = evidence->runs;
+    result->n_runs = evidence->n_runs;
+    if (!evidence->n_runs) {
+        if (!result->skipped)
+            result->skipped =
+                session->runs.interrupted ? "interrupted before it ran" : "no run of it was due";
+        return 0;
+    }
+    rc = sb_analyse(&evidence->evidence, &judged->analysis, err);
+    if (rc == 0)
+        rc = sb_group_comparisons_open(evidence, session->folder, &judged->comparisons, err);
+    if (rc < 0)
+        return rc;
+    size_t n = evidence->groups.n;
+    judged->against_reference = calloc(n + 1, sizeof *judged->against_reference);
+    if (!judged->against_reference)
+        return sb_error_errno(err, -ENOMEM, "comparing weights");
+    for (size_t i = 1; i < n; i++) {
+        const struct sb_comparison *one = sb_group_comparison(&judged->comparisons, 0, i);
+        if (one)
+            judged->against_reference[i] = *one;
+    }
+    result->analysis = &judged->analysis;
+    result->trial_run = evidence->trial_run;
+    result->groups = (const char *const *)evidence->groups.items;
+    result->n_groups = n;
+    result->comparisons = judged->against_reference;
+    result->requirements_met =
+        sb_requirements_met(&evidence->evidence, plan->job, sb_groups_within_tolerance,
+                            &judged->comparisons, &judged->requirements_reason);
+    result->requirements_reason = judged->requirements_reason;
+    if (judged->comparisons.problem.text[0])
+        fprintf(stderr, "samebits: job '%s': weights could not be compared: %s\n", plan->job->id,
+                judged->comparisons.problem.text);
+    return 0;
+}
+
+static int build_result(struct sb_session *session, const struct sb_job_result *jobs,
+                        json_t **result, struct sb_error *err) {
+    SB_AUTO_JSON json_t *manifest = NULL;
+    int rc = sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs, environ,
+                               session->inputs, &manifest, err);
+    if (rc < 0)
+        return rc;
+    const struct sb_result_input input = {
+        .suite = session->suite,
+        .plan = session->plan,
+        .jobs = jobs,
+        .n_jobs = session->plan->n_jobs,
+        .runs = session->runs.runs,
+        .n_runs = session->runs.n_runs,
+        .isolation = session->runs.mode,
+        .shared = (const char *const *)session->runs.shared,
+        .manifest = manifest,
+        .started = session->started,
+        .elapsed_s = sb_seconds_now() - session->progress.began,
+        .interrupted = session->runs.interrupted,
+    };
+    return sb_result_build(&input, result, err);
+}
+
+/* Inputs that changed while runs were under way make every verdict on them worthless. */
+static void mark_changed_inputs(struct sb_session *session, struct sb_job_result *jobs,
+                                char **sentence) {
+    SB_AUTO_JSON json_t *after = NULL;
+    struct sb_error err;
+    if (sb_inputs_digest(session->suite, &after, &err) < 0)
+        *sentence = sb_format("inputs changed while the runs were under way: %s", err.text);
+    else
+        *sentence = sb_inputs_changed(session->inputs, after);
+    for (size_t i = 0; *sentence && i < session->plan->n_jobs; i++) {
+        if (session->suite->jobs[i].n_inputs)
+            jobs[i].spoiled = *sentence;
+    }
+}
+
+int sb_session_result(struct sb_session *session, json_t **result, struct sb_error *err) {
+    size_t n = session->plan->n_jobs;
+    struct judged_job *judged = calloc(n + 1, sizeof *judged);
+    struct sb_job_result *jobs = calloc(n + 1, sizeof *jobs);
+    SB_AUTO_FREE char *changed = NULL;
+    int rc = judged && jobs ? 0 : sb_error_errno(err, -ENOMEM, "result.json");
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        rc = judge_job(session, i, &judged[i], &jobs[i], err);
+    if (rc == 0) {
+        mark_changed_inputs(session, jobs, &changed);
+        rc = build_result(session, jobs, result, err);
+    }
+    for (size_t i = 0; judged && i < n; i++)
+        judged_job_clear(&judged[i]);
+    free(judged);
+    free(jobs);
+    return rc;
+}
+
+void sb_session_close(struct sb_session *session) {
+    sb_schedule_result_clear(&session->runs);
+    if (session->reader)
+        sb_reader_stop(session->reader);
+    for (size_t i = 0; session->plan && i < session->plan->n_jobs; i++) {
+        free(session->skipped ? session->skipped[i] : NULL);
+        free(session->first ? session->first[i] : NULL);
+    }
+    free(session->skipped);
+    free(session->first);
+    json_decref(session->inputs);
+    *session = (struct sb_session){0};
+}

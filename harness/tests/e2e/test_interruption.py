@@ -1,0 +1,116 @@
+"""Interruption loses nothing: SIGINT, kill -9 at any moment, a second samebits, and going on from what is there."""
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+
+import program
+from program import processes_with
+
+# What may differ between a result that was made in one go and one that was resumed.
+TIMES = {"started", "elapsed_s", "wall_s", "cpu_s", "max_rss_kb", "cost"}
+
+
+def without_times(value):
+    if isinstance(value, dict):
+        kept = {key: without_times(item) for key, item in value.items() if key not in TIMES}
+        if "samples" in kept:  # how often a run was looked at, and what was caught of it, is a matter of time
+            for key in ("samples", "processes", "libraries", "threads"):
+                kept.pop(key, None)
+        return kept
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
+
+
+class Interruption(program.Program):
+    COMMAND = ("--vary", "hash_seed=0,1,2", "--vary", "threads=1", "--repeats", "4", "--exact-repeats")
+
+    def start(self, *options, job="job.py"):
+        return subprocess.Popen([program.SAMEBITS, "run", "-q", "--out", "r", *self.COMMAND, *options, "--", program.PYTHON, job],
+                                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+
+    def result(self, folder="r"):
+        with open(self.path(folder, "result.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def test_sigint_leaves_no_process_and_no_lost_result(self):
+        self.job(body="import time; time.sleep(0.3); marker = 'samebits-interrupt-test'")
+        running = self.start()
+        time.sleep(1.5)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 130)
+        self.assertEqual(processes_with(self.path("job.py")), [])
+        before = self.result()
+        self.assertEqual(before["exit_code"], 130)
+        finished = {run["id"] for run in before["runs"] if run["status"] == "ok"}
+        self.assertTrue(finished)
+        done = self.samebits("run", "-q", "--out", "r", "--resume", *self.COMMAND, "--", program.PYTHON, "job.py", code=0)
+        self.assertEqual(done.stderr, "")
+        self.assertEqual({run["status"] for run in self.result()["runs"]}, {"ok"})
+        self.assertEqual(len(self.result()["runs"]), 12)
+
+    def test_a_second_samebits_on_the_same_folder_is_refused(self):
+        self.job(body="import time; time.sleep(0.5)")
+        running = self.start()
+        time.sleep(0.7)
+        done = self.samebits("run", "--out", "r", "--resume", *self.COMMAND, "--", program.PYTHON, "job.py", code=2)
+        self.assertIn(str(running.pid), done.stderr)
+        running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 0)
+
+    def test_kill_at_100_random_moments_and_resume_give_the_same_result(self):
+        self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
+        options = [*self.COMMAND, "--", program.PYTHON, "job.py"]
+        whole = self.samebits("run", "-q", "--out", "whole", *options, code=1)
+        self.assertEqual(whole.stderr, "")
+        expected = without_times(self.result("whole"))
+        chance = random.Random(20260101)
+        began = time.monotonic()
+        self.samebits("run", "-q", "--out", "r", *options, code=1)
+        duration = time.monotonic() - began
+        kills = 0
+        while kills < 100:
+            subprocess.run(["rm", "-rf", self.path("r")], check=True)
+            resume = []
+            for _ in range(5):
+                running = self.start(*resume)
+                try:
+                    running.communicate(timeout=chance.uniform(0, duration * 1.1))
+                    break
+                except subprocess.TimeoutExpired:
+                    running.kill()
+                    running.communicate()
+                    kills += 1
+                if os.path.exists(self.path("r", "plan.json")):
+                    resume = ["--resume"]
+            done = self.samebits("run", "-q", "--out", "r", *resume, *options)
+            if done.returncode == 2 and not resume and "--force" in done.stderr:
+                done = self.samebits("run", "-q", "--out", "r", "--resume", *options)
+            self.assertEqual(done.returncode, 1 if not done.stderr else None, done.stderr)
+            self.assertEqual(without_times(self.result()), expected)
+        time.sleep(0.5)
+        self.assertEqual(processes_with(self.path("job.py")), [])
+
+    def test_resume_refuses_another_plan(self):
+        self.job()
+        self.samebits("run", "-q", "--out", "r", *self.COMMAND, "--", program.PYTHON, "job.py", code=0)
+        done = self.samebits("run", "--out", "r", "--resume", "--vary", "hash_seed=0,9", "--", program.PYTHON, "job.py", code=2)
+        self.assertIn("job.py", done.stderr)
+
+    def test_rerun_does_one_run_again(self):
+        self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
+        self.samebits("run", "-q", "--out", "r", *self.COMMAND, "--", program.PYTHON, "job.py", code=1)
+        done = self.samebits("rerun", "r", "r00005", code=0)
+        self.assertIn("PYTHONHASHSEED=", done.stdout)
+        self.assertIn("same", done.stdout)
+        done = self.samebits("rerun", "r", "r99999", code=2)
+        self.assertIn("r00001", done.stderr)
+
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,43 @@
+"""The suites that come with the project give the answers that are known."""
+import os
+
+import program
+from program import SOURCE, effects
+
+
+class Suites(program.Program):
+    def suite(self, name, *options, code=0):
+        document = self.run_json(os.path.join(SOURCE, "suites", name), "--out", self.path("r"), *options, code=code)
+        return {job["id"]: job for job in document["jobs"]}
+
+    def test_quickstart(self):
+        jobs = self.suite("quickstart.yaml")
+        self.assertEqual(jobs["dense/ref"]["verdict"], "bitwise")
+        self.assertEqual(jobs["gemm/ref"]["verdict"], "bitwise")
+        self.assertEqual(jobs["control-hash-order"]["outcome"], "xfail")
+        self.assertEqual(jobs["control-hash-order"]["depends_on"], ["hash_seed"])
+        self.assertEqual(jobs["control-sorted"]["verdict"], "bitwise")
+
+    def test_notebook(self):
+        jobs = self.suite("notebook.yaml")
+        self.assertEqual(jobs["two-runs"]["verdict"], "bitwise")
+        self.assertEqual(len(jobs["two-runs"]["groups"]), 1)
+        self.assertIsNotNone(jobs["two-runs"]["groups"][0]["sum"])
+        self.assertEqual(jobs["two-runs-unseeded"]["outcome"], "xfail")
+
+    def test_python_jobs(self):
+        jobs = self.suite("commands.yaml")
+        self.assertEqual(jobs["hash_order"]["depends_on"], ["hash_seed"])
+        self.assertEqual(jobs["hash_order"]["verdict"], "config-dependent")
+        self.assertEqual(jobs["torch_threads"]["depends_on"], ["threads"])
+        put = jobs["torch_index_put"]
+        self.assertEqual(put["verdict"], "nondeterministic")
+        self.assertEqual(put["unstable_when"], {"threads": ["2"], "deterministic": ["off"]})
+        self.assertEqual((jobs["unseeded_rng"]["verdict"], jobs["unseeded_rng"]["unstable_when"]),
+                         ("nondeterministic", {}))
+        self.assertEqual(jobs["numpy_mlp"]["verdict"], "bitwise")
+        self.assertEqual(effects(jobs["blas_isa"])["isa"], "bits")
+
+
+if __name__ == "__main__":
+    program.main()

@@ -1,0 +1,134 @@
+"""What a user may get wrong is answered by the place, what was wrong and what is allowed, before anything has run."""
+import json
+import os
+
+import program
+
+
+class Usage(program.Program):
+    def refused(self, *arguments, says):
+        done = self.samebits(*arguments, code=2)
+        for words in says if isinstance(says, (list, tuple)) else [says]:
+            self.assertIn(words, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertFalse(os.path.exists(self.path("samebits-results")))
+
+    def test_a_mistyped_command(self):
+        self.refused("rum", says=["unknown command 'rum'", "did you mean 'run'"])
+
+    def test_a_mistyped_option(self):
+        self.refused("run", "--repeat", "3", "--", "true", says=["unknown option '--repeat'", "--repeats"])
+
+    def test_an_option_that_is_like_no_other(self):
+        self.refused("compare", "--zzzzzzzzzzz", "a", "b", says=["--zzzzzzzzzzz", "--require", "--rtol"])
+
+    def test_a_value_that_is_none_of_the_choices(self):
+        self.refused("run", "--design", "most", "--", "true",
+                     says=["--design", "'most'", "full", "one-at-a-time", "pairwise"])
+
+    def test_a_missing_value(self):
+        self.refused("run", "--repeats", says=["--repeats", "needs a value"])
+
+    def test_a_mistyped_axis(self):
+        self.refused("run", "--vary", "thread=1,2", "--", "true", says=["thread", "threads", "hash_seed"])
+
+    def test_a_mistyped_level(self):
+        self.refused("run", "--vary", "isa=sse2,avx3", "--", "true", says=["isa", "avx3", "sse2", "this CPU has"])
+
+    def test_an_unknown_placeholder(self):
+        self.refused("run", "--vary", "threads=1,2", "--", "true", "{lr}", says=["{lr}"])
+
+    def test_a_missing_suite(self):
+        self.refused("run", "nowhere.yaml", says=["nowhere.yaml", "No such file"])
+
+    def test_an_unknown_key_in_a_suite(self):
+        self.write("s.yaml", """\
+            version: 1
+            jobs:
+              - name: a
+                command: [./a]
+                repeat: 3
+            """)
+        self.refused("run", "s.yaml", says=["s.yaml:5:5: ", "'repeat'", "repeats"])
+
+    def test_an_unknown_level_in_a_suite(self):
+        self.write("s.yaml", """\
+            version: 1
+            jobs:
+              - name: a
+                command: [./a]
+                axes:
+                  isa: [sse2, avx3]
+            """)
+        self.refused("run", "s.yaml", says=["s.yaml:6:", "axis 'isa'", "unknown level 'avx3'", "this CPU has: sse2"])
+
+    def test_an_unknown_backend_in_a_suite(self):
+        self.write("s.yaml", """\
+            version: 1
+            jobs:
+              - {name: a, train: dense, backend: opensblas}
+            """)
+        self.refused("run", "s.yaml", says=["s.yaml:3:", "opensblas", "openblas", "ref"])
+
+    def test_a_backend_that_is_not_built(self):
+        self.write("s.yaml", """\
+            version: 1
+            jobs:
+              - {name: a, kernel: gemm, backend: cublas}
+            """)
+        done = self.samebits("run", "s.yaml")
+        self.assertIn("not built", done.stdout + done.stderr)
+        self.assertNotIn("unknown backend", done.stdout + done.stderr)
+
+    def test_only_that_matches_nothing(self):
+        self.write("s.yaml", "version: 1\njobs:\n  - {name: a, command: [./a]}\n")
+        self.refused("run", "--only", "b", "s.yaml", says=["b", "a"])
+
+    def test_suite_and_command_together(self):
+        self.refused("run", "s.yaml", "--", "true", says="not both")
+
+    def test_help_of_each_command_fits_a_screen(self):
+        for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init"):
+            done = self.samebits(command, "--help", code=0)
+            lines = done.stdout.splitlines()
+            self.assertLess(len(lines), 45, command)
+            self.assertLess(max(map(len, lines)), 121, command)
+
+    def test_a_result_is_not_overwritten_unasked(self):
+        self.job()
+        command = ("run", "--out", "r", "--vary", "threads=1", "--", program.PYTHON, "job.py", "w.npy")
+        self.samebits(*command, code=0)
+        done = self.samebits(*command, code=2)
+        self.assertIn("--resume", done.stderr)
+        self.assertIn("--force", done.stderr)
+        self.samebits("run", "--force", *command[1:], code=0)
+
+    def test_force_leaves_a_folder_that_is_no_result_alone(self):
+        self.write("mine/precious.txt", "keep")
+        self.job()
+        self.samebits("run", "--force", "--out", "mine", "--vary", "threads=1", "--", program.PYTHON, "job.py", code=2)
+        self.assertTrue(os.path.exists(self.path("mine/precious.txt")))
+
+    def test_list_prints_the_plan_and_runs_nothing(self):
+        done = self.samebits("run", "--list", "--json", "--vary", "threads=1,2", "--vary", "hash_seed=0,1", "--",
+                             "python3", "job.py", code=0)
+        jobs = json.loads(done.stdout)["jobs"]
+        self.assertEqual(jobs[0]["cells"], 4)
+        self.assertFalse(os.path.exists(self.path("samebits-results")))
+
+    def test_init_writes_a_suite_that_runs_as_it_is(self):
+        self.job()
+        self.samebits("init", "--", program.PYTHON, "job.py", "w.npy", code=0)
+        done = self.samebits("run", "samebits.yaml", "--json")
+        document = json.loads(done.stdout)
+        self.assertEqual(document["jobs"][0]["verdict"], "bitwise", done.stderr)
+
+    def test_doctor_and_list_answer(self):
+        self.assertIn("isa", self.samebits("doctor", code=0).stdout)
+        for what in ("kernels", "backends", "axes", "formats", "reports", "launchers"):
+            self.assertTrue(self.samebits("list", what, code=0).stdout.strip(), what)
+        self.refused("list", "kernel", says=["kernels", "backends"])
+
+
+if __name__ == "__main__":
+    program.main()

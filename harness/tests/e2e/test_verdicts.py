@@ -1,0 +1,135 @@
+"""Programs with known answers, run as a user runs them."""
+import os
+
+import program
+from program import effects
+
+
+class Verdicts(program.Program):
+    def only_job(self, document):
+        self.assertEqual(len(document["jobs"]), 1)
+        return document["jobs"][0]
+
+    def test_a_seeded_job_is_bitwise_and_says_how_much_that_proves(self):
+        self.job()
+        job = self.only_job(self.adhoc("hash_seed=0,1", "threads=1,2", command=[program.PYTHON, "job.py"]))
+        self.assertEqual((job["verdict"], job["outcome"], job["depends_on"]), ("bitwise", "pass", []))
+        n = job["confidence"]["replays"]
+        self.assertGreaterEqual(n, 8)
+        self.assertAlmostEqual(job["confidence"]["max_mismatch_rate_95"], 1 - 0.05 ** (1 / n))
+
+    def test_hash_seed_is_found_and_threads_are_not(self):
+        self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
+        job = self.only_job(self.adhoc("hash_seed=0,1,2", "threads=1,2", command=[program.PYTHON, "job.py"], code=1))
+        self.assertEqual(job["depends_on"], ["hash_seed"])
+        self.assertEqual(effects(job), {"hash_seed": "bits", "threads": "none"})
+        self.assertEqual(job["witness"]["differs_in"], ["hash_seed"])
+        self.assertLessEqual(job["confidence"]["dependence_p"], 0.05)
+
+    def test_a_hash_seed_that_isolated_python_ignores_is_inert(self):
+        self.job()
+        document = self.adhoc("hash_seed=0,1", command=[program.PYTHON, "-I", "job.py"], code=77)
+        self.assertEqual(effects(self.only_job(document)), {"hash_seed": "inert"})
+
+    def test_entropy_is_nondeterministic_in_every_cell(self):
+        self.job(body="values = [float(x) for x in os.urandom(256)]")
+        job = self.only_job(self.adhoc("hash_seed=0,1", command=[program.PYTHON, "job.py"], code=1))
+        self.assertEqual((job["verdict"], job["unstable_when"], job["grade"]), ("nondeterministic", {}, "divergent"))
+        self.assertEqual(job["witness"]["differs_in"], [])
+
+    def test_instability_at_one_level_alone(self):
+        self.job(body="""
+            if sys.argv[2] == "fast":
+                values[3] += float(os.urandom(1)[0])
+            """)
+        job = self.only_job(self.adhoc("mode=safe,fast", "hash_seed=0,1", code=1,
+                                       command=[program.PYTHON, "job.py", "w.npy", "{mode}"]))
+        self.assertEqual(job["verdict"], "nondeterministic")
+        self.assertEqual(job["unstable_when"], {"mode": ["fast"]})
+        self.assertEqual(job["depends_on"], [])
+
+    def test_a_permutation_is_graded_as_one(self):
+        self.job(body="""
+            values = [float(i) for i in range(256)]
+            if sys.argv[2] == "b":
+                values.reverse()
+            """)
+        job = self.only_job(self.adhoc("order=a,b", code=1, command=[program.PYTHON, "job.py", "w.npy", "{order}"]))
+        self.assertEqual((job["grade"], job["depends_on"]), ("permutation", ["order"]))
+
+    def test_rounding_is_allowed_where_the_suite_says_so(self):
+        self.job(body="values[5] *= 1 + (1e-7 if sys.argv[2] == 'b' else 0)")
+        self.write("s.yaml", """\
+            version: 1
+            jobs:
+              - name: a
+                command: [python3, job.py, "{weights}", "{order}"]
+                weights: w.npy
+                axes: {order: [a, b]}
+                require: {order: rounding}
+            """)
+        job = self.only_job(self.run_json("s.yaml"))
+        self.assertEqual((job["verdict"], job["grade"], job["outcome"]), ("config-dependent", "rounding", "pass"))
+        self.assertEqual(job["worst"]["index"], [5])
+        self.assertEqual(job["worst"]["max_ulp"], 1)
+
+    def test_sign_of_zero_is_a_difference(self):
+        self.job(body="values[0] = -0.0 if sys.argv[2] == 'b' else 0.0")
+        job = self.only_job(self.adhoc("sign=a,b", code=1, command=[program.PYTHON, "job.py", "w.npy", "{sign}"]))
+        self.assertEqual(job["depends_on"], ["sign"])
+
+    def test_weights_that_are_all_zero_prove_nothing(self):
+        self.job(body="values = [0.0] * 256")
+        job = self.only_job(self.adhoc("threads=1,2", command=[program.PYTHON, "job.py"], code=2))
+        self.assertEqual((job["verdict"], job["outcome"]), ("inconclusive", "error"))
+        self.assertIn("zero", job["reason"])
+
+    def test_one_run_of_each_cell_proves_nothing(self):
+        self.job()
+        job = self.only_job(self.adhoc("threads=1,2", command=[program.PYTHON, "job.py"], code=2,
+                                       options=["--repeats", "1", "--exact-repeats"]))
+        self.assertEqual(job["verdict"], "inconclusive")
+
+    def test_controls_fire_or_are_said_not_to(self):
+        self.job("fires.py", "values = [float(x) for x in os.urandom(256)]")
+        self.job("silent.py")
+        self.write("s.yaml", """\
+            version: 1
+            defaults: {axes: {hash_seed: [0, 1]}, expect: nondeterministic}
+            jobs:
+              - {name: fires, command: [python3, fires.py]}
+              - {name: silent, command: [python3, silent.py]}
+            """)
+        document = self.run_json("s.yaml")
+        self.assertEqual([job["outcome"] for job in document["jobs"]], ["xfail", "xpass"])
+        self.assertEqual((document["outcome"], document["exit_code"]), ("pass", 0))
+
+    def test_leftover_weights_are_no_weights(self):
+        self.job()
+        self.samebits("run", "--vary", "threads=1", "--", program.PYTHON, "job.py", code=0)
+        program.subprocess.run([program.PYTHON, "job.py", "w.npy"], cwd=self.folder, check=True)
+        document = self.adhoc("threads=1", options=["--weights", "w.npy"], command=["true"], code=2)
+        self.assertEqual({run["status"] for run in document["runs"]}, {"no-weights"})
+
+    def test_threads_are_really_limited(self):
+        self.job(body="values = [float(len(os.sched_getaffinity(0)))] * 256")
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two CPUs: to limit them")
+        document = self.adhoc("threads=1,2", command=[program.PYTHON, "job.py"], code=1)
+        job = self.only_job(document)
+        self.assertEqual(job["depends_on"], ["threads"])
+        self.assertEqual({run["cell"]["threads"]: run["observed"]["cpus"] for run in document["runs"]},
+                         {"1": 1, "2": 2})
+
+    def test_every_variable_has_one_value_in_every_run(self):
+        self.job(body="""
+            import hashlib
+            text = repr(sorted(os.environ.items())) + os.getcwd()
+            values = [float(x) for x in hashlib.sha256(text.encode()).digest()]
+            """)
+        job = self.only_job(self.adhoc("threads=1", command=[program.PYTHON, "job.py"], options=["--repeats", "4"]))
+        self.assertEqual(job["verdict"], "bitwise")
+
+
+if __name__ == "__main__":
+    program.main()
