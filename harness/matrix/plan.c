@@ -199,6 +199,26 @@ static int take_cells(struct sb_job_plan *plan, struct sb_error *err) {
     return 0;
 }
 
+/* A requirement on an axis that is nowhere varied would be met by a slip of the pen. Names of axes
+ * that another job of the suite has are fine: `require` is often a default. */
+static int check_requirements(const struct sb_suite *suite, const struct sb_job *job,
+                              struct sb_error *err) {
+    for (size_t i = 0; i < job->n_require; i++) {
+        const char *name = job->require[i].axis;
+        bool known = strcmp(name, "repeats") == 0 || sb_axis_find(name);
+        for (size_t j = 0; j < suite->n_jobs && !known; j++) {
+            for (size_t k = 0; k < suite->jobs[j].n_axes && !known; k++)
+                known = strcmp(suite->jobs[j].axes[k].name, name) == 0;
+        }
+        if (!known)
+            return sb_where_error(err, -EINVAL, &job->require[i].where,
+                                  "require: '%s' is no axis of this suite (repeats, or an axis: "
+                                  "samebits list axes)",
+                                  name);
+    }
+    return 0;
+}
+
 int sb_plan_make(const struct sb_suite *suite, const struct sb_machine *machine,
                  struct sb_plan **plan, struct sb_error *err) {
     struct sb_plan *made = calloc(1, sizeof *made);
@@ -215,6 +235,8 @@ int sb_plan_make(const struct sb_suite *suite, const struct sb_machine *machine,
     for (size_t j = 0; j < suite->n_jobs && status == 0; j++) {
         made->jobs[j].job = &suite->jobs[j];
         status = sb_command_check(&suite->jobs[j], err);
+        if (status == 0)
+            status = check_requirements(suite, &suite->jobs[j], err);
         if (status == 0)
             status = take_axes(suite, machine, &made->jobs[j], err);
         if (status == 0)

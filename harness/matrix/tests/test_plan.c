@@ -95,6 +95,8 @@ END_TEST
 
 START_TEST(mistakes_are_answered_with_their_place_and_the_choices)
 {
+    refused(HEAD "    command: [./train]\n    require: {thread: bitwise}\n",
+            "a.yaml:6:15: require: 'thread' is no axis of this suite");
     refused(HEAD "    command: [./train]\n    axes:\n      thread: [1, 2]\n",
             "a.yaml:7:7: unknown axis 'thread' (axes: hash_seed, threads, ");
     refused(HEAD "    command: [./train]\n    axes:\n      thread: [1, 2]\n",
