@@ -1,0 +1,188 @@
+/* Stage 3, inside run/: one run, seen from its guard. A guard is a small process that samebits
+ * forks once for each run that may be under way at a time. It starts the runs given to it one after
+ * the other, watches them and ends what they leave behind. Being the child subreaper of exactly one
+ * run it knows whose every orphan is, and when samebits is killed it kills the run and tidies up.
+ */
+#ifndef SB_RUN_PROCESS_H
+#define SB_RUN_PROCESS_H
+
+#include "base/text.h"
+#include "run/sandbox.h"
+
+#include <samebits/run.h>
+
+#include <sched.h>
+#include <sys/types.h>
+
+/* ---- Messages between samebits and a guard (process_message.c) --------------------------------
+ */
+
+enum sb_message {
+    SB_MESSAGE_MAP,       /* from the guard: map its user namespace; back: 1 when done */
+    SB_MESSAGE_READY,     /* from the guard: it can take runs, or says why not */
+    SB_MESSAGE_START,     /* to the guard, with the log's descriptor */
+    SB_MESSAGE_INTERRUPT, /* to the guard; a second one kills at once */
+    SB_MESSAGE_FREE,      /* to the guard: a serial number whose layer may go */
+    SB_MESSAGE_END,       /* from the guard */
+};
+
+/* What a guard is asked to run. Owned strings. */
+struct sb_request {
+    uint64_t serial;
+    struct sb_strings command, environment;
+    struct sb_strings cpus; /* as text */
+    uint64_t log_limit;
+    double timeout_s, grace_s;
+    bool aslr_given, aslr_on;
+    char *hostname; /* or NULL */
+    char *alias;    /* where the working directory is mounted too, or NULL */
+    char *start;    /* where the run starts */
+    int log;        /* -1: none */
+};
+
+/* How a run ended, with what it wrote. */
+struct sb_reply {
+    uint64_t serial;
+    struct sb_process_end end;
+    char *files; /* folder of what was written, as readable from samebits */
+    struct sb_strings written;
+};
+
+struct sb_ready {
+    char *error; /* NULL: ready */
+    int code;
+    unsigned overlay_variant;
+    struct sb_strings notes; /* for sb_sandbox_shared */
+};
+
+void sb_request_clear(struct sb_request *request);
+void sb_reply_clear(struct sb_reply *reply);
+void sb_ready_clear(struct sb_ready *ready);
+
+/* Each appends one framed message to `out`; out->failed tells. */
+void sb_request_pack(const struct sb_request *request, struct sb_text *out);
+void sb_reply_pack(const struct sb_reply *reply, struct sb_text *out);
+void sb_ready_pack(const struct sb_ready *ready, struct sb_text *out);
+void sb_message_pack(enum sb_message kind, uint64_t serial, struct sb_text *out);
+
+/* The first whole message in `in`: its kind and its length with the frame, or -EAGAIN, -EBADMSG. */
+int sb_message_next(const struct sb_text *in, enum sb_message *kind, size_t *length);
+int sb_request_unpack(const char *message, size_t length, struct sb_request *request);
+int sb_reply_unpack(const char *message, size_t length, struct sb_reply *reply);
+int sb_ready_unpack(const char *message, size_t length, struct sb_ready *ready);
+uint64_t sb_message_serial(const char *message, size_t length);
+/* Takes the first `length` bytes away. */
+void sb_message_drop(struct sb_text *in, size_t length);
+
+/* sendmsg and recvmsg with at most one descriptor. _send sends all; _receive appends what there is:
+ * bytes read, 0 at the end, or a negative errno. */
+int sb_message_send(int socket, const struct sb_text *out, int descriptor);
+ssize_t sb_message_receive(int socket, struct sb_text *in, int *descriptor, bool wait);
+
+/* ---- Starting (process_launch.c) --------------------------------------------------------------
+ */
+
+/* Everything between fork and exec. The child shares the guard's memory until it execs, so it
+ * allocates nothing and tells its failure here. */
+struct sb_launch {
+    const struct sb_sandbox *sandbox;
+    const struct sb_layer *layer;
+    const struct sb_request *request;
+    char **candidates; /* paths to try, in the order of PATH; ends with NULL */
+    char **shell;      /* argv of /bin/sh for a script without #!, shell[1] to be filled */
+    cpu_set_t *cpus;   /* NULL: as they are */
+    size_t cpus_size;
+    int null, output; /* become 0; 1 and 2 */
+    int namespaces;   /* of unshare(2) */
+    bool map_user;    /* the namespaces need a user namespace of their own */
+    /* Set by the child. */
+    const char *step;  /* "execvp" and the like */
+    const char *about; /* the path that it was about */
+    int error;         /* positive errno */
+    char options[256]; /* of a mount */
+};
+
+/* 0 and *pid, or a negative errno with `err` saying "<step> <about>: <why>". */
+int sb_launch_start(struct sb_launch *launch, pid_t *pid, struct sb_error *err);
+int sb_launch_fail(struct sb_launch *launch, const char *step, const char *about);
+int sb_launch_prepare(struct sb_launch *launch, struct sb_error *err);
+void sb_launch_clear(struct sb_launch *launch);
+
+/* ---- The log (process_log.c) ------------------------------------------------------------------
+ */
+
+struct sb_log {
+    int from, to;       /* the pipe's end, the file; -1: none */
+    uint64_t head_left; /* bytes that go to the file at once */
+    char *tail;         /* the last bytes, a ring */
+    size_t tail_size, tail_used, tail_at;
+    uint64_t skipped;
+    int error;
+};
+
+/* The pipe's other end becomes *output. */
+int sb_log_open(struct sb_log *log, int file, uint64_t limit, int *output, struct sb_error *err);
+/* Reads a bounded amount of what is there; false when the pipe has ended. */
+bool sb_log_drain(struct sb_log *log);
+/* Writes the tail, with a line about what was left out, and closes. */
+void sb_log_close(struct sb_log *log);
+
+/* ---- Watching (observe.c) ---------------------------------------------------------------------
+ */
+
+struct sb_watched;
+struct sb_watch {
+    struct sb_observation seen;
+    struct sb_watched *known; /* processes seen */
+    size_t n_known;
+    double started, next; /* CLOCK_MONOTONIC seconds */
+    double interval;
+    pid_t main;
+};
+
+void sb_watch_start(struct sb_watch *watch, pid_t main, double now);
+/* One sample of the run's processes, which are the descendants of the calling process. */
+void sb_watch_sample(struct sb_watch *watch, double now);
+void sb_watch_clear(struct sb_watch *watch);
+
+/* ---- Ending (reap.c) --------------------------------------------------------------------------
+ */
+
+/* Descendants of a process that are alive, in no order. 0 or a negative errno; *pids is malloc'd.
+ */
+int sb_reap_descendants(pid_t root, pid_t **pids, size_t *n);
+struct sb_told {
+    pid_t *pids;
+    size_t n;
+};
+/* Sends TERM to each descendant of the calling process that was not told yet; `names` receives the
+ * first few programs' names. */
+void sb_reap_terminate(struct sb_told *told, struct sb_text *names);
+/* Stops all descendants until no new ones appear, then kills them. */
+void sb_reap_kill(void);
+/* In samebits, after a guard died: kills children of the calling process that carry the cookie and
+ * have a session of their own. */
+void sb_reap_strays(const char *cookie, const pid_t *spare, size_t n_spare);
+
+/* ---- Guards (process_guard.c, process_client.c) -----------------------------------------------
+ */
+
+struct sb_guard {
+    pid_t pid;
+    int socket;
+    struct sb_text in;
+    struct sb_process *process; /* under way, or NULL */
+    bool dead;
+    unsigned index;
+};
+
+/* Forks a guard; returns when it said that it is ready. `ready` may be NULL. */
+int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_ready *ready,
+                   struct sb_error *err);
+void sb_guard_stop(struct sb_guard *guard);
+/* The guard's own life; never returns. */
+_Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent);
+
+double sb_monotonic(void);
+
+#endif
