@@ -1,0 +1,112 @@
+/* kernels: backend `ref`, plain C in a fixed order: the same bits on every machine, at every
+ * compiler level, thread count and batch size. Built with -ffp-contract=off and without -march. */
+#include "kernels/backends/ref_gemm.h"
+#include "kernels/dispatch.h"
+#include "kernels/numeric.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* By squaring: pow() differs between C libraries. */
+static double power(double base, uint64_t exponent) {
+    double value = 1;
+    for (; exponent; exponent >>= 1, base *= base) {
+        if (exponent & 1)
+            value *= base;
+    }
+    return value;
+}
+
+#define REAL float
+#define N(name) name##_f32
+#include "kernels/backends/ref_plain.h"
+
+#define REAL double
+#define N(name) name##_f64
+#include "kernels/backends/ref_plain.h"
+
+struct ref {
+    unsigned threads;
+    const struct sb_ref_path *path;
+};
+
+static int load(void **state, struct sb_error *err) {
+    struct ref *ref = calloc(1, sizeof *ref);
+    if (!ref)
+        return sb_error_errno(err, -ENOMEM, "load");
+    *ref = (struct ref){.threads = 1, .path = sb_ref_path_here()};
+    *state = ref;
+    return 0;
+}
+
+static void unload(void *state) {
+    free(state);
+}
+
+static int set_threads(void *state, unsigned threads, struct sb_error *err) {
+    (void)err;
+    ((struct ref *)state)->threads = threads;
+    return 0;
+}
+
+static void describe(void *state, struct sb_backend_facts *facts) {
+    const struct ref *ref = state;
+    snprintf(facts->core, sizeof facts->core, "%s", ref->path->name);
+    facts->threads = ref->threads;
+}
+
+static int gemm(void *state, const struct sb_call *call, struct sb_error *err) {
+    const struct ref *ref = state;
+    return sb_ref_gemm(ref->path, ref->threads, call->dtype, call->attribute[0] != 0,
+                       call->attribute[1] != 0, call->size[0], call->size[1], call->size[2],
+                       call->operand[0], call->operand[1], call->operand[2], err);
+}
+
+#define PLAIN(name)                                                                                \
+    static int name(void *state, const struct sb_call *call, struct sb_error *err) {               \
+        (void)state, (void)err;                                                                    \
+        (call->dtype == SB_DTYPE_F32 ? name##_f32 : name##_f64)(call);                             \
+        return 0;                                                                                  \
+    }
+PLAIN(gemv)
+PLAIN(dot)
+PLAIN(sum)
+PLAIN(bias_add)
+PLAIN(bias_gradient)
+PLAIN(relu)
+PLAIN(relu_gradient)
+PLAIN(adam)
+
+static int cross_entropy(void *state, const struct sb_call *call, struct sb_error *err) {
+    (void)state;
+    return (call->dtype == SB_DTYPE_F32 ? cross_entropy_f32 : cross_entropy_f64)(call, err);
+}
+
+enum { BOTH = SB_BIT(SB_DTYPE_F32) | SB_BIT(SB_DTYPE_F64) };
+
+static const struct sb_kernel kernels[] = {
+    {"gemm", BOTH, gemm},
+    {"gemv", BOTH, gemv},
+    {"dot", BOTH, dot},
+    {"sum", BOTH, sum},
+    {"bias_add", BOTH, bias_add},
+    {"bias_gradient", BOTH, bias_gradient},
+    {"relu", BOTH, relu},
+    {"relu_gradient", BOTH, relu_gradient},
+    {"cross_entropy", BOTH, cross_entropy},
+    {"adam", BOTH, adam},
+    {NULL},
+};
+
+const struct sb_backend sb_backend_ref = {
+    .api = SB_BACKEND_API,
+    .name = "ref",
+    .summary = "plain C in a fixed order: the same bits everywhere",
+    .kernels = kernels,
+    .load = load,
+    .unload = unload,
+    .set_threads = set_threads,
+    .describe = describe,
+};

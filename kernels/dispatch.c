@@ -1,0 +1,167 @@
+/* kernels: registries, and calls by way of them. */
+#include "kernels/dispatch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct sb_backend sb_backend_ref;
+
+struct sb_engine {
+    const struct sb_backend *backend;
+    void *state;
+    void *plain; /* state of `ref`, for what the backend has no kernel for; NULL: it is `ref` */
+};
+
+size_t sb_call_elements(const struct sb_call *call, size_t o) {
+    size_t n = 1;
+    for (const char *dim = call->operation->operands[o].dims; *dim; dim++)
+        n *= call->size[strchr(call->operation->sizes, *dim) - call->operation->sizes];
+    return n;
+}
+
+enum sb_dtype sb_call_dtype(const struct sb_call *call, size_t o) {
+    return call->operation->operands[o].labels ? SB_DTYPE_I32 : call->dtype;
+}
+
+double sb_call_value(const struct sb_call *call, size_t o, size_t i) {
+    return call->dtype == SB_DTYPE_F32 ? (double)((const float *)call->operand[o])[i]
+                                       : ((const double *)call->operand[o])[i];
+}
+
+const struct sb_operation *sb_operation_find(const char *name) {
+    for (size_t i = 0; sb_operations[i]; i++) {
+        if (strcmp(sb_operations[i]->name, name) == 0)
+            return sb_operations[i];
+    }
+    return NULL;
+}
+
+const struct sb_backend *sb_backend_find(const char *name) {
+    for (size_t i = 0; sb_backends[i]; i++) {
+        if (strcmp(sb_backends[i]->name, name) == 0)
+            return sb_backends[i];
+    }
+    return NULL;
+}
+
+static int append(char **text, const char *name) {
+    char *longer = NULL;
+    if (asprintf(&longer, "%s%s%s", *text ? *text : "", *text ? " " : "", name) < 0)
+        return -ENOMEM;
+    free(*text);
+    *text = longer;
+    return 0;
+}
+
+char *sb_operation_names(void) {
+    char *text = NULL;
+    for (size_t i = 0; sb_operations[i]; i++) {
+        if (!sb_operations[i]->planned)
+            append(&text, sb_operations[i]->name);
+    }
+    return text;
+}
+
+char *sb_backend_names(void) {
+    char *text = NULL;
+    for (size_t i = 0; sb_backends[i]; i++)
+        append(&text, sb_backends[i]->name);
+    return text;
+}
+
+const struct sb_kernel *sb_backend_kernel(const struct sb_backend *backend, const char *operation,
+                                          enum sb_dtype dtype) {
+    for (const struct sb_kernel *k = backend->kernels; k && k->operation; k++) {
+        if ((k->dtypes & SB_BIT(dtype)) && strcmp(k->operation, operation) == 0)
+            return k;
+    }
+    return NULL;
+}
+
+char *sb_backend_gap(const struct sb_backend *backend, const struct sb_operation *operation,
+                     enum sb_dtype dtype) {
+    char *why = NULL;
+    int n = 0;
+    if (backend->planned)
+        n = asprintf(&why, "backend '%s': not built (%s)", backend->name, backend->planned);
+    else if (operation->planned)
+        n = asprintf(&why, "kernel '%s': not built (%s)", operation->name, operation->planned);
+    else if (sb_backend_kernel(backend, operation->name, dtype))
+        return NULL;
+    else if (sb_backend_kernel(backend, operation->name, SB_DTYPE_F32) ||
+             sb_backend_kernel(backend, operation->name, SB_DTYPE_F64))
+        n = asprintf(&why, "backend '%s': no kernel '%s' for dtype %s", backend->name,
+                     operation->name, sb_dtype_names[dtype]);
+    else
+        n = asprintf(&why, "backend '%s': no kernel '%s' (%s)", backend->name, operation->name,
+                     backend->gaps ? backend->gaps : "not written yet");
+    return n < 0 ? NULL : why;
+}
+
+int sb_engine_open(const struct sb_backend *backend, const struct sb_engine_options *options,
+                   struct sb_engine **engine, struct sb_error *err) {
+    if (backend->planned)
+        return sb_error_set(err, -ENOTSUP, "backend '%s': not built (%s)", backend->name,
+                            backend->planned);
+    if (backend->api != SB_BACKEND_API)
+        return sb_error_set(err, -ENOTSUP,
+                            "backend '%s': made for version %u of the interface, not %d",
+                            backend->name, backend->api, SB_BACKEND_API);
+    struct sb_engine *opened = calloc(1, sizeof *opened);
+    if (!opened)
+        return sb_error_errno(err, -ENOMEM, "backend '%s'", backend->name);
+    opened->backend = backend;
+    int rc = backend->load(&opened->state, err);
+    if (rc < 0) {
+        free(opened);
+        return sb_error_prefix(err, rc, "backend '%s'", backend->name);
+    }
+    if (backend->set_threads)
+        rc = backend->set_threads(opened->state, options->threads, err);
+    if (rc == 0 && backend->set_deterministic)
+        rc = backend->set_deterministic(opened->state, options->deterministic, err);
+    if (rc == 0 && backend != &sb_backend_ref)
+        rc = sb_backend_ref.load(&opened->plain, err);
+    if (rc < 0) {
+        sb_engine_close(opened);
+        return sb_error_prefix(err, rc, "backend '%s'", backend->name);
+    }
+    *engine = opened;
+    return 0;
+}
+
+void sb_engine_close(struct sb_engine *engine) {
+    if (!engine)
+        return;
+    if (engine->plain)
+        sb_backend_ref.unload(engine->plain);
+    engine->backend->unload(engine->state);
+    free(engine);
+}
+
+const struct sb_backend *sb_engine_backend(const struct sb_engine *engine) {
+    return engine->backend;
+}
+
+void sb_engine_describe(const struct sb_engine *engine, struct sb_backend_facts *facts) {
+    *facts = (struct sb_backend_facts){0};
+    if (engine->backend->describe)
+        engine->backend->describe(engine->state, facts);
+}
+
+int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct sb_error *err) {
+    const char *name = call->operation->name;
+    const struct sb_kernel *kernel = sb_backend_kernel(engine->backend, name, call->dtype);
+    void *state = engine->state;
+    if (!kernel && engine->plain) {
+        kernel = sb_backend_kernel(&sb_backend_ref, name, call->dtype);
+        state = engine->plain;
+    }
+    if (!kernel)
+        return sb_error_set(err, -ENOTSUP, "backend '%s': no kernel '%s' for dtype %s",
+                            engine->backend->name, name, sb_dtype_names[call->dtype]);
+    int rc = kernel->run(state, call, err);
+    return rc < 0 ? sb_error_prefix(err, rc, "backend '%s': %s", engine->backend->name, name) : 0;
+}

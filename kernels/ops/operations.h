@@ -1,0 +1,11 @@
+/* kernels: the operations that training calls by name. */
+#ifndef SB_KERNELS_OPERATIONS_H
+#define SB_KERNELS_OPERATIONS_H
+
+#include "kernels/dispatch.h"
+
+extern const struct sb_operation sb_operation_adam, sb_operation_bias_add,
+    sb_operation_bias_gradient, sb_operation_cross_entropy, sb_operation_gemm, sb_operation_relu,
+    sb_operation_relu_gradient;
+
+#endif

@@ -1,0 +1,382 @@
+/* kernels, train: job `dense`, a small classifier of random data: the question whether a seeded
+ * training keeps its bits, without anything else. */
+#include "kernels/train/dataset.h"
+#include "kernels/train/dictionary.h"
+#include "kernels/train/network.h"
+#include "kernels/train/train.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+enum {
+    SEED,
+    SEEDED,
+    OP_SEED,
+    DATA_SEED,
+    EPOCHS,
+    BATCH_SIZE,
+    DROP_REMAINDER,
+    SAMPLES,
+    FEATURES,
+    HIDDEN,
+    DEPTH,
+    CLASSES,
+    LEARNING_RATE,
+    SHUFFLE,
+    SHUFFLE_SEED,
+    RESHUFFLE,
+    REPEAT,
+    MAP_THREADS,
+    MAP_DETERMINISTIC,
+    MAP_DELAY_US,
+    PREFETCH,
+    ORDERED,
+    SAVE_OPTIMIZER,
+};
+
+static const struct sb_argument_spec specs[] = {
+    [SEED] = {"seed", SB_ARGUMENT_INTEGER, "42", 0, 18446744073709549568.0, "global seed"},
+    [SEEDED] = {"seeded", SB_ARGUMENT_BOOLEAN, "true", 0, 0, "false: the global seed is not set"},
+    [OP_SEED] = {"op_seed", SB_ARGUMENT_INTEGER, NULL, 0, 9e18,
+                 "operation seed: layer k takes op_seed + k, the shuffle the one after the last"},
+    [DATA_SEED] = {"data_seed", SB_ARGUMENT_INTEGER, "0", 0, 18446744073709549568.0,
+                   "seed of inputs and labels"},
+    [EPOCHS] = {"epochs", SB_ARGUMENT_INTEGER, "3", 0, 1e6, "passes over the data"},
+    [BATCH_SIZE] = {"batch_size", SB_ARGUMENT_INTEGER, "16", 1, 1e6, "samples a step"},
+    [DROP_REMAINDER] = {"drop_remainder", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
+                        "leave out a last, smaller batch"},
+    [SAMPLES] = {"samples", SB_ARGUMENT_INTEGER, "100", 1, 1e7, "rows of the data"},
+    [FEATURES] = {"features", SB_ARGUMENT_INTEGER, "4", 1, 1e5, "columns of the data"},
+    [HIDDEN] = {"hidden", SB_ARGUMENT_INTEGER, "8", 1, 1e5, "width of a hidden layer"},
+    [DEPTH] = {"depth", SB_ARGUMENT_INTEGER, "1", 0, 64, "number of hidden layers"},
+    [CLASSES] = {"classes", SB_ARGUMENT_INTEGER, "2", 2, 1e5, "labels are 0 to classes - 1"},
+    [LEARNING_RATE] = {"learning_rate", SB_ARGUMENT_REAL, "0.001", 0, 1e6, "of Adam"},
+    [SHUFFLE] = {"shuffle", SB_ARGUMENT_INTEGER, "100", 0, 1e7, "buffer of the shuffle; 0: none"},
+    [SHUFFLE_SEED] = {"shuffle_seed", SB_ARGUMENT_INTEGER, NULL, 0, 9e18,
+                      "operation seed of the shuffle"},
+    [RESHUFFLE] = {"reshuffle", SB_ARGUMENT_BOOLEAN, "true", 0, 0, "another order each epoch"},
+    [REPEAT] = {"repeat", SB_ARGUMENT_INTEGER, "1", 1, 1e6, "passes over the data an epoch"},
+    [MAP_THREADS] = {"map_threads", SB_ARGUMENT_INTEGER, NULL, 1, 256,
+                     "threads of the pipeline's map; not set: as many as the run has"},
+    [MAP_DETERMINISTIC] = {"map_deterministic", SB_ARGUMENT_BOOLEAN, "true", 0, 0,
+                           "false: samples in the order in which threads finish them, "
+                           "unless the run is deterministic"},
+    [MAP_DELAY_US] = {"map_delay_us", SB_ARGUMENT_INTEGER, "0", 0, 1e6,
+                      "plants a random delay of at most so many microseconds in every map"},
+    [PREFETCH] = {"prefetch", SB_ARGUMENT_INTEGER, "0", 0, 1e6, "batches to stay ahead; 0: none"},
+    [ORDERED] = {"ordered", SB_ARGUMENT_BOOLEAN, "true", 0, 0,
+                 "false: features stand in the order of the feature dictionary's hash table"},
+    [SAVE_OPTIMIZER] = {"save_optimizer", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
+                        "save the state of Adam too"},
+    {NULL},
+};
+_Static_assert(sizeof specs / sizeof *specs <= SB_MAX_ARGUMENTS + 1, "raise SB_MAX_ARGUMENTS");
+
+/* The data and how one sample of it is prepared. Read by several threads at once. */
+struct data {
+    size_t samples, features;
+    float *x;        /* [samples,features] */
+    int32_t *labels; /* [samples] */
+    size_t *column;  /* of each feature */
+    uint64_t delay_us;
+};
+
+/* What the map makes of an index, and a batch holds: x, then the label. */
+static size_t item_size(const struct data *data) {
+    return data->features * sizeof(float) + sizeof(int32_t);
+}
+
+static int check(const struct sb_argument_value *a, struct sb_error *err) {
+    static const struct {
+        int a, b;
+    } products[] = {{SAMPLES, FEATURES},   {FEATURES, HIDDEN},     {HIDDEN, HIDDEN},
+                    {HIDDEN, CLASSES},     {FEATURES, CLASSES},    {BATCH_SIZE, HIDDEN},
+                    {BATCH_SIZE, CLASSES}, {BATCH_SIZE, FEATURES}, {SHUFFLE, FEATURES}};
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        if ((double)a[products[i].a].integer * (double)a[products[i].b].integer > 0x1p28)
+            return sb_error_set(err, -EINVAL, "'%s' times '%s' is more than 2^28",
+                                specs[products[i].a].name, specs[products[i].b].name);
+    }
+    return 0;
+}
+
+static void sleep_at_random(uint64_t most_us) {
+    uint64_t word = 0;
+    if (getrandom(&word, sizeof word, 0) != sizeof word)
+        return;
+    word %= most_us + 1;
+    nanosleep(&(struct timespec){(time_t)(word / 1000000), (long)(word % 1000000) * 1000}, NULL);
+}
+
+static int prepare(void *context, const void *in, void *out) {
+    const struct data *data = context;
+    uint64_t sample;
+    memcpy(&sample, in, sizeof sample);
+    if (data->delay_us)
+        sleep_at_random(data->delay_us);
+    for (size_t j = 0; j < data->features; j++)
+        memcpy((char *)out + data->column[j] * sizeof(float), &data->x[sample * data->features + j],
+               sizeof(float));
+    memcpy((char *)out + data->features * sizeof(float), &data->labels[sample], sizeof(int32_t));
+    return 0;
+}
+
+static void clear_data(struct data *data) {
+    free(data->x);
+    free(data->labels);
+    free(data->column);
+}
+
+/* The column of each feature: its number in the dictionary, or, unordered, where the table's
+ * iteration meets it. */
+static int assign_columns(struct data *data, bool ordered, uint64_t hash_seed,
+                          struct sb_error *err) {
+    struct sb_dictionary *dictionary = NULL;
+    int rc = sb_dictionary_make(hash_seed, &dictionary, err);
+    for (size_t j = 0; j < data->features && rc == 0; j++) {
+        char name[32];
+        snprintf(name, sizeof name, "feature_%zu", j);
+        rc = sb_dictionary_add(dictionary, name, err);
+    }
+    size_t *order = calloc(data->features, sizeof *order);
+    if (rc == 0 && !order)
+        rc = sb_error_errno(err, -ENOMEM, "features");
+    if (rc == 0) {
+        sb_dictionary_iterate(dictionary, order);
+        for (size_t place = 0; place < data->features; place++)
+            data->column[order[place]] = ordered ? order[place] : place;
+    }
+    free(order);
+    sb_dictionary_free(dictionary);
+    return rc;
+}
+
+static int make_data(const struct sb_train_options *options, struct data *data,
+                     struct sb_error *err) {
+    const struct sb_argument_value *a = options->arguments;
+    *data = (struct data){.samples = a[SAMPLES].integer,
+                          .features = a[FEATURES].integer,
+                          .delay_us = a[MAP_DELAY_US].integer};
+    data->x = calloc(data->samples * data->features, sizeof *data->x);
+    data->labels = calloc(data->samples, sizeof *data->labels);
+    data->column = calloc(data->features, sizeof *data->column);
+    if (!data->x || !data->labels || !data->column)
+        return sb_error_errno(err, -ENOMEM, "data");
+    struct sb_stream inputs = sb_stream_make(a[DATA_SEED].integer, 0);
+    sb_stream_fill_normal(&inputs, data->x, data->samples * data->features);
+    struct sb_stream labels = sb_stream_make(a[DATA_SEED].integer, 1);
+    for (size_t i = 0; i < data->samples; i++)
+        data->labels[i] = (int32_t)sb_stream_below(&labels, a[CLASSES].integer);
+    return assign_columns(data, a[ORDERED].boolean, options->hash_seed, err);
+}
+
+/* range → map → shuffle → repeat → batch → prefetch. */
+static int make_pipeline(const struct sb_train_options *options, struct data *data,
+                         struct sb_stream shuffle, struct sb_dataset **pipeline,
+                         struct sb_error *err) {
+    const struct sb_argument_value *a = options->arguments;
+    unsigned threads = a[MAP_THREADS].given ? (unsigned)a[MAP_THREADS].integer : options->threads;
+    bool in_order = a[MAP_DETERMINISTIC].boolean || options->deterministic;
+    struct sb_dataset *d = NULL;
+    int rc = sb_dataset_range(data->samples, &d, err);
+    if (rc == 0)
+        rc = sb_dataset_map(d, item_size(data), prepare, data, threads, in_order, &d, err);
+    if (rc == 0 && a[SHUFFLE].integer)
+        rc = sb_dataset_shuffle(d, a[SHUFFLE].integer, shuffle, a[RESHUFFLE].boolean, &d, err);
+    if (rc == 0 && a[REPEAT].integer > 1)
+        rc = sb_dataset_repeat(d, (int64_t)a[REPEAT].integer, &d, err);
+    if (rc == 0)
+        rc = sb_dataset_batch(d, a[BATCH_SIZE].integer, a[DROP_REMAINDER].boolean, &d, err);
+    if (rc == 0 && a[PREFETCH].integer)
+        rc = sb_dataset_prefetch(d, a[PREFETCH].integer, &d, err);
+    if (rc == 0)
+        *pipeline = d;
+    return rc;
+}
+
+/* One stream a layer, then the shuffle's. */
+static int make_streams(const struct sb_argument_value *a, struct sb_stream *streams,
+                        size_t n_layers, struct sb_error *err) {
+    struct sb_seeds seeds = {.given = a[SEEDED].boolean, .global = a[SEED].integer};
+    int rc = 0;
+    for (size_t i = 0; i <= n_layers && rc == 0; i++) {
+        uint64_t operation = a[OP_SEED].integer + i;
+        bool given = a[OP_SEED].given;
+        if (i == n_layers && a[SHUFFLE_SEED].given) {
+            operation = a[SHUFFLE_SEED].integer;
+            given = true;
+        }
+        rc = sb_seeds_stream(&seeds, given ? &operation : NULL, &streams[i], err);
+    }
+    return rc;
+}
+
+/* One pass over the pipeline; *loss is the mean over its batches. */
+static int train_epoch(struct sb_network *network, struct sb_engine *engine,
+                       struct sb_dataset *pipeline, const struct data *data, double *loss,
+                       struct sb_error *err) {
+    size_t most = sb_dataset_max_items(pipeline), size = item_size(data), n, batches = 0;
+    char *items = malloc(most * size);
+    float *x = malloc(most * data->features * sizeof *x);
+    int32_t *labels = malloc(most * sizeof *labels);
+    struct sb_iterator *iterator = NULL;
+    int rc = items && x && labels ? 0 : sb_error_errno(err, -ENOMEM, "batch");
+    if (rc == 0)
+        rc = sb_iterator_open(pipeline, &iterator, err);
+    double sum = 0;
+    while (rc == 0 && (rc = sb_iterator_next(iterator, items, &n, err)) == 1) {
+        for (size_t i = 0; i < n; i++) {
+            memcpy(x + i * data->features, items + i * size, data->features * sizeof *x);
+            memcpy(labels + i, items + (i + 1) * size - sizeof *labels, sizeof *labels);
+        }
+        double of_batch;
+        rc = sb_network_gradient(network, engine, x, labels, n, &of_batch, err);
+        if (rc == 0)
+            rc = sb_network_step(network, engine, err);
+        if (rc == 0) {
+            sum += of_batch;
+            batches++;
+        }
+    }
+    if (rc == 0)
+        *loss = batches ? sum / (double)batches : 0;
+    sb_iterator_close(iterator);
+    free(items);
+    free(x);
+    free(labels);
+    return rc;
+}
+
+static int add_tensor(struct sb_train_result *result, char *name, enum sb_dtype dtype,
+                      unsigned rank, uint64_t rows, uint64_t columns, const void *data) {
+    uint64_t *dims = calloc(2, sizeof *dims);
+    size_t bytes = rows * columns * sb_dtype_size(dtype);
+    void *copy = malloc(bytes);
+    struct sb_tensor *tensors = realloc(result->tensors, (result->n + 1) * sizeof *tensors);
+    if (tensors)
+        result->tensors = tensors;
+    if (!name || !dims || !copy || !tensors) {
+        free(name);
+        free(dims);
+        free(copy);
+        return -ENOMEM;
+    }
+    dims[0] = rank == 2 ? rows : columns;
+    dims[1] = columns;
+    memcpy(copy, data, bytes);
+    result->tensors[result->n++] = (struct sb_tensor){name, dtype, rank, dims, copy};
+    return 0;
+}
+
+static char *numbered(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static char *numbered(const char *format, ...) {
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return n < 0 ? NULL : text;
+}
+
+/* Names as in Keras 3's .weights.h5: layers/dense, layers/dense_1, …; optimizer/vars holds
+ * iterations, learning rate, then momentum and velocity of each variable. */
+static int save(const struct sb_network *network, bool optimizer, struct sb_train_result *result) {
+    int rc = 0;
+    for (size_t l = 0; l < network->n_layers && rc == 0; l++) {
+        const struct sb_layer *layer = &network->layers[l];
+        char suffix[24] = "";
+        if (l)
+            snprintf(suffix, sizeof suffix, "_%zu", l);
+        rc = add_tensor(result, numbered("layers/dense%s/vars/0", suffix), network->dtype, 2,
+                        layer->in, layer->out, layer->kernel.value);
+        if (rc == 0)
+            rc = add_tensor(result, numbered("layers/dense%s/vars/1", suffix), network->dtype, 1, 1,
+                            layer->out, layer->bias.value);
+    }
+    if (!optimizer || rc < 0)
+        return rc;
+    int64_t iterations = (int64_t)network->steps;
+    float learning_rate = (float)network->learning_rate;
+    rc = add_tensor(result, numbered("optimizer/vars/0"), SB_DTYPE_I64, 0, 1, 1, &iterations);
+    if (rc == 0)
+        rc =
+            add_tensor(result, numbered("optimizer/vars/1"), SB_DTYPE_F32, 0, 1, 1, &learning_rate);
+    for (size_t i = 0; i < 4 * network->n_layers && rc == 0; i++) {
+        const struct sb_layer *layer = &network->layers[i / 4];
+        const struct sb_variable *v = i % 4 < 2 ? &layer->kernel : &layer->bias;
+        rc = add_tensor(result, numbered("optimizer/vars/%zu", i + 2), network->dtype,
+                        i % 4 < 2 ? 2 : 1, i % 4 < 2 ? layer->in : 1, layer->out,
+                        i % 2 ? v->velocity : v->momentum);
+    }
+    return rc;
+}
+
+/* What one run owns. */
+struct job {
+    struct data data;
+    struct sb_network network;
+    struct sb_dataset *pipeline;
+    struct sb_train_result result;
+};
+
+static int train(struct job *job, struct sb_engine *engine, const struct sb_train_options *options,
+                 struct sb_error *err) {
+    const struct sb_argument_value *a = options->arguments;
+    enum { MOST_LAYERS = 65 };
+    struct sb_stream streams[MOST_LAYERS + 1];
+    size_t sizes[MOST_LAYERS + 1], n_layers = a[DEPTH].integer + 1;
+    sizes[0] = a[FEATURES].integer;
+    for (size_t l = 1; l < n_layers; l++)
+        sizes[l] = a[HIDDEN].integer;
+    sizes[n_layers] = a[CLASSES].integer;
+    int rc = make_streams(a, streams, n_layers, err);
+    if (rc == 0)
+        rc = make_data(options, &job->data, err);
+    if (rc == 0)
+        rc = make_pipeline(options, &job->data, streams[n_layers], &job->pipeline, err);
+    if (rc == 0)
+        rc = sb_network_make(SB_DTYPE_F32, sizes, n_layers, a[BATCH_SIZE].integer, &job->network,
+                             err);
+    if (rc < 0)
+        return rc;
+    sb_network_initialise(&job->network, streams);
+    job->network.learning_rate = a[LEARNING_RATE].real;
+    job->result.losses = calloc(a[EPOCHS].integer + 1, sizeof(double));
+    if (!job->result.losses)
+        return sb_error_errno(err, -ENOMEM, "losses");
+    for (; job->result.n_losses < a[EPOCHS].integer && rc == 0; job->result.n_losses++)
+        rc = train_epoch(&job->network, engine, job->pipeline, &job->data,
+                         &job->result.losses[job->result.n_losses], err);
+    if (rc < 0)
+        return rc;
+    job->result.untrained = sb_network_untrained(&job->network);
+    rc = save(&job->network, a[SAVE_OPTIMIZER].boolean, &job->result);
+    return rc < 0 ? sb_error_errno(err, rc, "weights") : 0;
+}
+
+static int run(struct sb_engine *engine, const struct sb_train_options *options,
+               struct sb_train_result *result, struct sb_error *err) {
+    struct job job = {0};
+    int rc = train(&job, engine, options, err);
+    sb_network_clear(&job.network);
+    sb_dataset_free(job.pipeline);
+    clear_data(&job.data);
+    if (rc < 0)
+        sb_train_result_clear(&job.result);
+    else
+        *result = job.result;
+    return rc;
+}
+
+const struct sb_training sb_training_dense = {
+    .name = "dense",
+    .summary = "dense layers on random data: Dense(8, relu), Dense(2), Adam, 3 epochs",
+    .arguments = specs,
+    .check = check,
+    .run = run,
+};
