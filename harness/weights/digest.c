@@ -1,0 +1,74 @@
+/* Stage 4, weights: streaming digests, XXH3-128 and SHA-256. See weights/digest.h. */
+#include "weights/digest.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+struct sb_digest {
+    enum sb_digest_kind kind;
+    XXH3_state_t *xxh3;
+    EVP_MD_CTX *sha256;
+    bool failed;
+};
+
+static void restart(struct sb_digest *digest) {
+    if (digest->kind == SB_DIGEST_XXH3)
+        digest->failed = XXH3_128bits_reset(digest->xxh3) != XXH_OK;
+    else
+        digest->failed = EVP_DigestInit_ex(digest->sha256, EVP_sha256(), NULL) != 1;
+}
+
+struct sb_digest *sb_digest_new(enum sb_digest_kind kind) {
+    struct sb_digest *digest = calloc(1, sizeof *digest);
+    if (!digest)
+        return NULL;
+    digest->kind = kind;
+    if (kind == SB_DIGEST_XXH3)
+        digest->xxh3 = XXH3_createState();
+    else
+        digest->sha256 = EVP_MD_CTX_new();
+    if (!digest->xxh3 && !digest->sha256) {
+        free(digest);
+        return NULL;
+    }
+    restart(digest);
+    return digest;
+}
+
+void sb_digest_free(struct sb_digest *digest) {
+    if (!digest)
+        return;
+    XXH3_freeState(digest->xxh3);
+    EVP_MD_CTX_free(digest->sha256);
+    free(digest);
+}
+
+void sb_digest_add(struct sb_digest *digest, const void *bytes, size_t n) {
+    if (n == 0 || digest->failed)
+        return;
+    if (digest->kind == SB_DIGEST_XXH3)
+        digest->failed = XXH3_128bits_update(digest->xxh3, bytes, n) != XXH_OK;
+    else
+        digest->failed = EVP_DigestUpdate(digest->sha256, bytes, n) != 1;
+}
+
+int sb_digest_finish(struct sb_digest *digest, char text[SB_DIGEST_TEXT]) {
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (digest->kind == SB_DIGEST_XXH3) {
+        XXH128_canonical_t canonical;
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(digest->xxh3));
+        for (n = 0; n < sizeof canonical.digest; n++)
+            bytes[n] = canonical.digest[n];
+    } else if (!digest->failed) {
+        digest->failed = EVP_DigestFinal_ex(digest->sha256, bytes, &n) != 1;
+    }
+    bool failed = digest->failed;
+    for (unsigned i = 0; i < n && !failed; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    restart(digest);
+    return failed ? -EIO : 0;
+}

@@ -1,0 +1,17 @@
+/* Stage 4, weights: an HDF5 file that is already open, for reading only. */
+#ifndef SB_WEIGHTS_HDF5_FILE_H
+#define SB_WEIGHTS_HDF5_FILE_H
+
+#include "weights/hdf5_library.h"
+
+/* Makes the file driver known to libhdf5; to be called before the sandbox closes. 0 or -errno. */
+int sb_hdf5_file_prepare(const struct sb_hdf5_library *h5, struct sb_error *err);
+
+/* Opens the HDF5 file behind fd, which stays the caller's: libhdf5 itself opens nothing, locks
+ * nothing and writes nothing. -EBADMSG where it is not one. */
+int sb_hdf5_file_open(const struct sb_hdf5_library *h5, int fd, hid_t *file, struct sb_error *err);
+
+/* pread(2) until all is read: -EBADMSG at the end of the file. */
+int sb_read_at(int fd, void *data, size_t n, uint64_t offset);
+
+#endif
