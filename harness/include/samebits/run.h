@@ -257,4 +257,14 @@ int sb_worker_check(const struct sb_job *job, struct sb_error *err);
 char *sb_worker_unavailable(const struct sb_job *job);
 int sb_worker_main(int argc, char **argv); /* an exit code */
 
+/* Does OpenBLAS compute accurately at this level of the isa axis? Tried in a worker of its own.
+ * *refused is a malloc'd reason where it crashes or is wrong, NULL where nothing speaks against it
+ * (also where there is no OpenBLAS). */
+int sb_worker_check_isa(const char *program, const char *level, char **refused);
+
+/* What a backend says of itself here: {"backend", "library", "version", "core", "config",
+ * "threads"}, each null where unknown. It is loaded in a process of its own. NULL, with a malloc'd
+ * reason in *missing, where it cannot be used. */
+json_t *sb_worker_describe(const char *backend, char **missing);
+
 #endif
