@@ -1,5 +1,5 @@
-/* A job of a known length: keeps one CPU busy for argv[1] milliseconds of its own CPU time, then writes a small weights file
- * (npy) to argv[2]. */
+/* A job of a known length: keeps one CPU busy for argv[1] milliseconds of its own CPU time, then
+ * writes a small weights file (npy) to argv[2]. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -53,7 +53,8 @@ static void mount_overlay(const char *folder, int i) {
     if (mkdir(upper, 0700) < 0 || mkdir(work, 0700) < 0 || enter_namespace() < 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         _exit(3);
-    snprintf(options, sizeof options, "lowerdir=%s/lower,upperdir=%s,workdir=%s", folder, upper, work);
+    snprintf(options, sizeof options, "lowerdir=%s/lower,upperdir=%s,workdir=%s", folder, upper,
+             work);
     char target[256];
     snprintf(target, sizeof target, "%s/lower", folder);
     if (mount("overlay", target, "overlay", 0, options) < 0)
