@@ -1,4 +1,5 @@
-/* cli: samebits doctor: what this machine can vary, what was found, what is missing and how to get it. */
+/* cli: samebits doctor: what this machine can vary, what was found, what is missing and how to get
+ * it. */
 #include "cli/command.h"
 #include "cli/listing.h"
 #include "cli/options.h"
@@ -31,7 +32,8 @@ struct findings {
 
 static void add(struct findings *findings, const char *subject, bool good, char *text) {
     if (findings->n < sizeof findings->items / sizeof *findings->items)
-        findings->items[findings->n++] = (struct finding){.subject = subject, .good = good, .text = text};
+        findings->items[findings->n++] =
+            (struct finding){.subject = subject, .good = good, .text = text};
     else
         free(text);
 }
@@ -39,7 +41,9 @@ static void add(struct findings *findings, const char *subject, bool good, char 
 static void add_machine(struct findings *findings, const struct sb_machine *machine) {
     add(findings, "CPUs", machine->n_cpus > 1,
         sb_format("%zu%s", machine->n_cpus,
-                  machine->n_cpus > 1 ? "" : ": levels of threads above 1 share it; give the process more CPUs to vary threads"));
+                  machine->n_cpus > 1 ? ""
+                                      : ": levels of threads above 1 share it; give the process "
+                                        "more CPUs to vary threads"));
     if (machine->cpu_quota > 0)
         add(findings, "CPU quota", machine->cpu_quota >= (double)machine->n_cpus,
             sb_format("%.2f CPUs of time by the cgroup", machine->cpu_quota));
@@ -53,11 +57,14 @@ static void add_machine(struct findings *findings, const struct sb_machine *mach
     add(findings, "isa", true, sb_format("%s", isa.data ? isa.data + 1 : ""));
     add(findings, "overlay", !machine->no_mount_namespace,
         sb_format("%s", machine->no_mount_namespace ? machine->no_mount_namespace
-                        : machine->user_namespace_needed ? "mount namespaces, through a user namespace"
-                                                         : "mount namespaces"));
+                        : machine->user_namespace_needed
+                            ? "mount namespaces, through a user namespace"
+                            : "mount namespaces"));
     if (machine->no_mount_namespace)
-        add(findings, "", false, strdup("runs then take turns in the folder itself (--isolate inplace); a container needs "
-                                        "user namespaces or CAP_SYS_ADMIN for more"));
+        add(findings, "", false,
+            strdup(
+                "runs then take turns in the folder itself (--isolate inplace); a container needs "
+                "user namespaces or CAP_SYS_ADMIN for more"));
     add(findings, "hostname", !machine->no_uts_namespace,
         sb_format("%s", machine->no_uts_namespace ? machine->no_uts_namespace : "can be varied"));
     add(findings, "aslr", !machine->no_personality,
@@ -67,13 +74,16 @@ static void add_machine(struct findings *findings, const struct sb_machine *mach
 static void add_libraries(struct findings *findings) {
     struct sb_error err = {0};
     const char *hdf5 = sb_hdf5_version(&err);
-    add(findings, "HDF5", hdf5, hdf5 ? sb_format("%s", hdf5) : sb_format("%s (apt-get install libhdf5-103-1)", err.text));
+    add(findings, "HDF5", hdf5,
+        hdf5 ? sb_format("%s", hdf5) : sb_format("%s (apt-get install libhdf5-103-1)", err.text));
     add(findings, "libc", true, sb_format("glibc %s", gnu_get_libc_version()));
     size_t n;
     SB_AUTO_FREE struct sb_listed_backend *backends = sb_list_backends(&n);
     for (size_t i = 0; backends && i < n; i++) {
         add(findings, backends[i].name, !backends[i].missing,
-            sb_format("%s", backends[i].missing ? backends[i].missing : backends[i].found ? backends[i].found : "here"));
+            sb_format("%s", backends[i].missing ? backends[i].missing
+                            : backends[i].found ? backends[i].found
+                                                : "here"));
         free(backends[i].missing);
         free(backends[i].found);
     }
@@ -82,10 +92,12 @@ static void add_libraries(struct findings *findings) {
 static int print_json(const struct findings *findings) {
     json_t *list = json_array();
     for (size_t i = 0; i < findings->n; i++)
-        json_array_append_new(list, json_pack("{s:s, s:b, s:o}", "subject", findings->items[i].subject, "here",
-                                              findings->items[i].good, "text", sb_json_string(findings->items[i].text)));
-    SB_AUTO_JSON json_t *document =
-        json_pack("{s:s, s:s, s:o}", "schema", "samebits.doctor/1", "version", SB_VERSION, "findings", list);
+        json_array_append_new(list,
+                              json_pack("{s:s, s:b, s:o}", "subject", findings->items[i].subject,
+                                        "here", findings->items[i].good, "text",
+                                        sb_json_string(findings->items[i].text)));
+    SB_AUTO_JSON json_t *document = json_pack("{s:s, s:s, s:o}", "schema", "samebits.doctor/1",
+                                              "version", SB_VERSION, "findings", list);
     SB_AUTO_FREE char *text = sb_json_text(document);
     fputs(text ? text : "", stdout);
     return SB_EXIT_OK;
@@ -99,7 +111,9 @@ int sb_cmd_doctor(int argc, char **argv) {
     if (sb_options_parse("samebits doctor", table, 1, argc, argv, &arguments, &err) < 0)
         return sb_complain(&err);
     if (arguments.help) {
-        puts("samebits doctor [OPTION]   what this machine can vary, what was found, what is missing\n");
+        puts(
+            "samebits doctor [OPTION]   what this machine can vary, what was found, what is "
+            "missing\n");
         sb_options_print(table, 1);
         return SB_EXIT_OK;
     }
@@ -116,7 +130,8 @@ int sb_cmd_doctor(int argc, char **argv) {
     bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     for (size_t i = 0; i < findings.n; i++) {
         const struct finding *finding = &findings.items[i];
-        sb_table_add(&rows, strdup(finding->good ? "ok" : "--"), finding->good ? SB_TONE_GOOD : SB_TONE_WARN);
+        sb_table_add(&rows, strdup(finding->good ? "ok" : "--"),
+                     finding->good ? SB_TONE_GOOD : SB_TONE_WARN);
         sb_table_add(&rows, strdup(finding->subject), SB_TONE_BOLD);
         sb_table_add(&rows, finding->text, SB_TONE_PLAIN);
     }

@@ -34,8 +34,10 @@ static void list_axes(struct listing *listing) {
     listing->n_columns = 3;
     for (size_t i = 0; sb_axes[i]; i++) {
         const struct sb_axis *axis = sb_axes[i];
-        SB_AUTO_FREE char *name = sb_format("%s%s", axis->name, strcmp(axis->name, "env:") == 0 ? "NAME" : "");
-        const char *const row[] = {name, axis->planned ? axis->planned : axis->levels, axis->summary};
+        SB_AUTO_FREE char *name =
+            sb_format("%s%s", axis->name, strcmp(axis->name, "env:") == 0 ? "NAME" : "");
+        const char *const row[] = {name, axis->planned ? axis->planned : axis->levels,
+                                   axis->summary};
         add_row(listing, row);
     }
     const char *const placeholder[] = {"NAME", "any text", "{NAME} in the command's arguments"};
@@ -48,8 +50,8 @@ static void list_formats(struct listing *listing) {
     listing->n_columns = 3;
     for (size_t i = 0; sb_formats[i]; i++) {
         const struct sb_format *format = sb_formats[i];
-        const char *const row[] = {format->name, format->planned ? format->planned : format->extensions,
-                                   format->summary};
+        const char *const row[] = {
+            format->name, format->planned ? format->planned : format->extensions, format->summary};
         add_row(listing, row);
     }
 }
@@ -60,7 +62,9 @@ static void list_reports(struct listing *listing) {
     listing->n_columns = 3;
     for (size_t i = 0; sb_reports[i]; i++) {
         const struct sb_report *report = sb_reports[i];
-        const char *where = report->planned ? report->planned : report->file_name ? report->file_name : "stdout";
+        const char *where = report->planned     ? report->planned
+                            : report->file_name ? report->file_name
+                                                : "stdout";
         const char *const row[] = {report->name, where, report->summary};
         add_row(listing, row);
     }
@@ -83,7 +87,9 @@ static void list_backends(struct listing *listing) {
     size_t n;
     SB_AUTO_FREE struct sb_listed_backend *backends = sb_list_backends(&n);
     for (size_t i = 0; backends && i < n; i++) {
-        const char *state = backends[i].missing ? backends[i].missing : backends[i].found ? backends[i].found : "here";
+        const char *state = backends[i].missing ? backends[i].missing
+                            : backends[i].found ? backends[i].found
+                                                : "here";
         const char *const row[] = {backends[i].name, state, backends[i].summary};
         add_row(listing, row);
         free(backends[i].missing);
@@ -91,3 +97,116 @@ static void list_backends(struct listing *listing) {
     }
 }
 
+/* Kernels by backends: the dtypes that each has; the reasons for gaps stand below the table. */
+static void list_kernels(struct listing *listing) {
+    static const char *headings[64];
+    size_t n = 0;
+    headings[n++] = "kernel";
+    for (size_t b = 0; sb_backends[b] && n < 60; b++) {
+        if (!sb_backends[b]->planned)
+            headings[n++] = sb_backends[b]->name;
+    }
+    headings[n++] = "what it is";
+    listing->headings = headings;
+    listing->n_columns = n;
+    for (size_t o = 0; sb_operations[o]; o++) {
+        const struct sb_operation *operation = sb_operations[o];
+        sb_strings_add(&listing->cells, operation->name);
+        for (size_t b = 0; sb_backends[b]; b++) {
+            SB_AUTO_TEXT struct sb_text dtypes = {0};
+            if (sb_backends[b]->planned)
+                continue;
+            for (int dtype = 0; dtype < SB_N_DTYPES && !operation->planned; dtype++) {
+                if (sb_backend_kernel(sb_backends[b], operation->name, (enum sb_dtype)dtype))
+                    sb_text_printf(&dtypes, "%s%s", dtypes.length ? " " : "",
+                                   sb_dtype_names[dtype]);
+            }
+            sb_strings_add(&listing->cells, dtypes.length ? dtypes.data : "-");
+        }
+        sb_strings_add(&listing->cells,
+                       operation->planned ? operation->planned : operation->summary);
+    }
+}
+
+static void print_gaps(void) {
+    for (size_t b = 0; sb_backends[b]; b++) {
+        const struct sb_backend *backend = sb_backends[b];
+        if (backend->planned)
+            printf("  %s: not built: %s\n", backend->name, backend->planned);
+        else if (backend->gaps)
+            printf("  %s: - means: %s\n", backend->name, backend->gaps);
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*list)(struct listing *listing);
+} subjects[] = {
+    {"kernels", list_kernels}, {"backends", list_backends}, {"axes", list_axes},
+    {"formats", list_formats}, {"reports", list_reports},   {"launchers", list_launchers},
+};
+enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
+
+static void print_listing(const struct listing *listing) {
+    struct sb_table table = {.n_columns = listing->n_columns};
+    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    for (size_t i = 0; i < listing->n_columns; i++)
+        sb_table_add(&table, strdup(listing->headings[i]), SB_TONE_BOLD);
+    for (size_t i = 0; i < listing->cells.n; i++)
+        sb_table_add(&table, strdup(listing->cells.items[i]), SB_TONE_PLAIN);
+    sb_table_print(&table, "  ", colour, stdout);
+    sb_table_clear(&table);
+}
+
+static void print_listing_json(const char *subject, const struct listing *listing) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i + listing->n_columns <= listing->cells.n; i += listing->n_columns) {
+        json_t *row = json_object();
+        for (size_t k = 0; k < listing->n_columns; k++)
+            json_object_set_new(row, k ? listing->headings[k] : "name",
+                                sb_json_string(listing->cells.items[i + k]));
+        json_array_append_new(rows, row);
+    }
+    SB_AUTO_JSON json_t *document =
+        json_pack("{s:s, s:o}", "schema", "samebits.list/1", subject, rows);
+    SB_AUTO_FREE char *text = sb_json_text(document);
+    fputs(text ? text : "", stdout);
+}
+
+static int list_subject(const char *name, bool json) {
+    for (size_t i = 0; i < N_SUBJECTS; i++) {
+        if (strcmp(subjects[i].name, name) != 0)
+            continue;
+        struct listing listing = {0};
+        subjects[i].list(&listing);
+        if (json)
+            print_listing_json(name, &listing);
+        else
+            print_listing(&listing);
+        if (!json && strcmp(name, "kernels") == 0)
+            print_gaps();
+        sb_strings_clear(&listing.cells);
+        return SB_EXIT_OK;
+    }
+    struct sb_error err;
+    sb_error_set(
+        &err, 0,
+        "samebits list: '%s' is none of: kernels, backends, axes, formats, reports, launchers",
+        name);
+    return sb_complain(&err);
+}
+
+int sb_cmd_list(int argc, char **argv) {
+    bool json = false;
+    const struct sb_option table[] = {{"json", 0, NULL, "JSON on stdout", sb_take_flag, &json}};
+    struct sb_error err = {0};
+    SB_CLEANUP(sb_arguments_clear) struct sb_arguments arguments;
+    if (sb_options_parse("samebits list", table, 1, argc, argv, &arguments, &err) < 0)
+        return sb_complain(&err);
+    if (arguments.help) {
+        puts("samebits list kernels|backends|axes|formats|reports|launchers\n");
+        sb_options_print(table, 1);
+        return SB_EXIT_OK;
+    }
+    return list_subject(arguments.positional.n == 1 ? arguments.positional.items[0] : "", json);
+}

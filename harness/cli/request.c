@@ -283,7 +283,7 @@ int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine
         return sb_error_errno(err, -errno, "/proc/self/exe");
     int rc = sb_machine_probe(machine, err);
     if (rc == 0)
-        rc = sb_machine_check_isa(*machine, suite, check_isa, program, err);
+        rc = suite ? sb_machine_check_isa(*machine, suite, check_isa, program, err) : 0;
     if (rc < 0) {
         sb_machine_free(*machine);
         *machine = NULL;
