@@ -121,6 +121,8 @@ int sb_weights_file_read(const struct sb_weights_file *file,
     struct sb_filter filter = {.next = sink, .options = options, .prefix = file->prefix};
     struct sb_tensor_sink filtered;
     sb_filter_sink(&filter, &filtered);
+    if (file->reading)
+        *file->reading = (uint32_t)file->index + 1;
     int r = file->format->read(file->path, file->fd, &filtered, err);
     return r < 0 ? sb_error_prefix(err, r, "%s", file->path) : 0;
 }

@@ -11,6 +11,9 @@ struct sb_weights_file {
     int fd;
     uint64_t n_bytes;
     const struct sb_format *format;
+    size_t index;      /* among the paths that were given */
+    uint32_t *reading; /* set to index + 1 while it is read, for who asks what a child died of; may
+                          be NULL */
 };
 
 /* Opens path without following a link in its last part and without waiting for whatever is there.
