@@ -1,0 +1,101 @@
+/* kernels: the bits of `ref`, the same on every machine and, since this is also built with -O0, at
+ * every level of the compiler. A change of these values is a change of every baseline that users
+ * have stored. */
+#include "kernels/problem.h"
+#include "kernels/train/train.h"
+#include "tests/testing.h"
+
+#include <samebits/weights.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static void is(const struct sb_tensor *tensors, size_t n, const char *wanted) {
+    struct sb_fingerprint fingerprint = {0};
+    struct sb_error err = {0};
+    ck_assert_msg(sb_tensors_fingerprint(tensors, n, SB_DIGEST_XXH3, &fingerprint, &err) == 0, "%s",
+                  err.text);
+    ck_assert_str_eq(fingerprint.text, wanted);
+    sb_fingerprint_clear(&fingerprint);
+}
+
+static void dense_is(const char *name, const char *value, const char *wanted) {
+    const struct sb_training *dense = sb_training_find("dense");
+    struct sb_argument_value values[SB_MAX_ARGUMENTS];
+    sb_arguments_default(dense->arguments, values);
+    if (name)
+        ck_assert_int_eq(sb_argument_set(dense->arguments, values, name, value, NULL), 0);
+    struct sb_engine *engine;
+    struct sb_engine_options engine_options = {.threads = 2};
+    ck_assert_int_eq(sb_engine_open(sb_backend_find("ref"), &engine_options, &engine, NULL), 0);
+    struct sb_train_options options = {.arguments = values, .threads = 2, .hash_seed = 1};
+    struct sb_train_result result = {0};
+    ck_assert_int_eq(dense->run(engine, &options, &result, NULL), 0);
+    is(result.tensors, result.n, wanted);
+    sb_train_result_clear(&result);
+    sb_engine_close(engine);
+}
+
+START_TEST(dense_has_the_bits_written_here)
+{ dense_is(NULL, NULL, "xxh3:84aac7ff70275fcda6dccccd2a7001c7"); }
+END_TEST
+
+START_TEST(dense_with_wide_layers_has_the_bits_written_here)
+{ dense_is("hidden", "256", "xxh3:9e007425ca80d69d7ef754d5babb0019"); }
+END_TEST
+
+START_TEST(dense_by_hash_order_has_the_bits_written_here)
+{ dense_is("ordered", "false", "xxh3:ab23714a299070ea6f8a95a5e14ff361"); }
+END_TEST
+
+/* Every operation in both types: its outputs on inputs of seed 5. */
+START_TEST(operations_have_the_bits_written_here)
+{
+    static const struct {
+        const char *name, *f32, *f64;
+    } golden[] = {
+        {"gemm", "xxh3:1b80961ea1f27b9cc63cef450258f661", "xxh3:42fafb0a07af408d2cf73ca949602e8e"},
+        {"gemv", "xxh3:5bf38e3e63530494a869bee2d35dcea1", "xxh3:64538934070adc9f58a1fe2a33db1f24"},
+        {"dot", "xxh3:1ed574bb5620b7556cd96bcf0c758139", "xxh3:6e2bc5770c0fcc149708afb4a0e9ef91"},
+        {"sum", "xxh3:8e004cb72fccc1983128375bcf723fe5", "xxh3:d0a00a4d78cf8ed396e38579cbd008eb"},
+        {"bias_add", "xxh3:ad005c0dbc58d577d022f53c602422b0",
+         "xxh3:9077ef9f7e94dedda0cfa0d5784bbdcc"},
+        {"bias_gradient", "xxh3:81869e28cd389f7897704dbdcdf67c01",
+         "xxh3:36b42d05e8314b17bd8305841eda5ae6"},
+        {"relu", "xxh3:f9924e1d834c1d59f5c5b4ba7824fb8d", "xxh3:b247707b5414945687a2ca6b9f88c9ea"},
+        {"relu_gradient", "xxh3:ce1155469cafc1a473da707bca25bd10",
+         "xxh3:6cb42927387b9421c0a59beac457c5c7"},
+        {"cross_entropy", "xxh3:86264e8043517bc76dcad6489ed42517",
+         "xxh3:5131078113eb18992c150adbb88f7140"},
+        {"adam", "xxh3:5b71aaa41ff6ffdef64dbe2ffe866996", "xxh3:f8fe07d799f55781f00abe055e9af1ae"},
+    };
+    static const size_t shape[] = {130, 77, 61};
+    struct sb_engine *engine;
+    struct sb_engine_options options = {.threads = 2};
+    ck_assert_int_eq(sb_engine_open(sb_backend_find("ref"), &options, &engine, NULL), 0);
+    size_t n_golden = sizeof golden / sizeof *golden;
+    for (size_t i = 0; i < 2 * n_golden; i++) {
+        const struct sb_operation *operation = sb_operation_find(golden[i / 2].name);
+        struct sb_problem problem;
+        ck_assert_int_eq(sb_problem_make(operation, i % 2 ? SB_DTYPE_F64 : SB_DTYPE_F32, shape,
+                                         strlen(operation->sizes), NULL, 5, &problem, NULL),
+                         0);
+        ck_assert_int_eq(sb_engine_call(engine, &problem.call, NULL), 0);
+        struct sb_problem_room room;
+        struct sb_tensor tensors[SB_MAX_OPERANDS];
+        size_t n = sb_problem_outputs(&problem, &room, tensors);
+        is(tensors, n, i % 2 ? golden[i / 2].f64 : golden[i / 2].f32);
+        sb_problem_clear(&problem);
+    }
+    sb_engine_close(engine);
+    for (size_t o = 0, g; sb_operations[o]; o++) { /* none is left out */
+        for (g = 0; g < n_golden && strcmp(golden[g].name, sb_operations[o]->name) != 0; g++)
+            ;
+        ck_assert(sb_operations[o]->planned || g < n_golden);
+    }
+}
+END_TEST
+
+SB_TEST_MAIN("kernels-golden", dense_has_the_bits_written_here,
+             dense_with_wide_layers_has_the_bits_written_here,
+             dense_by_hash_order_has_the_bits_written_here, operations_have_the_bits_written_here)
