@@ -1,0 +1,213 @@
+/* Stage 6, attribute: how many further runs a job needs before its verdict may be said
+ * (DESIGN 4.3).
+ */
+#include "attribute/dependence.h"
+#include "attribute/luck.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* Attempts, failed ones included, that a cell may have in all. */
+static unsigned attempts_limit(const struct sb_repeats *repeats) {
+    unsigned max = repeats->max ? repeats->max : SB_REPEATS_MAX;
+    return max > repeats->min ? max : repeats->min;
+}
+
+/* May a cell be asked again? One that fails as often as it ends well would take its time for ever.
+ */
+static bool may_ask(const struct sb_tally *tally, unsigned limit) {
+    return tally->good > tally->failed && tally->good + tally->failed < limit;
+}
+
+/* Asks for what a cell lacks of `target` good runs, within its limit. */
+static void ask(const struct sb_tally *tally, unsigned target, unsigned limit, unsigned *more) {
+    if (!may_ask(tally, limit) || tally->good >= target)
+        return;
+    unsigned lacks = target - tally->good, left = limit - tally->good - tally->failed;
+    *more = lacks < left ? lacks : left;
+}
+
+/* Rounds grow by half, so that a rare divergence costs few rounds and a frequent one few runs. */
+static unsigned grown(unsigned runs, unsigned limit) {
+    unsigned target = runs + (runs / 2 ? runs / 2 : 1);
+    return target < limit ? target : limit;
+}
+
+/* What was asked for at least: each cell gets the minimum, failed runs counting as they are. */
+static bool ask_minimum(const struct sb_view *view, unsigned min, unsigned *more) {
+    bool any = false;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        unsigned attempts = view->tallies[cell].good + view->tallies[cell].failed;
+        more[cell] = attempts < min ? min - attempts : 0;
+        any |= more[cell] > 0;
+    }
+    return any;
+}
+
+/* Towards the maximum while no repeats diverge, all cells alike. */
+static void ask_all(const struct sb_view *view, unsigned limit, unsigned *more) {
+    unsigned least = limit;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        if (may_ask(tally, limit) && tally->good < least)
+            least = tally->good;
+    }
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++)
+        ask(&view->tallies[cell], grown(least, limit), limit, &more[cell]);
+}
+
+/* Is an unstable cell's rate, as far as it is known, alone enough to leave agreement to luck? Then
+ * knowing it better helps. */
+static bool rate_limits(const struct sb_stability *ahead, const struct sb_tally *tally) {
+    const struct sb_rate rate = {tally->good, tally->modal};
+    return sb_stability_luck_at(ahead, &rate) > SB_LUCK_LIMIT;
+}
+
+static bool is_concerned(const struct sb_view *view, const struct sb_stability *stability,
+                         size_t cell) {
+    const struct sb_tally *tally = &view->tallies[cell];
+    return tally->distinct > 1 ? rate_limits(stability, tally) : tally->good > 0;
+}
+
+/* The fewest good runs that make agreement no luck, if all goes on as it went so far; no more than
+ * one round can bring. */
+static int find_target(const struct sb_view *view, unsigned least, unsigned limit,
+                       unsigned *target) {
+    unsigned most = grown(least, limit);
+    for (*target = least + 1; *target < most; ++*target) {
+        SB_CLEANUP(sb_stability_clear) struct sb_stability ahead;
+        if (sb_stability_make(view, *target, &ahead) < 0)
+            return -ENOMEM;
+        if (sb_stability_luck(&ahead) <= SB_LUCK_LIMIT)
+            break;
+    }
+    return 0;
+}
+
+/* Beside an unstable cell, those that look stable, and the unstable ones whose rate is not known
+ * well enough, until agreement is no luck. */
+static int ask_for_stability(const struct sb_view *view, unsigned limit, unsigned *more) {
+    SB_CLEANUP(sb_stability_clear) struct sb_stability now;
+    SB_CLEANUP(sb_stability_clear) struct sb_stability ahead = {0};
+    if (sb_stability_make(view, 0, &now) < 0)
+        return -ENOMEM;
+    if (sb_stability_luck(&now) <= SB_LUCK_LIMIT)
+        return 0;
+    unsigned least = limit, target;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        if (may_ask(tally, limit) && tally->good < least && is_concerned(view, &now, cell))
+            least = tally->good;
+    }
+    if (least == limit)
+        return 0;
+    if (find_target(view, least, limit, &target) < 0 || sb_stability_make(view, target, &ahead) < 0)
+        return -ENOMEM;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        if (is_concerned(view, &ahead, cell))
+            ask(&view->tallies[cell], target, limit, &more[cell]);
+    }
+    return 0;
+}
+
+/* Marks the cells of the lots in which an axis has an effect: more runs of the others would not
+ * bear on it. */
+static void mark_lots(const struct sb_view *view, size_t *cells, sb_mask others, bool *concerned) {
+    sb_cells_sort(view->evidence, cells, view->n_stable, others);
+    for (size_t i = 0, end; i < view->n_stable; i = end) {
+        bool differ = false;
+        end = sb_cells_end(view->evidence, cells, view->n_stable, i, others);
+        for (size_t k = i; k < end; k++)
+            differ |= view->tallies[cells[k]].group != view->tallies[cells[i]].group;
+        for (size_t k = i; k < end && differ; k++)
+            concerned[cells[k]] = true;
+    }
+}
+
+static int mark_concerned(const struct sb_view *view, sb_mask explanation, bool *concerned) {
+    SB_AUTO_FREE size_t *cells = sb_stable_cells(view);
+    if (!cells)
+        return -ENOMEM;
+    for (sb_mask rest = explanation; rest; rest &= rest - 1) {
+        size_t axis = (size_t)__builtin_ctzll(rest);
+        double p = sb_axis_p(view, NULL, explanation, axis);
+        if (isnan(p))
+            return -ENOMEM;
+        if (p > SB_LUCK_LIMIT)
+            mark_lots(view, cells, explanation & ~sb_axis_bit(axis), concerned);
+    }
+    return 0;
+}
+
+/* Good runs of each cell once the concerned ones have the target, or as many as they may. */
+static bool runs_ahead(const struct sb_view *view, const bool *concerned, unsigned target,
+                       unsigned limit, unsigned *runs) {
+    bool any = false;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        unsigned more = 0;
+        if (concerned[cell])
+            ask(&view->tallies[cell], target, limit, &more);
+        runs[cell] = view->tallies[cell].good + more;
+        any |= more > 0;
+    }
+    return any;
+}
+
+/* What the effect of an axis needs to be no luck. As the stable cells' bits stay what they are, or
+ * become unstable, the test can be made before the runs. Nothing where no number of runs within the
+ * limit would do. */
+static int ask_for_dependence(const struct sb_view *view, unsigned limit, unsigned *more,
+                              struct sb_error *err) {
+    SB_AUTO_MASKS struct sb_masks explanations = {0};
+    bool complete;
+    int rc = sb_explanations_find(view, &explanations, &complete, err);
+    if (rc < 0 || !sb_explained(&explanations, complete) || !explanations.sets[0])
+        return rc;
+    size_t n_cells = view->evidence->n_cells;
+    SB_AUTO_FREE bool *concerned = calloc(n_cells, sizeof *concerned);
+    SB_AUTO_FREE unsigned *runs = calloc(n_cells, sizeof *runs);
+    if (!concerned || !runs || mark_concerned(view, explanations.sets[0], concerned) < 0)
+        return sb_error_errno(err, -ENOMEM, "permutation test");
+    for (unsigned target = 1; target <= limit; target++) {
+        if (!runs_ahead(view, concerned, target, limit, runs))
+            continue;
+        double p = sb_dependence_p(view, runs, explanations.sets[0]);
+        if (isnan(p))
+            return sb_error_errno(err, -ENOMEM, "permutation test");
+        if (p > SB_LUCK_LIMIT)
+            continue;
+        for (size_t cell = 0; cell < n_cells; cell++)
+            more[cell] = runs[cell] - view->tallies[cell].good;
+        return 0;
+    }
+    return 0;
+}
+
+int sb_more_runs(const struct sb_evidence *evidence, const struct sb_repeats *repeats,
+                 unsigned *more, struct sb_error *err) {
+    SB_AUTO_VIEW struct sb_view view;
+    int rc = sb_view_make(evidence, &view, err);
+    if (rc < 0)
+        return rc;
+    unsigned limit = attempts_limit(repeats);
+    memset(more, 0, evidence->n_cells * sizeof *more);
+    if (ask_minimum(&view, repeats->min, more) || repeats->exact || !view.distinct)
+        return 0;
+    if (view.n_unstable) {
+        rc = ask_for_stability(&view, limit, more);
+        return rc < 0 ? sb_error_errno(err, rc, "further repeats") : 0;
+    }
+    if (evidence->degenerate)
+        return 0;
+    if (repeats->stop_diverged) {
+        ask_all(&view, limit, more);
+        for (size_t cell = 0; cell < evidence->n_cells; cell++) {
+            if (more[cell])
+                return 0;
+        }
+    }
+    return ask_for_dependence(&view, limit, more, err);
+}

@@ -1,0 +1,265 @@
+/* Stage 6, attribute: does a job hold what its suite requires (DESIGN section 3, `require`)? */
+#include "attribute/dependence.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+
+/* Pairs of cells that are looked at where no two differ in one required axis alone. */
+enum { PAIR_LIMIT = 1 << 23 };
+
+/* What was said of a pair of groups. */
+struct known_pair {
+    uint64_t pair; /* 0: free */
+    bool within;
+};
+
+struct judge {
+    struct sb_view view;
+    const struct sb_job *job;
+    bool (*within_tolerance)(void *context, int group_a, int group_b);
+    void *context;
+    struct known_pair *known; /* a hash table, at most half full */
+    size_t n_known, room;
+    bool failed;           /* no memory */
+    struct sb_text reason; /* empty while all is met */
+};
+
+static void judge_clear(struct judge *judge) {
+    sb_view_clear(&judge->view);
+    free(judge->known);
+    sb_text_clear(&judge->reason);
+}
+
+/* ---- Pairs of groups ------------------------------------------------------------------------ */
+
+static struct known_pair *find_pair(struct known_pair *known, size_t room, uint64_t pair) {
+    size_t at = (size_t)(pair * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
+    while (known[at].pair && known[at].pair != pair)
+        at = (at + 1) & (room - 1);
+    return &known[at];
+}
+
+static bool make_room(struct judge *judge) {
+    if (2 * judge->n_known < judge->room)
+        return true;
+    size_t room = judge->room ? 2 * judge->room : 64;
+    struct known_pair *known = calloc(room, sizeof *known);
+    if (!known)
+        return false;
+    for (size_t i = 0; i < judge->room; i++) {
+        if (judge->known[i].pair)
+            *find_pair(known, room, judge->known[i].pair) = judge->known[i];
+    }
+    free(judge->known);
+    judge->known = known;
+    judge->room = room;
+    return true;
+}
+
+/* Asked once for each pair: the answer may take reading both runs' weights. The later group is
+ * compared against the earlier one, whose values a relative tolerance is relative to. */
+static bool is_within(struct judge *judge, int a, int b) {
+    int low = a < b ? a : b, high = a < b ? b : a;
+    if (!make_room(judge)) {
+        judge->failed = true;
+        return false;
+    }
+    uint64_t pair = (uint64_t)(uint32_t)high << 32 | (uint32_t)low;
+    struct known_pair *known = find_pair(judge->known, judge->room, pair);
+    if (!known->pair) {
+        *known = (struct known_pair){pair, judge->within_tolerance(judge->context, high, low)};
+        judge->n_known++;
+    }
+    return known->within;
+}
+
+static bool is_violated(struct judge *judge, enum sb_need need, int a, int b) {
+    if (need == SB_NEED_IGNORE || a == b)
+        return false;
+    return need == SB_NEED_BITWISE || !is_within(judge, a, b);
+}
+
+static struct sb_text *next_clause(struct judge *judge) {
+    if (judge->reason.length)
+        sb_text_puts(&judge->reason, "; ");
+    return &judge->reason;
+}
+
+/* ---- Repeats -------------------------------------------------------------------------------- */
+
+/* Do any two of a cell's outcomes differ by more than it may? */
+static bool cell_violates(struct judge *judge, enum sb_need need, size_t from, size_t end) {
+    const struct sb_trial *outcomes = judge->view.outcomes;
+    for (size_t i = from; i < end; i++) {
+        for (size_t k = i + 1; k < end; k++) {
+            if (is_violated(judge, need, outcomes[i].group, outcomes[k].group))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void judge_repeats(struct judge *judge) {
+    const struct sb_view *view = &judge->view;
+    enum sb_need need = sb_job_need(judge->job, "repeats");
+    size_t cells = 0, first = 0;
+    for (size_t i = 0, end; i < view->n_outcomes; i = end) {
+        for (end = i + 1; end < view->n_outcomes;) {
+            if (view->outcomes[end].cell != view->outcomes[i].cell)
+                break;
+            end++;
+        }
+        if (!cell_violates(judge, need, i, end))
+            continue;
+        first = cells++ ? first : view->outcomes[i].cell;
+    }
+    if (!cells)
+        return;
+    struct sb_text *text = next_clause(judge);
+    const struct sb_tally *tally = &view->tallies[first];
+    sb_text_puts(text, "repeats: ");
+    if (view->varied) {
+        sb_text_puts(text, "cell ");
+        sb_text_cell(text, view, first);
+        sb_text_puts(text, " gave ");
+    }
+    sb_text_printf(text, "%u different results in %u runs%s", tally->distinct, tally->good,
+                   need == SB_NEED_ROUNDING ? ", beyond rounding" : "");
+    if (cells > 1)
+        sb_text_printf(text, " (and %zu more cell%s)", cells - 1, cells > 2 ? "s" : "");
+}
+
+/* ---- Axes ----------------------------------------------------------------------------------- */
+
+static void say_axis(struct judge *judge, size_t axis, enum sb_need need, size_t a, size_t b,
+                     sb_mask where) {
+    const struct sb_evidence *evidence = judge->view.evidence;
+    struct sb_text *text = next_clause(judge);
+    const char *const *levels = evidence->levels[axis];
+    sb_text_printf(text, "%s: %s and %s differ%s", evidence->axes[axis],
+                   levels[evidence->cells[a][axis]], levels[evidence->cells[b][axis]],
+                   need == SB_NEED_ROUNDING ? " beyond rounding" : "");
+    const char *gap = " at ";
+    for (sb_mask rest = where; rest; rest &= rest - 1, gap = " ") {
+        int other = __builtin_ctzll(rest);
+        sb_text_printf(text, "%s%s=%s", gap, evidence->axes[other],
+                       evidence->levels[other][evidence->cells[a][other]]);
+    }
+}
+
+/* One cell for each level of the axis that cells[0..n), sorted by it, have: where others have the
+ * same level, their bits are the same. */
+static size_t one_each(const struct sb_view *view, const size_t *cells, size_t n, size_t axis,
+                       size_t *levels) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const unsigned *level = view->evidence->cells[cells[i]];
+        if (!kept || level[axis] != view->evidence->cells[levels[kept - 1]][axis])
+            levels[kept++] = cells[i];
+    }
+    return kept;
+}
+
+/* Cells that share the levels of `others`, two by two. *judged: some pair has different bits. */
+static void judge_lots(struct judge *judge, size_t *cells, size_t axis, enum sb_need need,
+                       sb_mask others, sb_mask where, bool *judged) {
+    const struct sb_view *view = &judge->view;
+    sb_cells_sort(view->evidence, cells, view->n_stable, others);
+    for (size_t from = 0, end; from < view->n_stable; from = end) {
+        size_t levels[SB_MAX_LEVELS];
+        end = sb_cells_end(view->evidence, cells, view->n_stable, from, others);
+        sb_cells_sort(view->evidence, cells + from, end - from, sb_axis_bit(axis));
+        size_t n = one_each(view, cells + from, end - from, axis, levels);
+        for (size_t i = 0; i < n; i++) {
+            int group = view->tallies[levels[i]].group;
+            for (size_t k = i + 1; k < n; k++) {
+                int other = view->tallies[levels[k]].group;
+                *judged |= group != other;
+                if (is_violated(judge, need, group, other)) {
+                    say_axis(judge, axis, need, levels[i], levels[k], where);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/* An axis that the bits depend on, of which no two cells that were run differ in it alone. Pairs
+ * that differ in it and in others are judged, unless one of the others may do as it likes. */
+static void judge_mixed(struct judge *judge, size_t axis, enum sb_need need, sb_mask depends_on) {
+    const struct sb_view *view = &judge->view;
+    const struct sb_evidence *evidence = view->evidence;
+    sb_mask ignored = 0;
+    size_t pairs = 0;
+    for (sb_mask rest = depends_on; rest; rest &= rest - 1) {
+        size_t other = (size_t)__builtin_ctzll(rest);
+        if (sb_job_need(judge->job, evidence->axes[other]) == SB_NEED_IGNORE)
+            ignored |= sb_axis_bit(other);
+    }
+    for (size_t i = 0; i < view->n_stable && pairs < PAIR_LIMIT; i++) {
+        for (size_t k = i + 1; k < view->n_stable && pairs < PAIR_LIMIT; k++, pairs++) {
+            size_t a = view->stable[i], b = view->stable[k];
+            int group_a = view->tallies[a].group, group_b = view->tallies[b].group;
+            sb_mask differ = sb_cells_differ(evidence, a, b) & depends_on;
+            if (!(differ >> axis & 1) || (need == SB_NEED_ROUNDING && (differ & ignored)) ||
+                !is_violated(judge, need, group_a, group_b))
+                continue;
+            struct sb_text *text = next_clause(judge);
+            sb_text_printf(text, "%s: ", evidence->axes[axis]);
+            sb_text_cell(text, view, a);
+            sb_text_puts(text, " and ");
+            sb_text_cell(text, view, b);
+            sb_text_printf(text, " differ%s", need == SB_NEED_ROUNDING ? " beyond rounding" : "");
+            return;
+        }
+    }
+}
+
+/* Two cells differ in an axis alone, too, where the others in which they differ are known to have
+ * no effect: so a fractional design has pairs to judge. Unstable cells are left out, as their bits
+ * differ by themselves; that is judged under repeats. */
+static int judge_axes(struct judge *judge, struct sb_error *err) {
+    const struct sb_view *view = &judge->view;
+    SB_AUTO_MASKS struct sb_masks explanations = {0};
+    SB_AUTO_FREE size_t *cells = sb_stable_cells(view);
+    bool complete;
+    if (!cells)
+        return -ENOMEM;
+    int rc = sb_explanations_find(view, &explanations, &complete, err);
+    if (rc < 0)
+        return rc;
+    bool explained = sb_explained(&explanations, complete);
+    sb_mask concerned = explained ? explanations.sets[0] : view->varied;
+    for (sb_mask rest = concerned; rest && !judge->failed; rest &= rest - 1) {
+        size_t axis = (size_t)__builtin_ctzll(rest);
+        enum sb_need need = sb_job_need(judge->job, view->evidence->axes[axis]);
+        sb_mask others = concerned & ~sb_axis_bit(axis);
+        bool judged = false;
+        if (need == SB_NEED_IGNORE)
+            continue;
+        judge_lots(judge, cells, axis, need, others, explained ? others : 0, &judged);
+        if (explained && !judged)
+            judge_mixed(judge, axis, need, concerned);
+    }
+    return 0;
+}
+
+bool sb_requirements_met(const struct sb_evidence *evidence, const struct sb_job *job,
+                         bool (*within_tolerance)(void *context, int group_a, int group_b),
+                         void *context, char **reason) {
+    struct sb_error err = {0};
+    SB_CLEANUP(judge_clear)
+    struct judge judge = {.job = job, .within_tolerance = within_tolerance, .context = context};
+    int rc = sb_view_make(evidence, &judge.view, &err);
+    if (rc == 0) {
+        judge_repeats(&judge);
+        rc = judge_axes(&judge, &err);
+    }
+    if (rc == 0 && !judge.failed && !judge.reason.failed && !judge.reason.length)
+        return true;
+    *reason = rc < 0 && err.text[0]    ? sb_format("not judged: %s", err.text)
+              : rc < 0 || judge.failed ? sb_format("not judged: out of memory")
+                                       : sb_text_take(&judge.reason);
+    return false;
+}
