@@ -5,6 +5,7 @@
 #include "weights/hdf5_file.h"
 #include "weights/hdf5_type.h"
 #include "weights/hdf5_walk.h"
+#include "weights/stream.h"
 #include "weights/tensors.h"
 
 #include <errno.h>
@@ -14,8 +15,7 @@
 #include <sys/stat.h>
 
 enum {
-    PIECE_BYTES = 256 << 10, /* of contiguous data: stays in the second-level cache */
-    SLAB_BYTES = 16 << 20,   /* of chunked data */
+    SLAB_BYTES = 16 << 20, /* of data that libhdf5 reads */
     /* Deflate makes at most 1032 bytes of one; other filters and fill values may promise anything
      * from nothing. Beyond this a file is taken for a decompression bomb. */
     MOST_EXPANSION = 1032,
@@ -24,12 +24,8 @@ enum {
 
 struct reading {
     const struct sb_hdf5_library *h5;
-    int fd;
-    uint64_t file_bytes;
+    struct sb_stream stream;
     uint64_t promised, most_promised; /* bytes of the tensors so far */
-    struct sb_tensor_sink *sink;
-    char *buffer;
-    size_t buffer_bytes;
 };
 
 /* One dataset: identifiers that are closed together. */
@@ -85,63 +81,6 @@ static int dataset_describe(const struct reading *reading, struct dataset *datas
     return sb_tensor_info_count(&dataset->info, err);
 }
 
-/* Into the form that is fingerprinted: little-endian, and bool one of 0 and 1. */
-static int normalise(const struct dataset *dataset, char *elements, uint64_t n,
-                     struct sb_error *err) {
-    enum sb_dtype dtype = dataset->info.dtype;
-    size_t part = sb_dtype_part_size(dtype), n_bytes = n * sb_dtype_size(dtype);
-    for (size_t i = 0; dataset->element.big_endian && i < n_bytes; i += part) {
-        for (size_t low = 0, high = part - 1; low < high; low++, high--) {
-            char kept = elements[i + low];
-            elements[i + low] = elements[i + high];
-            elements[i + high] = kept;
-        }
-    }
-    for (size_t i = 0; dtype == SB_DTYPE_BOOL && i < n_bytes; i++) {
-        if (elements[i] != 0 && elements[i] != 1)
-            return sb_error_set(err, -EBADMSG, "'%s' is bool and has an element %d",
-                                dataset->info.name, elements[i]);
-    }
-    return 0;
-}
-
-static int hand_out(struct reading *reading, const struct dataset *dataset, uint64_t n,
-                    struct sb_error *err) {
-    int r = normalise(dataset, reading->buffer, n, err);
-    return r < 0 ? r : reading->sink->data(reading->sink->context, reading->buffer, n, err);
-}
-
-static int buffer_reserve(struct reading *reading, size_t n, const char *name,
-                          struct sb_error *err) {
-    if (n <= reading->buffer_bytes)
-        return 0;
-    free(reading->buffer);
-    reading->buffer = malloc(n);
-    reading->buffer_bytes = reading->buffer ? n : 0;
-    return reading->buffer ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", name);
-}
-
-static int read_contiguous(struct reading *reading, const struct dataset *dataset, uint64_t offset,
-                           struct sb_error *err) {
-    size_t size = sb_dtype_size(dataset->info.dtype);
-    uint64_t left = dataset->info.n_elements;
-    int r = 0;
-    if (offset > reading->file_bytes || left * size > reading->file_bytes - offset)
-        return sb_error_set(err, -EBADMSG, "'%s' reaches behind the end of the file",
-                            dataset->info.name);
-    r = buffer_reserve(reading, PIECE_BYTES, dataset->info.name, err);
-    while (r == 0 && left) {
-        uint64_t n = left < PIECE_BYTES / size ? left : PIECE_BYTES / size;
-        r = sb_read_at(reading->fd, reading->buffer, n * size, offset);
-        if (r < 0)
-            return sb_error_errno(err, r, "'%s'", dataset->info.name);
-        r = hand_out(reading, dataset, n, err);
-        offset += n * size;
-        left -= n;
-    }
-    return r;
-}
-
 /* How to cut a dataset: one index for every axis before `axis`, up to `rows` of that axis, and the
  * whole of those behind it, so that each slab's elements follow one another in C order. */
 struct slabs {
@@ -179,12 +118,13 @@ static int read_slab(struct reading *reading, const struct dataset *dataset, con
                                                             NULL, count, NULL) >= 0);
     /* In memory the stored type: libhdf5 converts nothing, and no NaN loses its payload. */
     bool read = selected && h5->H5Dread(dataset->id, dataset->type, memory, dataset->space,
-                                        H5P_DEFAULT, reading->buffer) >= 0;
+                                        H5P_DEFAULT, reading->stream.buffer) >= 0;
     if (memory >= 0)
         h5->H5Sclose(memory);
     if (!read)
         return sb_hdf5_error(h5, err, -EBADMSG, "'%s' cannot be read", dataset->info.name);
-    return hand_out(reading, dataset, n, err);
+    return sb_stream_hand_out(&reading->stream, &dataset->info, dataset->element.big_endian, n,
+                              err);
 }
 
 /* Steps to the next slab like an odometer. False after the last. */
@@ -205,12 +145,12 @@ static int read_slabs(struct reading *reading, const struct dataset *dataset,
     const struct sb_tensor_info *info = &dataset->info;
     hsize_t start[H5S_MAX_RANK] = {0}, count[H5S_MAX_RANK];
     if (info->rank == 0) {
-        int r = buffer_reserve(reading, PIECE_BYTES, info->name, err);
+        int r = sb_stream_reserve(&reading->stream, sizeof(double[2]), info->name, err);
         return r < 0 ? r : read_slab(reading, dataset, start, count, 1, err);
     }
     struct slabs slabs = cut(reading, dataset);
     size_t n_bytes = slabs.rows * slabs.row_elements * sb_dtype_size(info->dtype);
-    int r = buffer_reserve(reading, n_bytes, info->name, err);
+    int r = sb_stream_reserve(&reading->stream, n_bytes, info->name, err);
     bool more = true;
     while (r == 0 && more) {
         for (unsigned i = 0; i < info->rank; i++)
@@ -234,20 +174,22 @@ static int read_elements(struct reading *reading, const struct dataset *dataset,
                             "'%s' would be %" PRIu64 " bytes, out of a file of %" PRIu64
                             ": more than data can be compressed (%d times, and 1 GiB of fill "
                             "values, are read)",
-                            dataset->info.name, n_bytes, reading->file_bytes, MOST_EXPANSION);
+                            dataset->info.name, n_bytes, reading->stream.file_bytes,
+                            MOST_EXPANSION);
     reading->promised += n_bytes;
     haddr_t offset = HADDR_UNDEF;
     if (dataset->layout == H5D_CONTIGUOUS)
         offset = reading->h5->H5Dget_offset(dataset->id);
     reading->h5->H5Eclear2(H5E_DEFAULT);
     if (offset != HADDR_UNDEF)
-        return read_contiguous(reading, dataset, offset, err);
+        return sb_stream_contiguous(&reading->stream, &dataset->info, dataset->element.big_endian,
+                                    offset, err);
     return read_slabs(reading, dataset, err);
 }
 
 static int read_described(struct reading *reading, const struct dataset *dataset,
                           struct sb_error *err) {
-    struct sb_tensor_sink *sink = reading->sink;
+    struct sb_tensor_sink *sink = reading->stream.sink;
     if (dataset->element.ignored)
         return sink->ignored
                    ? sink->ignored(sink->context, dataset->info.name, dataset->element.ignored)
@@ -278,7 +220,7 @@ static int read_dataset(void *context, const char *name, hid_t id, struct sb_err
 }
 
 static int pass_ignored(void *context, const char *name, const char *why) {
-    struct sb_tensor_sink *sink = ((struct reading *)context)->sink;
+    struct sb_tensor_sink *sink = ((struct reading *)context)->stream.sink;
     return sink->ignored ? sink->ignored(sink->context, name, why) : 0;
 }
 
@@ -289,9 +231,9 @@ static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, stru
         return -ENOSYS;
     if (fstat(fd, &status) < 0)
         return sb_error_errno(err, -errno, "%s", path);
-    struct reading reading = {.h5 = h5, .fd = fd, .sink = sink};
-    reading.file_bytes = (uint64_t)status.st_size;
-    if (__builtin_mul_overflow(reading.file_bytes, MOST_EXPANSION, &reading.most_promised) ||
+    struct reading reading = {
+        .h5 = h5, .stream = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size}};
+    if (__builtin_mul_overflow(reading.stream.file_bytes, MOST_EXPANSION, &reading.most_promised) ||
         __builtin_add_overflow(reading.most_promised, FREE_EXPANSION, &reading.most_promised))
         reading.most_promised = UINT64_MAX;
     hid_t file;
@@ -301,7 +243,7 @@ static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, stru
     struct sb_hdf5_visitor visitor = {
         .context = &reading, .dataset = read_dataset, .ignored = pass_ignored};
     r = sb_hdf5_walk(h5, file, &visitor, err);
-    free(reading.buffer);
+    sb_stream_clear(&reading.stream);
     h5->H5Fclose(file);
     return r;
 }

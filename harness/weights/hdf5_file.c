@@ -2,6 +2,8 @@
  * The parser's sandbox allows no open(2); and so a file cannot make libhdf5 open another one. */
 #include "weights/hdf5_file.h"
 
+#include "weights/stream.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,23 +23,6 @@ struct descriptor_file {
     int fd;
     haddr_t end_of_allocation, end_of_file;
 };
-
-int sb_read_at(int fd, void *data, size_t n, uint64_t offset) {
-    char *next = data;
-    while (n) {
-        ssize_t got = pread(fd, next, n, (off_t)offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            return -EBADMSG;
-        next += got;
-        offset += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return 0;
-}
 
 static H5FD_t *file_open(const char *name, unsigned flags, hid_t access, haddr_t max_address) {
     (void)access;

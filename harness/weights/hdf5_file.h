@@ -11,7 +11,4 @@ int sb_hdf5_file_prepare(const struct sb_hdf5_library *h5, struct sb_error *err)
  * nothing and writes nothing. -EBADMSG where it is not one. */
 int sb_hdf5_file_open(const struct sb_hdf5_library *h5, int fd, hid_t *file, struct sb_error *err);
 
-/* pread(2) until all is read: -EBADMSG at the end of the file. */
-int sb_read_at(int fd, void *data, size_t n, uint64_t offset);
-
 #endif

@@ -155,7 +155,7 @@ static int child_work(const struct child *child, int output, struct sb_error *er
     if (!child->filter)
         own = sb_jail_filter_new();
     child->page->cpu_seconds = sb_jail_cpu_seconds(n_bytes);
-    sb_jail_close(child->filter ? child->filter : own, child->page->cpu_seconds);
+    sb_jail_close(child->filter ? child->filter : own, n_bytes);
     return child->work(child->context, opened, child->files->n, SB_JAIL_OUTPUT, err);
 }
 

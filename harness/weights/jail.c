@@ -117,12 +117,13 @@ static uint64_t address_space(void) {
     return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-int sb_jail_close(const struct sb_jail_filter *filter, uint64_t cpu_seconds) {
+int sb_jail_close(const struct sb_jail_filter *filter, uint64_t n_bytes) {
+    uint64_t cpu_seconds = sb_jail_cpu_seconds(n_bytes);
     limit(RLIMIT_CORE, 0, 0);
     limit(RLIMIT_FSIZE, 0, 0);
     limit(RLIMIT_CPU, cpu_seconds, cpu_seconds + 5);
     if (!SANITIZED) {
-        uint64_t bytes = address_space() + SB_JAIL_MEMORY;
+        uint64_t bytes = address_space() + SB_JAIL_MEMORY + n_bytes;
         limit(RLIMIT_AS, bytes, bytes);
     }
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a core_pattern that pipes ignores RLIMIT_CORE */

@@ -12,9 +12,10 @@ enum { SB_JAIL_OUTPUT = 3 }; /* the one descriptor that may be written to */
 struct sb_jail_filter;
 struct sb_jail_filter *sb_jail_filter_new(void);
 
-/* For the calling process, for good. The limits hold in every case; -errno where the kernel does
+/* For the calling process, for good, which then reads files of n_bytes together. The limits hold in
+ * every case; -errno where the kernel does
  * not take the filter (a container may forbid it), which is no reason not to go on. */
-int sb_jail_close(const struct sb_jail_filter *filter, uint64_t cpu_seconds);
+int sb_jail_close(const struct sb_jail_filter *filter, uint64_t n_bytes);
 
 /* CPU seconds that reading files of so many bytes may take, far above what it needs. */
 uint64_t sb_jail_cpu_seconds(uint64_t n_bytes);

@@ -2,7 +2,7 @@
 #include "weights/npy_header.h"
 
 #include "base/cleanup.h"
-#include "weights/hdf5_file.h"
+#include "weights/stream.h"
 #include "weights/tensors.h"
 
 #include <ctype.h>

@@ -39,7 +39,7 @@ static void expect(char *path, enum sb_dtype dtype, unsigned rank, const uint64_
     struct sb_fingerprint found = {0}, expected = {0};
     struct sb_error err = {0};
     const struct sb_tensor tensor = {
-        .name = "w", .dtype = dtype, .rank = rank, .dims = dims, .data = data};
+        .name = "arr_0", .dtype = dtype, .rank = rank, .dims = dims, .data = data};
     ck_assert_msg(fingerprint(path, &found, &err) == 0, "%s", err.text);
     ck_assert_int_eq(sb_tensors_fingerprint(&tensor, 1, SB_DIGEST_XXH3, &expected, &err), 0);
     ck_assert_str_eq(found.text, expected.text);

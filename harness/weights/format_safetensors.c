@@ -1,0 +1,222 @@
+/* Stage 4, weights: reads safetensors: the length of a header, the header in JSON, the elements.
+ * https://github.com/huggingface/safetensors#format */
+#include "base/cleanup.h"
+#include "weights/stream.h"
+#include "weights/tensors.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MOST_HEADER_BYTES = 100000000 }; /* the reference implementation's limit */
+
+static const struct {
+    const char *name;
+    enum sb_dtype dtype;
+} dtypes[] = {
+    {"BOOL", SB_DTYPE_BOOL}, {"U8", SB_DTYPE_U8},           {"I8", SB_DTYPE_I8},
+    {"U16", SB_DTYPE_U16},   {"I16", SB_DTYPE_I16},         {"U32", SB_DTYPE_U32},
+    {"I32", SB_DTYPE_I32},   {"U64", SB_DTYPE_U64},         {"I64", SB_DTYPE_I64},
+    {"F16", SB_DTYPE_F16},   {"BF16", SB_DTYPE_BF16},       {"F32", SB_DTYPE_F32},
+    {"F64", SB_DTYPE_F64},   {"F8_E4M3", SB_DTYPE_F8_E4M3}, {"F8_E5M2", SB_DTYPE_F8_E5M2},
+    {"C64", SB_DTYPE_C64},
+};
+
+struct entry {
+    struct sb_tensor_info info; /* owns its name */
+    char *why_ignored;          /* NULL: it is a tensor */
+    uint64_t begin, end;        /* in the buffer behind the header */
+};
+
+struct entries {
+    struct entry *items;
+    size_t n;
+};
+
+static void entries_clear(struct entries *entries) {
+    for (size_t i = 0; i < entries->n; i++) {
+        free(entries->items[i].info.name);
+        free(entries->items[i].why_ignored);
+    }
+    free(entries->items);
+}
+
+static bool get_size(const json_t *json, uint64_t *value) {
+    json_int_t n = json_integer_value(json);
+    *value = (uint64_t)n;
+    return json_is_integer(json) && n >= 0;
+}
+
+static int get_shape(const json_t *shape, struct entry *entry, struct sb_error *err) {
+    size_t rank = json_array_size(shape);
+    if (!json_is_array(shape) || rank > SB_MAX_RANK)
+        return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", entry->info.name);
+    entry->info.rank = (unsigned)rank;
+    for (size_t i = 0; i < rank; i++) {
+        if (!get_size(json_array_get(shape, i), &entry->info.dims[i]))
+            return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", entry->info.name);
+    }
+    return sb_tensor_info_count(&entry->info, err);
+}
+
+static int get_entry(const char *name, const json_t *json, struct entry *entry,
+                     struct sb_error *err) {
+    SB_AUTO_TEXT struct sb_text escaped = {0};
+    sb_name_escape(&escaped, name, strlen(name));
+    entry->info.name = sb_text_take(&escaped);
+    if (!entry->info.name)
+        return sb_error_errno(err, -ENOMEM, "'%s'", name);
+    const char *dtype = json_string_value(json_object_get(json, "dtype"));
+    const json_t *offsets = json_object_get(json, "data_offsets");
+    if (!dtype || json_array_size(offsets) != 2 ||
+        !get_size(json_array_get(offsets, 0), &entry->begin) ||
+        !get_size(json_array_get(offsets, 1), &entry->end) || entry->end < entry->begin)
+        return sb_error_set(err, -EBADMSG, "'%s' lacks dtype or data_offsets", entry->info.name);
+    size_t i = 0, n = sizeof dtypes / sizeof *dtypes;
+    while (i < n && strcmp(dtypes[i].name, dtype) != 0)
+        i++;
+    if (i == n) {
+        entry->why_ignored = sb_format("dtype %.20s, which has no equal here", dtype);
+        return entry->why_ignored ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", name);
+    }
+    entry->info.dtype = dtypes[i].dtype;
+    int r = get_shape(json_object_get(json, "shape"), entry, err);
+    if (r == 0 &&
+        entry->info.n_elements * sb_dtype_size(entry->info.dtype) != entry->end - entry->begin)
+        r = sb_error_set(err, -EBADMSG, "'%s' has other bytes than its shape needs",
+                         entry->info.name);
+    return r;
+}
+
+static int by_offset(const void *a, const void *b) {
+    const struct entry *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const struct entry *)a)->info.name, ((const struct entry *)b)->info.name);
+}
+
+/* No holes and no overlaps: else one file could carry what no reader sees, or the same bytes many
+ * times. */
+static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_error *err) {
+    uint64_t end = 0;
+    qsort(entries->items, entries->n, sizeof *entries->items, by_offset);
+    for (size_t i = 0; i < entries->n; i++) {
+        if (entries->items[i].begin != end)
+            return sb_error_set(err, -EBADMSG, "'%s' does not begin where the one before ends",
+                                entries->items[i].info.name);
+        end = entries->items[i].end;
+    }
+    if (end != n_bytes)
+        return sb_error_set(err, -EBADMSG,
+                            "the tensors take %" PRIu64 " bytes, the file has %" PRIu64 " for them",
+                            end, n_bytes);
+    qsort(entries->items, entries->n, sizeof *entries->items, by_name);
+    return 0;
+}
+
+static int get_entries(json_t *header, struct entries *entries, struct sb_error *err) {
+    const char *name;
+    json_t *value;
+    if (!json_is_object(header))
+        return sb_error_set(err, -EBADMSG, "the header is no JSON object");
+    entries->items = calloc(json_object_size(header) + 1, sizeof *entries->items);
+    if (!entries->items)
+        return sb_error_errno(err, -ENOMEM, "the header");
+    json_object_foreach(header, name, value) {
+        if (strcmp(name, "__metadata__") == 0)
+            continue;
+        int r = get_entry(name, value, &entries->items[entries->n++], err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int read_header(int fd, uint64_t file_bytes, uint64_t *n, json_t **header,
+                       struct sb_error *err) {
+    json_error_t problem;
+    uint64_t length;
+    int r = sb_read_at(fd, &length, sizeof length, 0);
+    length = le64toh(length);
+    if (r < 0 || length > MOST_HEADER_BYTES || length > file_bytes - sizeof length)
+        return sb_error_set(err, -EBADMSG, "the header would be longer than the file or than %d",
+                            MOST_HEADER_BYTES);
+    SB_AUTO_FREE char *text = malloc(length + 1);
+    if (!text)
+        return sb_error_errno(err, -ENOMEM, "the header");
+    r = sb_read_at(fd, text, length, sizeof length);
+    if (r < 0)
+        return sb_error_errno(err, r, "the header");
+    *header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (!*header)
+        return sb_error_set(err, -EBADMSG, "the header is no JSON: %s (byte %d)", problem.text,
+                            problem.position);
+    *n = sizeof length + length;
+    return 0;
+}
+
+static int hand_out(struct sb_stream *stream, const struct entry *entry, uint64_t buffer_at,
+                    struct sb_error *err) {
+    struct sb_tensor_sink *sink = stream->sink;
+    bool wanted = true;
+    if (entry->why_ignored)
+        return sink->ignored ? sink->ignored(sink->context, entry->info.name, entry->why_ignored)
+                             : 0;
+    int r = sink->begin(sink->context, &entry->info, &wanted, err);
+    if (r < 0 || !wanted)
+        return r;
+    r = sb_stream_contiguous(stream, &entry->info, false, buffer_at + entry->begin, err);
+    return r < 0 ? r : sink->end(sink->context, err);
+}
+
+static int safetensors_read(const char *path, int fd, struct sb_tensor_sink *sink,
+                            struct sb_error *err) {
+    SB_AUTO_JSON json_t *header = NULL;
+    SB_CLEANUP(entries_clear) struct entries entries = {0};
+    struct stat status;
+    uint64_t at = 0;
+    if (fstat(fd, &status) < 0)
+        return sb_error_errno(err, -errno, "%s", path);
+    SB_CLEANUP(sb_stream_clear)
+    struct sb_stream stream = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size};
+    int r = read_header(fd, stream.file_bytes, &at, &header, err);
+    if (r == 0)
+        r = get_entries(header, &entries, err);
+    if (r == 0)
+        r = check_layout(&entries, stream.file_bytes - at, err);
+    for (size_t i = 0; i < entries.n && r == 0; i++)
+        r = hand_out(&stream, &entries.items[i], at, err);
+    return r;
+}
+
+static bool safetensors_recognise(const unsigned char *head, size_t n, const char *path) {
+    (void)path;
+    uint64_t length;
+    if (n < sizeof length + 2)
+        return false;
+    memcpy(&length, head, sizeof length);
+    return le64toh(length) >= 2 && le64toh(length) <= MOST_HEADER_BYTES && head[8] == '{';
+}
+
+/* jansson seeds its tables from /dev/urandom, which the jail does not let it open. */
+static int safetensors_prepare(struct sb_error *err) {
+    (void)err;
+    json_object_seed(0);
+    return 0;
+}
+
+const struct sb_format sb_format_safetensors = {
+    .name = "safetensors",
+    .summary = "safetensors: Hugging Face, PyTorch, JAX",
+    .extensions = ".safetensors",
+    .recognise = safetensors_recognise,
+    .prepare = safetensors_prepare,
+    .read = safetensors_read,
+};

@@ -1,0 +1,93 @@
+/* Stage 4, weights: elements that lie in a file one after the other. See weights/stream.h. */
+#include "weights/stream.h"
+
+#include "weights/element.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { PIECE_BYTES = 256 << 10 }; /* stays in the second-level cache until it is digested */
+
+int sb_read_at(int fd, void *data, size_t n, uint64_t offset) {
+    char *next = data;
+    while (n) {
+        ssize_t got = pread(fd, next, n, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            return -EBADMSG;
+        next += got;
+        offset += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return 0;
+}
+
+static void reverse_parts(char *bytes, size_t n_bytes, size_t part) {
+    for (size_t i = 0; i < n_bytes; i += part) {
+        for (size_t low = i, high = i + part - 1; low < high; low++, high--) {
+            char kept = bytes[low];
+            bytes[low] = bytes[high];
+            bytes[high] = kept;
+        }
+    }
+}
+
+int sb_elements_normalise(const struct sb_tensor_info *info, bool big_endian, void *elements,
+                          uint64_t n, struct sb_error *err) {
+    char *bytes = elements;
+    size_t n_bytes = n * sb_dtype_size(info->dtype);
+    if (big_endian)
+        reverse_parts(bytes, n_bytes, sb_dtype_part_size(info->dtype));
+    for (size_t i = 0; info->dtype == SB_DTYPE_BOOL && i < n_bytes; i++) {
+        if (bytes[i] != 0 && bytes[i] != 1)
+            return sb_error_set(err, -EBADMSG, "'%s' is bool and has an element %d", info->name,
+                                bytes[i]);
+    }
+    return 0;
+}
+
+void sb_stream_clear(struct sb_stream *stream) {
+    free(stream->buffer);
+    stream->buffer = NULL;
+    stream->buffer_bytes = 0;
+}
+
+int sb_stream_reserve(struct sb_stream *stream, size_t n, const char *name, struct sb_error *err) {
+    if (n <= stream->buffer_bytes)
+        return 0;
+    sb_stream_clear(stream);
+    stream->buffer = malloc(n);
+    if (!stream->buffer)
+        return sb_error_errno(err, -ENOMEM, "'%s'", name);
+    stream->buffer_bytes = n;
+    return 0;
+}
+
+int sb_stream_hand_out(struct sb_stream *stream, const struct sb_tensor_info *info, bool big_endian,
+                       uint64_t n, struct sb_error *err) {
+    int r = sb_elements_normalise(info, big_endian, stream->buffer, n, err);
+    return r < 0 ? r : stream->sink->data(stream->sink->context, stream->buffer, n, err);
+}
+
+int sb_stream_contiguous(struct sb_stream *stream, const struct sb_tensor_info *info,
+                         bool big_endian, uint64_t offset, struct sb_error *err) {
+    size_t size = sb_dtype_size(info->dtype);
+    uint64_t left = info->n_elements;
+    if (offset > stream->file_bytes || left * size > stream->file_bytes - offset)
+        return sb_error_set(err, -EBADMSG, "'%s' reaches behind the end of the file", info->name);
+    int r = sb_stream_reserve(stream, PIECE_BYTES, info->name, err);
+    while (r == 0 && left) {
+        uint64_t n = left < PIECE_BYTES / size ? left : PIECE_BYTES / size;
+        r = sb_read_at(stream->fd, stream->buffer, n * size, offset);
+        if (r < 0)
+            return sb_error_errno(err, r, "'%s'", info->name);
+        r = sb_stream_hand_out(stream, info, big_endian, n, err);
+        offset += n * size;
+        left -= n;
+    }
+    return r;
+}

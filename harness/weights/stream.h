@@ -1,0 +1,34 @@
+/* Stage 4, weights: elements that lie in a file one after the other. */
+#ifndef SB_WEIGHTS_STREAM_H
+#define SB_WEIGHTS_STREAM_H
+
+#include <samebits/weights.h>
+
+/* pread(2) until all is read: -EBADMSG at the end of the file. */
+int sb_read_at(int fd, void *data, size_t n, uint64_t offset);
+
+/* Elements as they are stored into the form that is fingerprinted: little-endian, bool one of 0 and
+ * 1 (-EBADMSG where it is neither). */
+int sb_elements_normalise(const struct sb_tensor_info *info, bool big_endian, void *elements,
+                          uint64_t n, struct sb_error *err);
+
+/* A file whose tensors go to a sink. Zero-initialise the buffer; free it with sb_stream_clear. */
+struct sb_stream {
+    int fd;
+    uint64_t file_bytes;
+    struct sb_tensor_sink *sink;
+    char *buffer;
+    size_t buffer_bytes;
+};
+
+void sb_stream_clear(struct sb_stream *stream);
+/* Makes the buffer hold n bytes; what is in it may be lost. */
+int sb_stream_reserve(struct sb_stream *stream, size_t n, const char *name, struct sb_error *err);
+/* Hands n elements, as stored, out of the buffer to the sink. */
+int sb_stream_hand_out(struct sb_stream *stream, const struct sb_tensor_info *info, bool big_endian,
+                       uint64_t n, struct sb_error *err);
+/* Hands out all elements of a tensor that lie in C order from `offset` on. */
+int sb_stream_contiguous(struct sb_stream *stream, const struct sb_tensor_info *info,
+                         bool big_endian, uint64_t offset, struct sb_error *err);
+
+#endif
