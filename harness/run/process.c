@@ -146,8 +146,11 @@ int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct s
 }
 
 void sb_guard_stop(struct sb_guard *guard) {
+    SB_AUTO_TEXT struct sb_text out = {0};
     if (!guard)
         return;
+    sb_message_pack(SB_MESSAGE_STOP, 0, &out);
+    sb_message_send(guard->socket, &out, -1);
     close(guard->socket);
     while (guard->pid > 0 && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
         ;
@@ -181,7 +184,7 @@ static int make_alias(const struct sb_sandbox *sandbox, const char *level, char 
         if (n == 0 || (n <= 2 && strspn(at, ".") >= n))
             return sb_error_set(err, -EINVAL, "path: '%s' cannot be a folder's name", level);
     }
-    *alias = sb_format("%s.path/%s", sandbox->tmp, level);
+    *alias = sb_format("%s/path/%s", sandbox->base, level);
     return *alias ? 0 : sb_error_errno(err, -ENOMEM, "path");
 }
 
@@ -335,7 +338,7 @@ int sb_process_written(struct sb_process *process, const char *glob,
                        struct sb_strings_pair *written, struct sb_error *err) {
     SB_AUTO_STRINGS struct sb_strings absolute = {0};
     SB_AUTO_STRINGS struct sb_strings relative = {0};
-    for (size_t i = 0; i < process->written.n; i++) {
+    for (size_t i = 0; process->files && i < process->written.n; i++) {
         const char *path = process->written.items[i];
         if (glob && !sb_glob_match(glob, path))
             continue;

@@ -23,6 +23,7 @@ enum sb_message {
     SB_MESSAGE_START,     /* to the guard, with the log's descriptor */
     SB_MESSAGE_INTERRUPT, /* to the guard; a second one kills at once */
     SB_MESSAGE_FREE,      /* to the guard: a serial number whose layer may go */
+    SB_MESSAGE_STOP,      /* to the guard: no more runs */
     SB_MESSAGE_END,       /* from the guard */
 };
 
@@ -102,8 +103,17 @@ struct sb_launch {
     char options[256]; /* of a mount */
 };
 
-/* 0 and *pid, or a negative errno with `err` saying "<step> <about>: <why>". */
-int sb_launch_start(struct sb_launch *launch, pid_t *pid, struct sb_error *err);
+/* Memory that a guard keeps for all its launches. */
+struct sb_launch_area {
+    void *stack;            /* of the child */
+    struct sb_launch *told; /* shared with the child, also where that has memory of its own */
+};
+int sb_launch_area_open(struct sb_launch_area *area, struct sb_error *err);
+
+/* 0, or a negative errno with `err` saying "<step> <about>: <why>"; *pid is set where there is a
+ * child to be waited for. The caller blocks signals but has default actions for all. */
+int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area *area, pid_t *pid,
+                    struct sb_error *err);
 int sb_launch_fail(struct sb_launch *launch, const char *step, const char *about);
 int sb_launch_prepare(struct sb_launch *launch, struct sb_error *err);
 void sb_launch_clear(struct sb_launch *launch);

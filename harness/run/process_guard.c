@@ -32,6 +32,9 @@ enum phase {
     PHASE_DONE,
 };
 
+/* So long after a run the next one is not coming at once. */
+enum { IDLE_NS = 1000000 };
+
 /* A run under way. */
 struct run {
     struct sb_request request;
@@ -56,13 +59,16 @@ struct guard {
     struct sb_sandbox *sandbox;
     int socket, signals;
     pid_t parent;
+    struct sb_launch_area area;
     struct sb_text in;
-    int received; /* descriptor that came with a message, -1: none */
-    bool orphaned;
+    int received;           /* descriptor that came with a message, -1: none */
+    bool orphaned;          /* is to end */
+    bool bereft;            /* since samebits was killed */
     struct run *run;        /* NULL: idle */
     struct sb_layer *ended; /* layers that are still to be read */
     size_t n_ended;
-    pid_t *hopeless; /* processes of earlier runs that no signal ends */
+    struct sb_strings rubbish; /* folders of layers that nobody needs any more */
+    pid_t *hopeless;           /* processes of earlier runs that no signal ends */
     size_t n_hopeless;
 };
 
@@ -114,7 +120,7 @@ static int launch(struct guard *guard, struct run *run, struct sb_error *err) {
                          err);
     launch.output = output;
     if (rc == 0)
-        rc = sb_launch_start(&launch, &run->main, err);
+        rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     if (rc == -EPERM && launch.namespaces && !guard->sandbox->user_namespace &&
         !guard->sandbox->kind->mount_namespace && run->main > 0) {
         /* In place, and an axis asks for a namespace that only a user namespace allows. */
@@ -122,7 +128,7 @@ static int launch(struct guard *guard, struct run *run, struct sb_error *err) {
         run->main = 0;
         launch.namespaces |= CLONE_NEWUSER;
         launch.map_user = true;
-        rc = sb_launch_start(&launch, &run->main, err);
+        rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     }
     sb_launch_clear(&launch);
     return rc;
@@ -291,8 +297,8 @@ static char *seen_hostname(const struct run *run) {
 
 /* As samebits reads the path: through the guard where only the guard's namespace has it. */
 static char *readable(const struct guard *guard, const char *path) {
-    if (!guard->sandbox->layers_in_namespace)
-        return strdup(path);
+    if (!path || !guard->sandbox->layers_in_namespace)
+        return path ? strdup(path) : NULL;
     return sb_format("/proc/%d/root%s", (int)getpid(), path);
 }
 
@@ -404,11 +410,20 @@ static void free_layer(struct guard *guard, uint64_t serial) {
     for (size_t i = 0; i < guard->n_ended; i++) {
         if (guard->ended[i].serial != serial)
             continue;
-        sb_layer_remove(&guard->ended[i]);
+        if (sb_layer_give_up(&guard->ended[i], &guard->rubbish) < 0)
+            sb_layer_remove(&guard->ended[i]);
         sb_layer_clear(&guard->ended[i]);
         guard->ended[i] = guard->ended[--guard->n_ended];
         return;
     }
+}
+
+/* Removing takes as long as starting: it is done while a run is under way, or when none is asked
+ * for. */
+static void remove_rubbish(struct guard *guard) {
+    for (size_t i = 0; i < guard->rubbish.n; i++)
+        sb_remove_tree(guard->rubbish.items[i], NULL);
+    sb_strings_clear(&guard->rubbish);
 }
 
 static void handle_message(struct guard *guard, enum sb_message kind, size_t length) {
@@ -420,6 +435,9 @@ static void handle_message(struct guard *guard, enum sb_message kind, size_t len
     case SB_MESSAGE_INTERRUPT:
         if (guard->run && guard->run->request.serial == sb_message_serial(message, length))
             interrupt(guard->run);
+        break;
+    case SB_MESSAGE_STOP:
+        guard->orphaned = true;
         break;
     case SB_MESSAGE_FREE:
         free_layer(guard, sb_message_serial(message, length));
@@ -434,7 +452,7 @@ static void listen_to_samebits(struct guard *guard) {
     if (n == -EAGAIN)
         return;
     if (n <= 0)
-        guard->orphaned = true;
+        guard->orphaned = guard->bereft = true;
     enum sb_message kind;
     size_t length;
     int rc;
@@ -453,7 +471,7 @@ static void listen_to_signals(struct guard *guard) {
     while (read(guard->signals, info, sizeof info) > 0)
         ;
     if (getppid() != guard->parent)
-        guard->orphaned = true;
+        guard->orphaned = guard->bereft = true;
 }
 
 static void wait_for_something(struct guard *guard) {
@@ -468,7 +486,16 @@ static void wait_for_something(struct guard *guard) {
             timeout.tv_nsec = (long)((wait - (double)timeout.tv_sec) * 1e9);
         }
     }
-    if (ppoll(fds, 3, guard->run ? &timeout : NULL, NULL) < 0)
+    int n = 0;
+    if (guard->rubbish.n) {
+        const struct timespec moment = {.tv_nsec = guard->run ? 0 : IDLE_NS};
+        n = ppoll(fds, 3, &moment, NULL);
+        if (n == 0)
+            remove_rubbish(guard);
+    }
+    if (n == 0)
+        n = ppoll(fds, 3, guard->run ? &timeout : NULL, NULL);
+    if (n <= 0)
         return;
     if (fds[1].revents)
         listen_to_signals(guard);
@@ -507,7 +534,8 @@ static void give_up(struct guard *guard) {
     if (guard->sandbox->kind->close)
         guard->sandbox->kind->close(guard->sandbox);
     sb_remove_tree(guard->sandbox->guard_folder, NULL);
-    rmdir(guard->sandbox->layers); /* the last guard succeeds */
+    if (guard->bereft)
+        sb_layers_close(guard->sandbox);
 }
 
 /* ---- Becoming a guard -------------------------------------------------------------------------
@@ -517,7 +545,7 @@ static void give_up(struct guard *guard) {
  * would hide its death from them. The locks stay, so that nobody takes our folders for left over.
  */
 static void keep_descriptors(const struct sb_sandbox *sandbox, int socket) {
-    int kept[] = {socket, sandbox->layers_lock, sandbox->tmp_lock};
+    int kept[] = {socket, sandbox->layers_lock, sandbox->base_lock};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         dup2(null, 0);
@@ -595,7 +623,8 @@ static int set_up(struct guard *guard, unsigned index, struct sb_error *err) {
     sandbox->guard_folder = sb_format("%s/%u", sandbox->layers, index);
     if (!sandbox->guard_folder)
         return sb_error_errno(err, -ENOMEM, "a guard");
-    if (sandbox->user_namespace)
+    rc = sb_launch_area_open(&guard->area, err);
+    if (rc == 0 && sandbox->user_namespace)
         rc = enter_user_namespace(guard, err);
     if (rc == 0 && sandbox->kind->mount_namespace)
         rc = sb_mounts_guard(sandbox, err);
@@ -613,7 +642,7 @@ static bool is_cancelled(void *context) {
     struct guard *guard = context;
     ssize_t n = sb_message_receive(guard->socket, &guard->in, NULL, false);
     if (n <= 0 && n != -EAGAIN)
-        guard->orphaned = true;
+        guard->orphaned = guard->bereft = true;
     struct sb_text in = guard->in;
     enum sb_message kind;
     size_t length;

@@ -111,11 +111,8 @@ static int execute(struct sb_launch *launch) {
     return sb_launch_fail(launch, "execvp", command[0]);
 }
 
-static void reset_signals(void) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int signal = 1; signal < NSIG; signal++)
-        if (signal != SIGKILL && signal != SIGSTOP)
-            sigaction(signal, &action, NULL);
+/* A guard has no handlers and ignores nothing, but blocks nearly all. */
+static void unblock_signals(void) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -194,7 +191,7 @@ static int become_job(struct sb_launch *launch) {
         return sb_launch_fail(launch, "chdir", launch->request->start);
     if (set_limits(launch) < 0)
         return -1;
-    reset_signals();
+    unblock_signals();
     return execute(launch);
 }
 
@@ -205,36 +202,36 @@ static int child(void *argument) {
     return 127;
 }
 
-int sb_launch_start(struct sb_launch *launch, pid_t *pid, struct sb_error *err) {
+int sb_launch_area_open(struct sb_launch_area *area, struct sb_error *err) {
+    const int protection = PROT_READ | PROT_WRITE;
+    area->stack =
+        mmap(NULL, STACK_BYTES, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    area->told = mmap(NULL, sizeof *area->told, protection, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (area->stack == MAP_FAILED || area->told == MAP_FAILED)
+        return sb_error_errno(err, -ENOMEM, "a guard of runs");
+    return 0;
+}
+
+int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area *area, pid_t *pid,
+                    struct sb_error *err) {
+    struct sb_launch *told = area->told;
     sigset_t all, old;
     int flags = CLONE_VFORK | SIGCHLD;
     /* Sharing memory spares copying page tables; but who makes a user namespace may not. */
     bool shared = !(launch->namespaces & CLONE_NEWUSER);
-    void *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    struct sb_launch *told =
-        mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (stack == MAP_FAILED || told == MAP_FAILED) {
-        if (stack != MAP_FAILED)
-            munmap(stack, STACK_BYTES);
-        return sb_error_errno(err, -ENOMEM, "fork");
-    }
     *told = *launch;
     /* No signal may run a handler of the guard in the child. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
     pid_t started =
-        clone(child, (char *)stack + STACK_BYTES, shared ? flags | CLONE_VM : flags, told);
+        clone(child, (char *)area->stack + STACK_BYTES, shared ? flags | CLONE_VM : flags, told);
     int rc = started < 0 ? -errno : 0;
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (rc < 0)
-        sb_error_errno(err, rc, "fork");
-    else if (told->error)
-        rc = sb_error_set(err, -told->error, "%s%s%s: %s", told->step, *told->about ? " " : "",
-                          told->about, strerror(told->error));
-    munmap(stack, STACK_BYTES);
-    munmap(told, sizeof *told);
-    if (started > 0)
-        *pid = started;
-    return rc;
+        return sb_error_errno(err, rc, "fork");
+    *pid = started;
+    if (told->error)
+        return sb_error_set(err, -told->error, "%s%s%s: %s", told->step, *told->about ? " " : "",
+                            told->about, strerror(told->error));
+    return 0;
 }

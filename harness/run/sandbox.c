@@ -73,15 +73,14 @@ static int attempt(struct sb_sandbox *sandbox, const struct sb_view_kind *kind, 
 /* A user namespace is the second choice: files of other owners look like nobody's in it. */
 static int attempt_kind(struct sb_sandbox *sandbox, const struct sb_view_kind *kind,
                         struct sb_error *err) {
-    int rc = attempt(sandbox, kind, false, err);
+    struct sb_error first = {0}, second = {0};
+    int rc = attempt(sandbox, kind, false, &first);
     if (rc == 0 || rc == -EBUSY || !kind->mount_namespace)
-        return rc;
-    struct sb_error second = {0};
+        return rc < 0 ? sb_error_set(err, rc, "%s", first.text) : 0;
     int again = attempt(sandbox, kind, true, &second);
     if (again == 0)
         return 0;
-    return sb_error_set(err, again, "%s; in a user namespace: %s", err ? err->text : "",
-                        second.text);
+    return sb_error_set(err, again, "%s; in a user namespace: %s", first.text, second.text);
 }
 
 static int choose(struct sb_sandbox *sandbox, enum sb_isolation mode, struct sb_error *err) {
@@ -163,7 +162,7 @@ int sb_sandbox_open(const struct sb_sandbox_options *options, const struct sb_ma
     struct sb_sandbox *made = calloc(1, sizeof *made);
     if (!made)
         return sb_error_errno(err, -ENOMEM, "a sandbox");
-    made->layers_lock = made->tmp_lock = made->stash_lock = -1;
+    made->layers_lock = made->base_lock = made->stash_lock = -1;
     made->directory = realpath(options->directory, NULL);
     int rc = made->directory ? sb_exchange_recover(made->directory, err)
                              : sb_error_errno(err, -errno, "%s", options->directory);

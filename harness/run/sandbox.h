@@ -124,9 +124,9 @@ struct sb_sandbox {
     bool layers_in_namespace;    /* `layers` is a tmpfs that each guard mounts for itself */
     char *layers;                /* folder of guards' folders, only of this sandbox */
     int layers_lock;             /* held while it is in use: what is unlocked is left over */
-    char *base;                  /* folder whose path is the same for every samebits of this user */
+    char *base;                  /* one path for every samebits of this user in this directory */
     char *tmp;                   /* TMPDIR of every run, below `base` */
-    int tmp_lock;
+    int base_lock;
     unsigned overlay_variant; /* index of the mount options that worked */
     char cookie[24];          /* value of SAMEBITS_COOKIE, the same in every run */
     struct sb_strings shared;
@@ -150,6 +150,8 @@ int sb_layers_open_tmp(struct sb_sandbox *sandbox, struct sb_error *err);
 void sb_layers_close(struct sb_sandbox *sandbox);
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err);
 void sb_layer_remove(struct sb_layer *layer);
+/* Adds the layer's folders to a list of those to be removed. */
+int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish);
 void sb_layer_clear(struct sb_layer *layer);
 /* Is `path` the folder `folder` or below it? Both canonical. */
 /* Opens and locks a folder (flock's LOCK_EX or LOCK_SH) without waiting: a descriptor,

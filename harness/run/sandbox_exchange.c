@@ -38,7 +38,8 @@ static uint64_t inode_of(const char *path) {
     return lstat(path, &st) == 0 ? st.st_ino : 0;
 }
 
-/* "<parent>/.samebits-<hash>": on the same file system, so that names can be exchanged. */
+/* "<parent>/.samebits-<hash>" holds the note, "….<serial>" beside it are copies: in the same
+ * folder, since a folder that is not writable can be renamed but not moved to another. */
 static char *stash_path(const char *directory) {
     SB_AUTO_FREE char *copy = strdup(directory);
     if (!copy)
@@ -134,6 +135,27 @@ static int undo(const char *stash, const char *directory, const struct note *not
     return rc;
 }
 
+/* "<prefix>.<digits>" and nothing else. */
+static bool is_copy(const char *name, const char *prefix) {
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && name[n] == '.' && name[n + 1] &&
+           strspn(name + n + 1, "0123456789") == strlen(name + n + 1);
+}
+
+/* Copies of runs, once the original is back where it belongs. */
+static void remove_copies(const char *stash, uint64_t original) {
+    SB_AUTO_FREE char *parent = strdup(stash), *base = strdup(stash);
+    if (!parent || !base || !original)
+        return;
+    const char *prefix = basename(base), *where = dirname(parent);
+    SB_AUTO_DIR DIR *folder = opendir(where);
+    for (struct dirent *found; folder && (found = readdir(folder));) {
+        SB_AUTO_FREE char *path = sb_path_join(where, found->d_name);
+        if (path && is_copy(found->d_name, prefix) && inode_of(path) != original)
+            sb_remove_tree(path, NULL);
+    }
+}
+
 int sb_exchange_recover(const char *directory, struct sb_error *err) {
     SB_AUTO_FREE char *stash = stash_path(directory);
     struct note note = {0};
@@ -150,7 +172,10 @@ int sb_exchange_recover(const char *directory, struct sb_error *err) {
     if (rc == 0)
         rc = undo(stash, directory, &note, err);
     clear_note(&note);
-    return rc < 0 ? rc : sb_remove_tree(stash, err);
+    if (rc < 0)
+        return rc;
+    remove_copies(stash, inode_of(directory));
+    return sb_remove_tree(stash, err);
 }
 
 static int exchange_open(struct sb_sandbox *sandbox, struct sb_error *err) {
@@ -163,7 +188,7 @@ static int exchange_open(struct sb_sandbox *sandbox, struct sb_error *err) {
     if (sandbox->stash_lock < 0)
         return sb_error_set(err, -EBUSY, "another samebits works in %s", sandbox->directory);
     /* Is the folder movable at all? A mount point is not. */
-    SB_AUTO_FREE char *try = sb_format("%s/try", sandbox->stash);
+    SB_AUTO_FREE char *try = sb_format("%s.0", sandbox->stash);
     if (!try || mkdir(try, 0700) < 0)
         return sb_error_errno(err, -errno, "%s", sandbox->stash);
     uint64_t original = inode_of(sandbox->directory);
@@ -188,7 +213,7 @@ static char *hidden_of(const struct sb_sandbox *sandbox) {
 static int exchange_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
                            struct sb_error *err) {
     /* The copy must lie where names can be exchanged. */
-    char *files = sb_format("%s/%llu", sandbox->stash, (unsigned long long)layer->serial);
+    char *files = sb_format("%s.%llu", sandbox->stash, (unsigned long long)layer->serial);
     if (!files)
         return sb_error_errno(err, -ENOMEM, "%s", sandbox->stash);
     free(layer->files);
@@ -226,12 +251,19 @@ static int bring_back(struct sb_sandbox *sandbox, struct sb_error *err) {
 static int exchange_after(struct sb_sandbox *sandbox, struct sb_layer *layer,
                           struct sb_error *err) {
     int rc = bring_back(sandbox, err);
-    return rc < 0 ? rc : sb_copy_compare(sandbox, layer, err);
+    if (rc == 0)
+        return sb_copy_compare(sandbox, layer, err);
+    /* The user's own folder may still stand where the copy belongs: it is no longer the layer's, so
+     * that nothing removes it. The note stays. */
+    free(layer->files);
+    layer->files = sb_path_join(layer->root, "files");
+    return rc;
 }
 
 static void exchange_close(struct sb_sandbox *sandbox) {
     if (!sandbox->stash || bring_back(sandbox, NULL) < 0)
         return; /* the note stays, and the next samebits tries again */
+    remove_copies(sandbox->stash, inode_of(sandbox->directory));
     sb_remove_tree(sandbox->stash, NULL);
     free(sb_steal_pointer(&sandbox->stash));
     sb_cleanup_fd(&sandbox->stash_lock);

@@ -103,7 +103,7 @@ static int move(const char *from, const char *to, const struct stat *st) {
     return rc < 0 ? rc : sb_remove_tree(from, NULL);
 }
 
-static int put_back(struct restoring *restoring, struct sb_entry *entry, const char *path) {
+static int put_back(struct restoring *restoring, const struct sb_entry *entry, const char *path) {
     struct sb_sandbox *sandbox = restoring->sandbox;
     if (S_ISDIR(entry->st.st_mode)) {
         if (mkdir(path, 0700) < 0)
@@ -117,11 +117,9 @@ static int put_back(struct restoring *restoring, struct sb_entry *entry, const c
         return -ENOENT;
     } else {
         SB_AUTO_FREE char *copy = sb_path_join(sandbox->backup, entry->path);
-        int rc = copy ? sb_tree_copy_entry(copy, path, &entry->st, NULL) : -ENOMEM;
-        if (rc < 0)
-            return rc;
+        return copy ? sb_tree_copy_entry(copy, path, &entry->st, NULL) : -ENOMEM;
     }
-    return lstat(path, &entry->st) < 0 ? -errno : 0;
+    return 0;
 }
 
 /* Same size and times, but the inode was touched: was its content changed and its time set back? */
@@ -170,7 +168,6 @@ static int modified(struct restoring *restoring, struct sb_entry *old, struct sb
         restoring->lost++;
         if (make_parents(to) == 0)
             sb_tree_copy_entry(path, to, &now->st, NULL);
-        old->st = now->st;
         return 0;
     }
     if (move(path, to, &now->st) < 0 || put_back(restoring, old, path) < 0)
@@ -187,7 +184,7 @@ static int metadata(struct restoring *restoring, struct sb_entry *old, struct sb
     if (S_ISREG(old->st.st_mode) && copy && !same_content(copy, path))
         return modified(restoring, old, now, path);
     sb_tree_set_metadata(path, &old->st);
-    return lstat(path, &old->st) < 0 ? -errno : 0;
+    return 0;
 }
 
 static int restore(void *context, enum sb_change change, struct sb_entry *old,
@@ -212,36 +209,32 @@ static int restore(void *context, enum sb_change change, struct sb_entry *old,
     return 0;
 }
 
-static void restore_times(const char *path, struct stat *wanted, bool update) {
+static void restore_times(const char *path, const struct stat *wanted) {
     struct stat st;
     if (lstat(path, &st) < 0)
         return;
     if (st.st_mtim.tv_sec != wanted->st_mtim.tv_sec ||
-        st.st_mtim.tv_nsec != wanted->st_mtim.tv_nsec || st.st_mode != wanted->st_mode) {
+        st.st_mtim.tv_nsec != wanted->st_mtim.tv_nsec || st.st_mode != wanted->st_mode)
         sb_tree_set_metadata(path, wanted);
-        lstat(path, &st);
-    }
-    if (update)
-        *wanted = st;
 }
 
 /* Moving and putting back changed the times of folders. */
 static void restore_folders(struct sb_sandbox *sandbox) {
     for (size_t i = sandbox->pristine.n; i-- > 0;) {
-        struct sb_entry *entry = &sandbox->pristine.entries[i];
+        const struct sb_entry *entry = &sandbox->pristine.entries[i];
         if (!S_ISDIR(entry->st.st_mode))
             continue;
         SB_AUTO_FREE char *path = sb_path_join(sandbox->directory, entry->path);
         if (path)
-            restore_times(path, &entry->st, true);
+            restore_times(path, &entry->st);
     }
-    restore_times(sandbox->directory, &sandbox->pristine_root, false);
+    restore_times(sandbox->directory, &sandbox->pristine_root);
 }
 
 static int inplace_after(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err) {
     struct sb_listing now = {0};
     struct restoring restoring = {.sandbox = sandbox, .layer = layer};
-    restore_times(sandbox->directory, &sandbox->pristine_root, false);
+    restore_times(sandbox->directory, &sandbox->pristine_root);
     int rc = sb_listing_make(sandbox->directory, &sandbox->skip, &now, err);
     if (rc == 0)
         rc = sb_listing_compare(&sandbox->pristine, &now, restore, &restoring);

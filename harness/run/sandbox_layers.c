@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdlib.h>
@@ -49,7 +50,9 @@ static void remove_left_over(const char *parent, const char *prefix) {
     if (!folder)
         return;
     for (struct dirent *found; (found = readdir(folder));) {
-        if (strncmp(found->d_name, prefix, strlen(prefix)) != 0)
+        /* "samebits-<uid>-" and mkdtemp's six: never "." or "..", whatever the prefix. */
+        if (!*prefix || strncmp(found->d_name, prefix, strlen(prefix)) != 0 ||
+            strlen(found->d_name) != strlen(prefix) + 6)
             continue;
         SB_AUTO_FREE char *path = sb_path_join(parent, found->d_name);
         struct stat st;
@@ -124,16 +127,16 @@ static int own_folder(const char *path) {
     return (st.st_mode & 077) && chmod(path, 0700) < 0 ? -errno : 0;
 }
 
-static int lock_tmp(struct sb_sandbox *sandbox, bool alone) {
+static int lock_base(struct sb_sandbox *sandbox, const char *parent, bool alone) {
     for (int attempt = 0; attempt < 100; attempt++) {
-        int rc = own_folder(sandbox->base);
+        int rc = own_folder(parent);
         if (rc == 0)
-            rc = own_folder(sandbox->tmp);
+            rc = own_folder(sandbox->base);
         if (rc == 0)
-            rc = sb_lock_folder(sandbox->tmp, alone ? LOCK_EX : LOCK_SH);
+            rc = sb_lock_folder(sandbox->base, alone ? LOCK_EX : LOCK_SH);
         if (rc >= 0) {
-            sandbox->tmp_lock = rc;
-            return 0;
+            sandbox->base_lock = rc;
+            return own_folder(sandbox->tmp);
         }
         if (rc != -ESTALE && rc != -ENOENT)
             return rc;
@@ -151,16 +154,14 @@ int sb_layers_open_tmp(struct sb_sandbox *sandbox, struct sb_error *err) {
     for (size_t i = 0; i < sizeof parents / sizeof *parents; i++) {
         if (!usable(parents[i], sandbox->directory, false))
             continue;
+        SB_AUTO_FREE char *parent = sb_format("%s/samebits-%u", parents[i], (unsigned)geteuid());
         free(sandbox->base);
         free(sandbox->tmp);
-        sandbox->base = sb_format("%s/samebits-%u", parents[i], (unsigned)geteuid());
-        sandbox->tmp = sandbox->base
-                           ? sb_format("%s/%016llx", sandbox->base,
-                                       (unsigned long long)sb_path_hash(sandbox->directory))
-                           : NULL;
+        sandbox->base = parent ? sb_format("%s/%s", parent, sandbox->cookie) : NULL;
+        sandbox->tmp = sandbox->base ? sb_path_join(sandbox->base, "tmp") : NULL;
         if (!sandbox->tmp)
             return sb_error_errno(err, -ENOMEM, "TMPDIR of runs");
-        rc = lock_tmp(sandbox, alone);
+        rc = lock_base(sandbox, parent, alone);
         if (rc == 0)
             return 0;
         if (rc == -EWOULDBLOCK)
@@ -181,16 +182,15 @@ void sb_layers_close(struct sb_sandbox *sandbox) {
     sandbox->layers_lock = -1;
     free(sb_steal_pointer(&sandbox->layers));
     /* Removed only by the last user: as a mount point it would take the mount with it. */
-    if (sandbox->tmp_lock >= 0 && flock(sandbox->tmp_lock, LOCK_EX | LOCK_NB) == 0) {
-        SB_AUTO_FREE char *paths = sb_format("%s.path", sandbox->tmp);
-        if (paths)
-            sb_remove_tree(paths, NULL);
-        sb_remove_tree(sandbox->tmp, NULL);
-        rmdir(sandbox->base);
+    if (sandbox->base_lock >= 0 && flock(sandbox->base_lock, LOCK_EX | LOCK_NB) == 0) {
+        sb_remove_tree(sandbox->base, NULL);
+        SB_AUTO_FREE char *parent = strdup(sandbox->base);
+        if (parent) /* only when it is empty */
+            rmdir(dirname(parent));
     }
-    if (sandbox->tmp_lock >= 0)
-        close(sandbox->tmp_lock);
-    sandbox->tmp_lock = -1;
+    if (sandbox->base_lock >= 0)
+        close(sandbox->base_lock);
+    sandbox->base_lock = -1;
 }
 
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err) {
@@ -210,11 +210,21 @@ int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_
     return 0;
 }
 
-void sb_layer_remove(struct sb_layer *layer) {
+int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish) {
+    int rc = 0;
     if (layer->root && layer->files && !sb_path_below(layer->files, layer->root))
-        sb_remove_tree(layer->files, NULL);
-    if (layer->root)
-        sb_remove_tree(layer->root, NULL);
+        rc = sb_strings_add(rubbish, layer->files);
+    if (rc == 0 && layer->root)
+        rc = sb_strings_add(rubbish, layer->root);
+    return rc;
+}
+
+void sb_layer_remove(struct sb_layer *layer) {
+    SB_AUTO_STRINGS struct sb_strings rubbish = {0};
+    if (sb_layer_give_up(layer, &rubbish) < 0)
+        return;
+    for (size_t i = 0; i < rubbish.n; i++)
+        sb_remove_tree(rubbish.items[i], NULL);
 }
 
 void sb_layer_clear(struct sb_layer *layer) {

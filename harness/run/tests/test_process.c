@@ -385,6 +385,7 @@ START_TEST(a_killed_samebits_leaves_no_process)
                   &run, NULL);
         for (int i = 0; i < 500 && !is_running("sleep 1241.5"); i++)
             usleep(10000);
+        unlink(run.log);
         if (write(pipes[1], own, strlen(own)) < 0)
             _exit(1);
         pause();
