@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* A fork bomb is stopped in so many passes at most before everything found is killed anyway. */
-enum { MOST_PASSES = 64, NAMES = 4 };
+enum { MOST_PASSES = 64, QUIET_PASSES = 10, NAMES = 4 };
 
 struct pids {
     pid_t *items;
@@ -261,27 +261,33 @@ static bool carries_cookie(pid_t pid, const char *cookie) {
     return false;
 }
 
+/* One pass over the children of the calling process; how many were killed. */
+static size_t kill_strays(const char *cookie, const pid_t *spare, size_t n_spare) {
+    struct pids children = {0};
+    size_t killed = 0;
+    if (add_children(getpid(), &children) < 0)
+        children.n = 0;
+    for (size_t i = 0; i < children.n; i++) {
+        pid_t pid = children.items[i];
+        bool spared = getsid(pid) == getsid(0);
+        for (size_t j = 0; j < n_spare; j++)
+            spared |= spare[j] == pid;
+        if (spared || !carries_cookie(pid, cookie) || kill(pid, SIGKILL) < 0)
+            continue;
+        killed++;
+        waitpid(pid, NULL, 0);
+    }
+    free(children.items);
+    return killed;
+}
+
 void sb_reap_strays(const char *cookie, const pid_t *spare, size_t n_spare) {
-    for (int pass = 0; pass < MOST_PASSES; pass++) {
-        struct pids children = {0};
-        size_t killed = 0;
-        if (add_children(getpid(), &children) < 0)
-            children.n = 0;
-        for (size_t i = 0; i < children.n; i++) {
-            pid_t pid = children.items[i];
-            bool spared = getsid(pid) == getsid(0);
-            for (size_t j = 0; j < n_spare; j++)
-                spared |= spare[j] == pid;
-            if (spared || !carries_cookie(pid, cookie))
-                continue;
-            /* Its children come to us in the next pass. */
-            if (kill(pid, SIGKILL) == 0) {
-                killed++;
-                waitpid(pid, NULL, 0);
-            }
-        }
-        free(children.items);
-        if (!killed)
-            return;
+    const struct timespec moment = {.tv_nsec = 2000000};
+    /* Who is just dying hands its children on a moment later. */
+    for (int pass = 0, quiet = 0; pass < MOST_PASSES && quiet < QUIET_PASSES; pass++) {
+        if (kill_strays(cookie, spare, n_spare))
+            quiet = 0;
+        else if (++quiet < QUIET_PASSES)
+            nanosleep(&moment, NULL);
     }
 }

@@ -108,7 +108,7 @@ struct sb_layer {
     char *tmp, *mask;      /* what is mounted over TMPDIR and over the hidden folder */
     const char *alias;     /* where the working directory is mounted too (path axis), or NULL */
     const char *start;     /* where the run starts */
-    struct timespec since; /* the file system clock before the start */
+    struct timespec since; /* before the start; of the coarse clock of file times for overlay */
     struct sb_listing listing;
     struct sb_strings written; /* relative to `files`, sorted */
     struct sb_text notes;      /* for the run's message */

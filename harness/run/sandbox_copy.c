@@ -18,7 +18,7 @@ int sb_copy_make(struct sb_sandbox *sandbox, struct sb_layer *layer, const char 
     int rc = sb_tree_copy(from, layer->files, &options, err);
     if (rc == 0)
         rc = sb_listing_make(layer->files, &sandbox->skip, &layer->listing, err);
-    clock_gettime(CLOCK_REALTIME_COARSE, &layer->since);
+    clock_gettime(CLOCK_REALTIME, &layer->since); /* later than every old file's time */
     return rc;
 }
 

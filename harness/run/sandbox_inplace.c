@@ -62,7 +62,6 @@ static int refresh(void *context, enum sb_change change, struct sb_entry *old,
 static int inplace_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
                           struct sb_error *err) {
     struct sb_listing now = {0};
-    (void)layer;
     if (stat(sandbox->directory, &sandbox->pristine_root) < 0)
         return sb_error_errno(err, -errno, "%s", sandbox->directory);
     int rc = sb_listing_make(sandbox->directory, &sandbox->skip, &now, err);
@@ -71,6 +70,7 @@ static int inplace_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
     rc = sb_listing_compare(&sandbox->pristine, &now, refresh, sandbox);
     sb_listing_clear(&sandbox->pristine);
     sandbox->pristine = now;
+    clock_gettime(CLOCK_REALTIME, &layer->since); /* later than every old file's time */
     return rc < 0 ? sb_error_errno(err, rc, "%s", sandbox->directory) : 0;
 }
 
