@@ -1,0 +1,59 @@
+/* Stage 5, compare: tensors in memory, and comparisons as a whole. */
+#include "compare/comparison.h"
+
+#include "compare/diagnosis.h"
+#include "compare/slices.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void sb_compare_elements(const struct sb_tensor_info *info, const void *a, const void *b,
+                         const struct sb_tolerance *tolerance,
+                         struct sb_tensor_difference *difference) {
+    struct sb_tally tally;
+    sb_tally_begin(&tally, info->dtype, tolerance, 0);
+    sb_tally_add(&tally, a, b, info->n_elements);
+    sb_tally_end(&tally);
+    sb_diagnose(&tally, info, difference);
+    if (difference->grade != SB_GRADE_PERMUTATION || difference->permuted_axis >= 0)
+        return;
+    struct sb_slices slices;
+    if (sb_slices_begin(&slices, info) == 0) {
+        sb_slices_add(&slices, a, b, info->n_elements);
+        difference->permuted_axis = sb_slices_axis(&slices);
+    }
+    sb_slices_clear(&slices);
+}
+
+/* Worst first. A tensor that has no counterpart has nothing to be measured by and comes before all
+ * that differ. */
+static int by_severity(const void *a, const void *b) {
+    const struct sb_tensor_difference *x = a, *y = b;
+    const double keys[][2] = {
+        {x->grade, y->grade},     {x->state, y->state}, {x->max_ulp, y->max_ulp},
+        {x->max_abs, y->max_abs}, {x->share, y->share},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (keys[i][0] != keys[i][1])
+            return keys[i][0] < keys[i][1] ? 1 : -1;
+    }
+    return strcmp(x->info.name, y->info.name);
+}
+
+void sb_comparison_finish(struct sb_comparison *comparison) {
+    qsort(comparison->tensors, comparison->n_tensors, sizeof *comparison->tensors, by_severity);
+    comparison->n_different = 0;
+    for (size_t i = 0; i < comparison->n_tensors; i++)
+        comparison->n_different += comparison->tensors[i].state != SB_TENSOR_SAME;
+    comparison->grade = comparison->n_tensors ? comparison->tensors[0].grade : SB_GRADE_IDENTICAL;
+    comparison->shape = comparison->n_tensors ? comparison->tensors[0].shape : SB_SHAPE_NONE;
+}
+
+void sb_comparison_clear(struct sb_comparison *comparison) {
+    for (size_t i = 0; i < comparison->n_tensors; i++) {
+        free(comparison->tensors[i].info.name);
+        free(comparison->tensors[i].changed);
+    }
+    free(comparison->tensors);
+    *comparison = (struct sb_comparison){0};
+}
