@@ -203,11 +203,12 @@ static int in_child(void (*body)(void *context, int out), void *context, struct 
         body(context, ends[1]);
         _exit(0);
     }
+    setpgid(child, child); /* whichever of the two comes first */
     close(ends[1]);
     bool closed = read_until(ends[0], now() + CHECK_SECONDS, text);
     close(ends[0]);
     if (!closed)
-        kill(child, SIGKILL);
+        kill(-child, SIGKILL);
     int status;
     pid_t waited;
     do {
