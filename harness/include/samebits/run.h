@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* Set by the program's SIGINT and SIGTERM handler: 0, or the signal. Everything that waits looks at
- * it. */
+/* Set by the program's SIGINT and SIGTERM handler: 0, or the signal; a second signal makes it
+ * negative, and then nothing is waited for any more. Everything that waits looks at it. */
 extern volatile sig_atomic_t sb_interrupted;
 
 /* ---- Isolation (run/sandbox*.c) -------------------------------------------------------------- */
@@ -148,10 +148,12 @@ int sb_run_from_json(const json_t *json, struct sb_run *run, struct sb_error *er
 struct sb_folder;
 
 /* Makes and locks the folder. `out` NULL: the next numbered folder in samebits-results/ and its
- * `latest` link. A folder that holds a result is refused (-EEXIST) without force or resume; one
- * that another samebits has open always (-EBUSY). */
+ * `latest` link. A folder that holds a result is refused (-EEXIST) without force (to resume, open
+ * it with lock); one that another samebits has open always (-EBUSY), and one with files that are
+ * not samebits's (-ENOTEMPTY). force removes what this stage wrote and nothing else. */
 int sb_folder_create(const char *out, bool force, struct sb_folder **folder, struct sb_error *err);
-/* Opens an existing one, for --resume (locked) or for reading only. Follows `latest`. */
+/* Opens an existing one, for --resume (locked) or for reading only. Follows `latest`; takes the path
+ * of a result.json for its folder, and a bare "latest" or "0003" for one in samebits-results/. */
 int sb_folder_open(const char *path, bool lock, struct sb_folder **folder, struct sb_error *err);
 const char *sb_folder_path(const struct sb_folder *folder); /* absolute */
 char *sb_folder_file(const struct sb_folder *folder,
@@ -159,7 +161,9 @@ char *sb_folder_file(const struct sb_folder *folder,
 void sb_folder_close(struct sb_folder *folder);
 
 /* The journal: append-only, one checksummed line a record; a torn or damaged last one is ignored
- * and cut off. */
+ * and cut off. Reading gives the runs in order of ids, of equal ids the last. It returns 0, a
+ * negative errno, or the number of damaged records before good ones, with a sentence in err: those
+ * runs count as not done. A failed append (full disk) leaves the journal as it was. */
 int sb_journal_append(struct sb_folder *folder, const struct sb_run *run, struct sb_error *err);
 int sb_journal_read(struct sb_folder *folder, struct sb_run **runs, size_t *n,
                     struct sb_error *err);

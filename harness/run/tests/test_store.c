@@ -1,0 +1,186 @@
+/* run: the weights store: whole, once, and never outside. */
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "run/internal.h"
+#include "tests/testing.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define FINGERPRINT "xxh3:00112233445566778899aabbccddeeff"
+
+static char root[64];
+static struct sb_folder *folder;
+
+static void enter_root(void) {
+    strcpy(root, "/tmp/samebits-test-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(root));
+    ck_assert_int_eq(chdir(root), 0);
+    ck_assert_int_eq(sb_folder_create("out", false, &folder, NULL), 0);
+    ck_assert_int_eq(mkdir("run", 0755), 0);
+}
+
+static void leave_root(void) {
+    sb_folder_close(folder);
+    ck_assert_int_eq(chdir("/"), 0);
+    sb_remove_tree(root, NULL);
+}
+
+static void put(const char *path, const char *text) {
+    ck_assert_int_eq(sb_file_write(path, text, strlen(text), NULL), 0);
+}
+
+static int keep(const char *fingerprint, const char *absolute, const char *relative, bool move,
+                struct sb_error *err) {
+    char *from = strdup(absolute), *name = strdup(relative);
+    struct sb_strings_pair files = {.absolute = &from, .relative = &name, .n = 1};
+    int rc = sb_store_keep(folder, fingerprint, &files, move, err);
+    free(from);
+    free(name);
+    return rc;
+}
+
+/* Names in a folder of the store, one temporary one would be among them. */
+static size_t entries(void) {
+    SB_AUTO_DIR DIR *store = opendir("out/weights");
+    size_t n = 0;
+    for (struct dirent *entry; (entry = readdir(store));)
+        n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    return n;
+}
+
+START_TEST(files_are_kept_once_and_found_again)
+{
+    enter_root();
+    put("run/a", "first");
+    put("run/b", "second");
+    char b[] = "run/b", a[] = "run/a", deep[] = "sub/dir/b", flat[] = "a";
+    char *absolute[] = {b, a}, *relative[] = {deep, flat};
+    const struct sb_strings_pair files = {.absolute = absolute, .relative = relative, .n = 2};
+    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, true, NULL), 0);
+    ck_assert_int_ne(access("run/a", F_OK), 0);
+    ck_assert(sb_store_has(folder, FINGERPRINT));
+    struct sb_strings_pair found = {0};
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), 0);
+    ck_assert_uint_eq(found.n, 2);
+    ck_assert_str_eq(found.relative[0], "a");
+    ck_assert_str_eq(found.relative[1], "sub/dir/b");
+    SB_AUTO_FREE char *text = NULL;
+    ck_assert_int_eq(sb_file_read(found.absolute[1], 100, &text, NULL, NULL), 0);
+    ck_assert_str_eq(text, "second");
+    sb_strings_pair_clear(&found);
+    leave_root();
+}
+END_TEST
+
+START_TEST(the_first_copy_stays)
+{
+    enter_root();
+    put("run/w", "first");
+    ck_assert_int_eq(keep(FINGERPRINT, "run/w", "w", false, NULL), 0);
+    ck_assert_int_eq(access("run/w", F_OK), 0);
+    put("run/w", "other bytes, same tensors");
+    ck_assert_int_eq(keep(FINGERPRINT, "run/w", "w", true, NULL), 0);
+    struct sb_strings_pair found = {0};
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), 0);
+    SB_AUTO_FREE char *text = NULL;
+    ck_assert_int_eq(sb_file_read(found.absolute[0], 100, &text, NULL, NULL), 0);
+    ck_assert_str_eq(text, "first");
+    ck_assert_uint_eq(entries(), 1);
+    sb_strings_pair_clear(&found);
+    leave_root();
+}
+END_TEST
+
+START_TEST(what_was_not_kept_is_not_found)
+{
+    enter_root();
+    struct sb_strings_pair found = {0};
+    ck_assert(!sb_store_has(folder, FINGERPRINT));
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), -ENOENT);
+    leave_root();
+}
+END_TEST
+
+START_TEST(paths_that_lead_out_are_refused)
+{
+    static const char *const names[] = {"../w", "/etc/w", "a/../../w", "..", ".",
+                                        "",     "a//b",   "a/./b",     "a/"};
+    enter_root();
+    put("run/w", "x");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        ck_assert_msg(keep(FINGERPRINT, "run/w", names[i], true, NULL) == -EINVAL, "'%s'",
+                      names[i]);
+        ck_assert_uint_eq(entries(), 0);
+    }
+    static const char *const fingerprints[] = {"xxh3",    "xxh3:",      ":00",
+                                               "../x:00", "xxh3:../..", "xxh3:00/1"};
+    for (size_t i = 0; i < sizeof fingerprints / sizeof *fingerprints; i++)
+        ck_assert_int_eq(keep(fingerprints[i], "run/w", "w", true, NULL), -EINVAL);
+    leave_root();
+}
+END_TEST
+
+START_TEST(links_are_not_followed)
+{
+    enter_root();
+    put("secret", "x");
+    ck_assert_int_eq(symlink("../secret", "run/w"), 0);
+    ck_assert_int_eq(keep(FINGERPRINT, "run/w", "w", true, NULL), -EINVAL);
+    ck_assert_uint_eq(entries(), 0);
+    leave_root();
+}
+END_TEST
+
+START_TEST(a_file_with_a_second_name_is_copied)
+{
+    enter_root();
+    put("run/w", "kept");
+    ck_assert_int_eq(link("run/w", "run/other"), 0);
+    ck_assert_int_eq(keep(FINGERPRINT, "run/w", "w", true, NULL), 0);
+    FILE *other = fopen("run/other", "w");
+    fputs("changed", other);
+    fclose(other);
+    SB_AUTO_FREE char *text = NULL;
+    struct sb_strings_pair found = {0};
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), 0);
+    ck_assert_int_eq(sb_file_read(found.absolute[0], 100, &text, NULL, NULL), 0);
+    ck_assert_str_eq(text, "kept");
+    sb_strings_pair_clear(&found);
+    leave_root();
+}
+END_TEST
+
+START_TEST(a_full_disk_leaves_no_half_folder)
+{
+    enter_root();
+    char big[4096];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    put("run/a", "small");
+    put("run/b", big);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit = {.rlim_cur = 1000, .rlim_max = RLIM_INFINITY};
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    char from_a[] = "run/a", from_b[] = "run/b", a[] = "a", b[] = "b";
+    char *absolute[] = {from_a, from_b}, *relative[] = {a, b};
+    const struct sb_strings_pair files = {.absolute = absolute, .relative = relative, .n = 2};
+    struct sb_error err = {{0}};
+    ck_assert_int_lt(sb_store_keep(folder, FINGERPRINT, &files, false, &err), 0);
+    ck_assert(err.text[0]);
+    ck_assert_uint_eq(entries(), 0);
+    limit.rlim_cur = RLIM_INFINITY;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, false, &err), 0);
+    leave_root();
+}
+END_TEST
+
+SB_TEST_MAIN("run-store", files_are_kept_once_and_found_again, the_first_copy_stays,
+             what_was_not_kept_is_not_found, paths_that_lead_out_are_refused,
+             links_are_not_followed, a_file_with_a_second_name_is_copied,
+             a_full_disk_leaves_no_half_folder)
