@@ -183,14 +183,15 @@ int sb_store_find(const struct sb_folder *folder, const char *fingerprint,
  * asked for. */
 struct sb_schedule_callbacks {
     void *context;
-    /* Further runs of every cell of `job` (more[n_cells], preset to 0), given all runs so far.
-     * Called first with no runs. Return 0, or a negative errno to stop. */
+    /* Further runs of every cell of `job` (more[n_cells], preset to 0), given all runs of this job
+     * so far, in order of ids. Called first with no runs. Return 0, or a negative errno to stop. */
     int (*more)(void *context, size_t job, const struct sb_run *runs, size_t n_runs, unsigned *more,
                 struct sb_error *err);
     /* Weights of a finished run: starts reading (stage 4 lies after this stage). See struct
      * sb_digesting. */
     const struct sb_digesting *digesting;
-    /* For progress and listeners. */
+    /* For progress and listeners. `finished` is also called for runs taken from the journal, which
+     * were not `started`. */
     void (*started)(void *context, size_t job, const char *run_id);
     void (*finished)(void *context, const struct sb_run *run);
     void (*tick)(void *context); /* a few times a second */
@@ -216,7 +217,9 @@ struct sb_digesting {
 };
 
 struct sb_schedule_options {
-    unsigned jobs; /* -j; 0: as many as fit without sharing a CPU */
+    unsigned jobs; /* -j; 0: as many as fit without sharing a CPU. Runs with a threads level never
+                      share one, whatever -j says; runs without may use all CPUs, so they run alone
+                      without -j, and share all CPUs with it */
     uint64_t seed; /* order of runs */
     enum sb_isolation isolate;
     unsigned shard, n_shards; /* 1/1: all */
@@ -235,7 +238,9 @@ struct sb_schedule_result {
 };
 
 /* Runs every job of the plan, one job after the other, rounds as `more` asks for. Returns 0 also
- * when interrupted. */
+ * when interrupted. A run that cannot be started or read has its own status; an error is that of
+ * the journal, of memory or of `more`, or -EINVAL where options->done is of another plan. *result
+ * (zeroed by the caller) holds what was done until then, also with an error. */
 int sb_schedule_run(const struct sb_plan *plan, struct sb_folder *folder,
                     const struct sb_schedule_options *options,
                     const struct sb_schedule_callbacks *callbacks,

@@ -1,0 +1,216 @@
+/* Stage 3: what a run needs before it starts: its job's sandbox, CPUs of its own, its setup. */
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "run/schedule.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* Seconds between TERM and KILL; bytes kept of what a run prints. */
+static const double grace_s = 2;
+static const uint64_t log_limit = 4 << 20;
+
+/* ---- The job's sandbox ------------------------------------------------------------------------
+ */
+
+static int note_shared(struct sb_schedule *schedule) {
+    struct sb_strings shared = {.items = schedule->result.shared};
+    while (shared.items && shared.items[shared.n])
+        shared.n++;
+    int rc = 0;
+    for (const char *const *note = sb_sandbox_shared(schedule->sandbox); rc == 0 && note && *note;
+         note++) {
+        if (!sb_strings_contain(&shared, *note))
+            rc = sb_strings_add(&shared, *note);
+    }
+    schedule->result.shared = shared.items;
+    return rc;
+}
+
+/* Built-in jobs need no file of the user's: they get an empty folder among the results, which is
+ * the same for every run and for a resumed schedule. */
+static char *job_directory(const struct sb_schedule *schedule, struct sb_error *err) {
+    const struct sb_job *job = sb_schedule_job(schedule);
+    if (job->kind == SB_JOB_COMMAND)
+        return strdup(job->directory);
+    SB_AUTO_FREE char *work = sb_folder_file(schedule->folder, "work");
+    if (!work || sb_remove_tree(work, err) < 0 || sb_make_folders(work, 0777, err) < 0)
+        return NULL;
+    return sb_steal_pointer(&work);
+}
+
+int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
+    struct sb_error problem = {{0}};
+    bool builtin = sb_schedule_job(schedule)->kind != SB_JOB_COMMAND;
+    SB_AUTO_FREE char *directory = job_directory(schedule, &problem);
+    const struct sb_sandbox_options options = {
+        .mode = schedule->options->isolate,
+        .directory = directory,
+        .hidden = builtin ? NULL : sb_folder_path(schedule->folder),
+    };
+    int rc = -ENOMEM;
+    if (directory)
+        rc = sb_sandbox_open(&options, schedule->plan->machine, &schedule->sandbox, &problem);
+    if (rc < 0) {
+        schedule->sandbox = NULL;
+        schedule->sandbox_problem = strdup(problem.text[0] ? problem.text : "out of memory");
+        return schedule->sandbox_problem ? 0 : sb_error_errno(err, -ENOMEM, "isolating runs");
+    }
+    enum sb_isolation mode = sb_sandbox_mode(schedule->sandbox);
+    if (mode > schedule->result.mode)
+        schedule->result.mode = mode;
+    rc = note_shared(schedule);
+    return rc < 0 ? sb_error_errno(err, rc, "isolating runs") : 0;
+}
+
+void sb_job_close(struct sb_schedule *schedule) {
+    sb_sandbox_close(schedule->sandbox);
+    schedule->sandbox = NULL;
+    free(sb_steal_pointer(&schedule->sandbox_problem));
+    sb_strings_clear(&schedule->kept_names);
+    if (sb_schedule_job(schedule)->kind == SB_JOB_COMMAND)
+        return;
+    SB_AUTO_FREE char *work = sb_folder_file(schedule->folder, "work");
+    if (work)
+        (void)sb_remove_tree(work, NULL);
+}
+
+/* ---- One run ----------------------------------------------------------------------------------
+ */
+
+void sb_slot_free(struct sb_schedule *schedule, struct sb_slot *slot) {
+    if (!slot)
+        return;
+    if (slot->reading)
+        schedule->callbacks->digesting->free(slot->reading);
+    sb_process_free(slot->process);
+    if (slot->n_cpus)
+        sb_cpus_give(&schedule->cpus, slot->cpus, slot->n_cpus);
+    sb_strings_pair_clear(&slot->weights);
+    sb_setup_clear(&slot->setup);
+    for (char **word = slot->command; word && *word; word++)
+        free(*word);
+    free(slot->command);
+    free(slot->cpus);
+    sb_run_clear(&slot->run);
+    free(slot);
+}
+
+/* CPUs that a run takes away from others. A run without a threads level may use all that there
+ * are: so it runs alone, unless -j says how many may run at once. */
+static size_t cpus_needed(const struct sb_schedule *schedule, unsigned threads) {
+    size_t n = schedule->cpus.n;
+    if (threads)
+        return threads < n ? threads : n;
+    return schedule->options->jobs ? 0 : n;
+}
+
+/* Is there room for a run that needs so many CPUs? */
+static bool has_room(const struct sb_schedule *schedule, size_t n_cpus) {
+    size_t reading = 0;
+    for (size_t i = 0; i < schedule->n_slots; i++)
+        reading += schedule->slots[i]->reading != NULL;
+    size_t running = schedule->n_slots - reading;
+    size_t most = schedule->options->jobs ? schedule->options->jobs
+                  : schedule->cpus.n      ? schedule->cpus.n
+                                          : 1;
+    /* Where runs share one directory, the weights must be out of it before the next begins. */
+    unsigned at_once = schedule->sandbox ? sb_sandbox_concurrency(schedule->sandbox) : 1;
+    if (at_once == 1 && schedule->n_slots > 0)
+        return false;
+    /* Weights wait in the runs' layers: so what is unread is bounded. */
+    return running < most && running < at_once && reading < 2 * most + 2 &&
+           schedule->cpus.n_free >= n_cpus;
+}
+
+/* Built-in jobs get their command and their report file from here. */
+static int complete_setup(struct sb_schedule *schedule, struct sb_slot *slot,
+                          struct sb_error *err) {
+    if (slot->setup.command)
+        return 0;
+    int rc = sb_worker_command(sb_schedule_job(schedule), schedule->options->program,
+                               &slot->command, err);
+    if (rc < 0)
+        return rc;
+    struct sb_strings environment = {.items = slot->setup.environment};
+    while (environment.items && environment.items[environment.n])
+        environment.n++;
+    rc = sb_environment_set(&environment, "SAMEBITS_REPORT", SB_REPORT_FILE);
+    slot->setup.environment = environment.items;
+    return rc < 0 ? sb_error_errno(err, rc, "setting up a run") : 0;
+}
+
+static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, struct sb_error *err) {
+    if (!schedule->sandbox)
+        return sb_error_set(err, -ENOENT, "%s", schedule->sandbox_problem);
+    int rc = complete_setup(schedule, slot, err);
+    if (rc < 0)
+        return rc;
+    SB_AUTO_FREE char *log =
+        sb_format("%s/logs/%s.log", sb_folder_path(schedule->folder), slot->run.id);
+    if (!log)
+        return sb_error_errno(err, -ENOMEM, "starting a run");
+    bool pinned = slot->setup.threads && slot->n_cpus;
+    const struct sb_process_spec spec = {
+        .setup = &slot->setup,
+        .command = slot->command ? slot->command : slot->setup.command,
+        .cpus = pinned ? slot->cpus : NULL,
+        .n_cpus = pinned ? slot->n_cpus : 0,
+        .log_path = log,
+        .log_limit = log_limit,
+        .timeout_s = sb_schedule_job(schedule)->timeout_s,
+        .grace_s = grace_s,
+        .run_id = slot->run.id,
+    };
+    struct sb_process *process = NULL;
+    rc = sb_process_start(schedule->sandbox, &spec, &process, err);
+    if (rc == 0)
+        slot->process = process;
+    return rc;
+}
+
+static int take_cpus(struct sb_schedule *schedule, struct sb_slot *slot, size_t n) {
+    slot->cpus = calloc(n + 1, sizeof *slot->cpus);
+    if (!slot->cpus)
+        return -ENOMEM;
+    sb_cpus_take(&schedule->cpus, n, slot->cpus);
+    slot->n_cpus = n;
+    return 0;
+}
+
+int sb_slot_start(struct sb_schedule *schedule, const struct sb_due *due, struct sb_slot **slot,
+                  struct sb_error *err) {
+    const struct sb_job_plan *plan = &schedule->plan->jobs[schedule->job];
+    struct sb_error problem = {{0}};
+    struct sb_slot *made = calloc(1, sizeof *made);
+    if (!made)
+        return sb_error_errno(err, -ENOMEM, "starting a run");
+    made->run = (struct sb_run){.job = schedule->job,
+                                .cell = due->cell,
+                                .repeat = due->repeat,
+                                .exit_code = -1,
+                                .accuracy = NAN};
+    memcpy(made->run.id, due->id, sizeof due->id);
+    int rc = sb_setup_make(schedule->plan, plan, &plan->cells[due->cell],
+                           schedule->options->environment, &made->setup, &problem);
+    size_t n_cpus = rc < 0 ? 0 : cpus_needed(schedule, made->setup.threads);
+    if (!has_room(schedule, n_cpus)) {
+        sb_slot_free(schedule, made);
+        return 1;
+    }
+    if (take_cpus(schedule, made, n_cpus) < 0) {
+        sb_slot_free(schedule, made);
+        return sb_error_errno(err, -ENOMEM, "starting a run");
+    }
+    if (schedule->callbacks->started)
+        schedule->callbacks->started(schedule->callbacks->context, schedule->job, made->run.id);
+    if (rc == 0)
+        rc = start_process(schedule, made, &problem);
+    if (rc < 0) {
+        made->run.status = SB_STATUS_SPAWN_FAILED;
+        sb_run_note(&made->run, strdup(problem.text));
+    }
+    *slot = made;
+    return 0;
+}
