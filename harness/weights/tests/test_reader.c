@@ -1,0 +1,362 @@
+/* weights: the jail, the child that parses, and the reader process; with planted crashes. */
+#include "weights/isolated.h"
+#include "weights/tests/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct place {
+    char *folder, *path;
+    struct sb_weights_files files;
+};
+
+static void write_weights(char *path, float first) {
+    static const uint64_t n = 1000;
+    float values[1000] = {first, 2, 3};
+    const struct sb_tensor tensor = {"layers/dense/vars/0", SB_DTYPE_F32, 1, &n, values};
+    struct sb_error err = {0};
+    ck_assert_msg(sb_weights_write_hdf5(path, &tensor, 1, &err) == 0, "%s", err.text);
+}
+
+static void make_place(struct place *place) {
+    place->folder = make_folder();
+    place->path = sb_path_join(place->folder, "w.h5");
+    place->files = (struct sb_weights_files){.paths = &place->path, .n = 1};
+    write_weights(place->path, 1);
+}
+
+static void clear_place(struct place *place) {
+    free(place->path);
+    remove_folder(place->folder);
+}
+
+/* Runs work on a good file in a jailed child. */
+static int run(sb_isolated_work *work, void *context, char *answer, struct sb_error *err) {
+    struct place place;
+    struct sb_isolated *isolated;
+    SB_AUTO_TEXT struct sb_text received = {0};
+    make_place(&place);
+    ck_assert_int_eq(sb_isolated_start(&place.files, work, context, &isolated, err), 0);
+    ck_assert_int_eq(sb_receive(sb_isolated_fd(isolated), &received, 1000), 0);
+    int r = sb_isolated_finish(isolated, err);
+    if (answer)
+        snprintf(answer, 1000, "%s", received.data ? received.data : "");
+    sb_isolated_free(isolated);
+    clear_place(&place);
+    return r;
+}
+
+/* A sanitizer reports a crash itself, and leaves by _exit. */
+#if defined(__SANITIZE_ADDRESS__)
+#define CRASHED(signal) "ended on it without a word"
+#else
+#define CRASHED(signal) "crashed on it (" signal
+#endif
+
+/* ---- Planted faults -------------------------------------------------------------------------- */
+
+/* Tries what a parser that was taken over would, and answers with what it could do. */
+static int try_everything(void *context, const struct sb_weights_file *files, size_t n, int output,
+                          struct sb_error *err) {
+    (void)n;
+    (void)err;
+    const char *path = context;
+    struct sb_text could = {0};
+    char byte;
+    if (open(path, O_RDONLY) >= 0)
+        sb_text_puts(&could, " read");
+    if (open(path, O_WRONLY | O_CREAT, 0600) >= 0)
+        sb_text_puts(&could, " create");
+    if (unlink(path) == 0)
+        sb_text_puts(&could, " unlink");
+    if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || socket(AF_UNIX, SOCK_STREAM, 0) >= 0)
+        sb_text_puts(&could, " socket");
+    if (fork() == 0)
+        _exit(0);
+    if (errno != EPERM)
+        sb_text_puts(&could, " fork");
+    if (execl("/bin/true", "true", (char *)NULL) == 0 || errno != EPERM)
+        sb_text_puts(&could, " exec");
+    if (kill(getppid(), 0) == 0)
+        sb_text_puts(&could, " kill");
+    if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        sb_text_puts(&could, " map-code");
+    if (write(files[0].fd, "x", 1) > 0)
+        sb_text_puts(&could, " write");
+    if (pread(files[0].fd, &byte, 1, 0) != 1)
+        sb_text_puts(&could, " not-even-read-the-weights");
+    sb_text_puts(&could, ".");
+    return sb_write_all(output, could.data, could.length);
+}
+
+static int write_to_nowhere(void *context, const struct sb_weights_file *files, size_t n,
+                            int output, struct sb_error *err) {
+    (void)files;
+    (void)n;
+    (void)output;
+    (void)err;
+    **(volatile char *volatile *)context = 1;
+    return 0;
+}
+
+static int trap(void *context, const struct sb_weights_file *files, size_t n, int output,
+                struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    (void)output;
+    (void)err;
+    __builtin_trap();
+}
+
+static int end_without_a_word(void *context, const struct sb_weights_file *files, size_t n,
+                              int output, struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    (void)output;
+    (void)err;
+    _exit(0);
+}
+
+static int hang_with_closed_output(void *context, const struct sb_weights_file *files, size_t n,
+                                   int output, struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    (void)err;
+    close(output);
+    for (;;)
+        getpid();
+}
+
+static int lie(void *context, const struct sb_weights_file *files, size_t n, int output,
+               struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    ck_assert_int_eq(sb_write_all(output, "abc", 3), 0);
+    return sb_error_set(err, 12345, "\x1b[2Ja lie\n");
+}
+
+START_TEST(a_parser_can_do_nothing_but_parse)
+{
+    char answer[1000];
+    struct sb_error err = {0};
+    ck_assert_msg(run(try_everything, (void *)"/etc/passwd", answer, &err) == 0, "%s", err.text);
+    ck_assert_str_eq(answer, ".");
+}
+END_TEST
+
+START_TEST(a_crash_is_the_files_error)
+{
+    struct sb_error err = {0};
+    char *nowhere = NULL;
+    ck_assert_int_eq(run(write_to_nowhere, &nowhere, NULL, &err), -EBADMSG);
+    ck_assert_msg(strstr(err.text, "/w.h5: the parser " CRASHED("SIGSEGV")) != NULL, "%s",
+                  err.text);
+    ck_assert_int_eq(run(trap, NULL, NULL, &err), -EBADMSG);
+    ck_assert_msg(strstr(err.text, "/w.h5: the parser " CRASHED("SIG")) != NULL, "%s", err.text);
+}
+END_TEST
+
+START_TEST(every_death_is_told_apart)
+{
+    static const struct {
+        int wait_status;
+        const char *says;
+    } deaths[] = {
+        {SIGBUS, "b: the parser crashed on it (SIGBUS)"},
+        {SIGXCPU, "b: the parser took more than 61 s of CPU time on it"},
+        {SIGKILL, "b: the parser was killed on it (out of memory?)"},
+        {0, "b: the parser ended on it without a word"},
+    };
+    char a[] = "a", b[] = "b", *paths[] = {a, b};
+    const struct sb_weights_files files = {.paths = paths, .n = 2};
+    struct sb_isolated_page page = {.file = 2, .cpu_seconds = 61};
+    struct sb_error err = {0};
+    for (size_t i = 0; i < sizeof deaths / sizeof *deaths; i++) {
+        ck_assert_int_eq(sb_isolated_outcome(&page, deaths[i].wait_status, &files, &err), -EBADMSG);
+        ck_assert_str_eq(err.text, deaths[i].says);
+    }
+    page.file = 77; /* a page that was scribbled on */
+    ck_assert_int_eq(sb_isolated_outcome(&page, SIGSEGV, &files, &err), -EBADMSG);
+}
+END_TEST
+
+START_TEST(a_parser_that_says_nothing_or_lies_is_no_danger)
+{
+    struct sb_error err = {0};
+    ck_assert_int_eq(run(end_without_a_word, NULL, NULL, &err), -EBADMSG);
+    ck_assert_int_eq(run(hang_with_closed_output, NULL, NULL, &err), -EBADMSG);
+    ck_assert_int_eq(run(lie, NULL, NULL, &err), -EBADMSG);
+    ck_assert_str_eq(err.text, "?[2Ja lie?");
+}
+END_TEST
+
+/* ---- The reader process ---------------------------------------------------------------------- */
+
+static int wait_for(struct sb_reading *reading, struct sb_fingerprint *fingerprint,
+                    struct sb_error *err) {
+    int r;
+    do {
+        struct pollfd polled = {.fd = sb_reading_fd(reading), .events = POLLIN};
+        ck_assert_int_eq(poll(&polled, 1, 20000), 1);
+        r = sb_reading_step(reading, fingerprint, err);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+START_TEST(many_readings_at_once_give_each_its_own_answer)
+{
+    enum { N = 40 };
+    struct sb_reader *reader;
+    struct sb_reading *readings[N];
+    struct sb_error err = {0};
+    char *folder = make_folder(), *paths[N];
+    ck_assert_int_eq(sb_reader_start(&reader, &err), 0);
+    for (int i = 0; i < N; i++) {
+        SB_AUTO_FREE char *name = sb_format("%d.h5", i);
+        paths[i] = sb_path_join(folder, name);
+        if (i % 5 == 4)
+            ck_assert_int_eq(sb_file_write(paths[i], "nonsense", 8, NULL), 0);
+        else
+            write_weights(paths[i], (float)i);
+        const struct sb_weights_files files = {.paths = &paths[i], .n = 1};
+        ck_assert_int_eq(sb_reading_start(reader, &files, NULL, &readings[i], &err), 0);
+    }
+    for (int i = N - 1; i >= 0; i--) {
+        struct sb_fingerprint found = {0}, expected = {0};
+        int r = wait_for(readings[i], &found, &err);
+        if (i % 5 == 4) {
+            ck_assert_int_eq(r, -EBADMSG);
+            ck_assert_msg(strstr(err.text, paths[i]) == err.text, "%s", err.text);
+        } else {
+            ck_assert_msg(r == 0, "%s", err.text);
+            ck_assert_int_eq(read_here(paths[i], NULL, &expected, &err), 0);
+            ck_assert_str_eq(found.text, expected.text);
+        }
+        sb_fingerprint_clear(&found);
+        sb_fingerprint_clear(&expected);
+        sb_reading_free(readings[i]);
+        free(paths[i]);
+    }
+    sb_reader_stop(reader);
+    remove_folder(folder);
+}
+END_TEST
+
+START_TEST(options_reach_the_reader)
+{
+    struct place place;
+    struct sb_reader *reader;
+    struct sb_reading *reading;
+    struct sb_fingerprint found = {0};
+    struct sb_error err = {0};
+    char all[] = "**", *exclude[] = {all};
+    struct sb_weights_options options = {.digest = SB_DIGEST_SHA256};
+    make_place(&place);
+    ck_assert_int_eq(sb_reader_start(&reader, &err), 0);
+    ck_assert_int_eq(sb_reading_start(reader, &place.files, &options, &reading, &err), 0);
+    ck_assert_int_eq(wait_for(reading, &found, &err), 0);
+    ck_assert_msg(strncmp(found.text, "sha256:", 7) == 0, "%s", found.text);
+    sb_fingerprint_clear(&found);
+    sb_reading_free(reading);
+    options.exclude = exclude;
+    options.n_exclude = 1;
+    ck_assert_int_eq(sb_reading_start(reader, &place.files, &options, &reading, &err), 0);
+    ck_assert_int_eq(wait_for(reading, &found, &err), -ENODATA);
+    sb_reading_free(reading);
+    sb_reader_stop(reader);
+    clear_place(&place);
+}
+END_TEST
+
+/* The only child of this test is the reader. */
+static pid_t only_child(void) {
+    SB_AUTO_FREE char *text = NULL;
+    SB_AUTO_FREE char *path = sb_format("/proc/self/task/%d/children", (int)gettid());
+    ck_assert_int_eq(sb_file_read(path, 4096, &text, NULL, NULL), 0);
+    return (pid_t)strtol(text, NULL, 10);
+}
+
+START_TEST(a_reader_that_was_killed_is_replaced)
+{
+    struct place place;
+    struct sb_reader *reader;
+    struct sb_reading *reading;
+    struct sb_fingerprint found = {0};
+    struct sb_error err = {0};
+    make_place(&place);
+    ck_assert_int_eq(sb_reader_start(&reader, &err), 0);
+    pid_t pid = only_child();
+    ck_assert_int_gt(pid, 0);
+    ck_assert_int_eq(kill(pid, SIGKILL), 0);
+    siginfo_t info;
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    ck_assert_msg(sb_reading_start(reader, &place.files, NULL, &reading, &err) == 0, "%s",
+                  err.text);
+    ck_assert_msg(wait_for(reading, &found, &err) == 0, "%s", err.text);
+    sb_fingerprint_clear(&found);
+    sb_reading_free(reading);
+    sb_reader_stop(reader);
+    clear_place(&place);
+}
+END_TEST
+
+START_TEST(a_reading_that_nobody_wants_any_more_ends)
+{
+    struct place place;
+    struct sb_reader *reader;
+    struct sb_reading *reading;
+    struct sb_error err = {0};
+    make_place(&place);
+    ck_assert_int_eq(sb_reader_start(&reader, &err), 0);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(sb_reading_start(reader, &place.files, NULL, &reading, &err), 0);
+        sb_reading_free(reading);
+    }
+    sb_reader_stop(reader); /* ends too, with readings under way */
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+    ck_assert_int_eq(errno, ECHILD);
+    clear_place(&place);
+}
+END_TEST
+
+START_TEST(descriptors_are_not_left_behind)
+{
+    struct place place;
+    struct sb_reader *reader;
+    struct sb_reading *reading;
+    struct sb_error err = {0};
+    make_place(&place);
+    int before = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(before);
+    for (int i = 0; i < 3; i++) {
+        struct sb_fingerprint found = {0};
+        ck_assert_int_eq(sb_reader_start(&reader, &err), 0);
+        ck_assert_int_eq(sb_reading_start(reader, &place.files, NULL, &reading, &err), 0);
+        ck_assert_int_eq(wait_for(reading, &found, &err), 0);
+        sb_fingerprint_clear(&found);
+        sb_reading_free(reading);
+        sb_reader_stop(reader);
+        ck_assert_int_eq(sb_weights_fingerprint(&place.files, NULL, &found, &err), 0);
+        sb_fingerprint_clear(&found);
+    }
+    int after = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    close(after);
+    ck_assert_int_eq(before, after);
+    clear_place(&place);
+}
+END_TEST
+
+SB_TEST_MAIN("weights-reader", a_parser_can_do_nothing_but_parse, a_crash_is_the_files_error,
+             every_death_is_told_apart, a_parser_that_says_nothing_or_lies_is_no_danger,
+             many_readings_at_once_give_each_its_own_answer, options_reach_the_reader,
+             a_reader_that_was_killed_is_replaced, a_reading_that_nobody_wants_any_more_ends,
+             descriptors_are_not_left_behind)
