@@ -131,8 +131,9 @@ static int hang_with_closed_output(void *context, const struct sb_weights_file *
     (void)n;
     (void)err;
     close(output);
-    for (;;)
-        getpid();
+    while (getpid() > 0)
+        continue;
+    return 0;
 }
 
 static int lie(void *context, const struct sb_weights_file *files, size_t n, int output,
