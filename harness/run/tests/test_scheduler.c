@@ -90,9 +90,12 @@ static struct bench {
     struct sb_error err;
     unsigned rounds; /* that `more` asks for */
     unsigned started, finished, ticks;
-    unsigned stop_after, interrupt_after; /* runs started; 0: never */
-    int interrupt_with;
+    unsigned stop_after;      /* runs started; 0: never */
+    unsigned stubborn_wanted; /* interrupt once so many stubborn processes are there; 0: never */
+    bool twice;               /* and again */
 } bench;
+
+static char bench_stubborn[32];
 
 static void run_as_many(const struct sb_job_plan *job, unsigned *more) {
     for (size_t i = 0; i < job->n_cells; i++)
@@ -119,8 +122,6 @@ static int more(void *context, size_t job, const struct sb_run *runs, size_t n_r
 static void on_start(void *context, size_t job, const char *id) {
     (void)context, (void)job, (void)id;
     bench.started++;
-    if (bench.interrupt_after && bench.started == bench.interrupt_after)
-        sb_interrupted = bench.interrupt_with;
 }
 
 static void on_finish(void *context, const struct sb_run *run) {
@@ -128,9 +129,28 @@ static void on_finish(void *context, const struct sb_run *run) {
     bench.finished++;
 }
 
+/* Processes whose command line holds `word`. */
+static size_t count_processes(const char *word) {
+    SB_AUTO_DIR DIR *proc = opendir("/proc");
+    size_t found = 0;
+    for (struct dirent *entry; (entry = readdir(proc));) {
+        SB_AUTO_FREE char *path = sb_format("/proc/%s/cmdline", entry->d_name);
+        SB_AUTO_FREE char *text = NULL;
+        size_t n = 0;
+        if (!isdigit(entry->d_name[0]) || sb_file_read(path, 1 << 16, &text, &n, NULL) < 0)
+            continue;
+        found += memmem(text, n, word, strlen(word)) != NULL;
+    }
+    return found;
+}
+
 static void on_tick(void *context) {
     (void)context;
     bench.ticks++;
+    if (bench.stubborn_wanted && sb_interrupted)
+        sb_interrupted = bench.twice ? -SIGINT : SIGINT;
+    else if (bench.stubborn_wanted && count_processes(bench_stubborn) >= bench.stubborn_wanted)
+        sb_interrupted = SIGINT;
 }
 
 static bool on_stop(void *context) {
@@ -200,7 +220,7 @@ static void reopen(void) {
                       0,
                   "%s", bench.err.text);
     bench.options.done = bench.done;
-    bench.started = bench.finished = bench.stop_after = bench.interrupt_after = 0;
+    bench.started = bench.finished = bench.stop_after = bench.stubborn_wanted = 0;
 }
 
 static void tear_down(void) {
@@ -232,21 +252,6 @@ static size_t count_lines(const char *name) {
     for (const char *c = text; *c; c++)
         n += *c == '\n';
     return n;
-}
-
-/* Processes whose command line holds `word`. */
-static size_t count_processes(const char *word) {
-    SB_AUTO_DIR DIR *proc = opendir("/proc");
-    size_t found = 0;
-    for (struct dirent *entry; (entry = readdir(proc));) {
-        SB_AUTO_FREE char *path = sb_format("/proc/%s/cmdline", entry->d_name);
-        SB_AUTO_FREE char *text = NULL;
-        size_t n = 0;
-        if (!isdigit(entry->d_name[0]) || sb_file_read(path, 1 << 16, &text, &n, NULL) < 0)
-            continue;
-        found += memmem(text, n, word, strlen(word)) != NULL;
-    }
-    return found;
 }
 
 /* "r00001/0/1=xxh3:… " of every run: id, cell, repeat, result. */
@@ -520,45 +525,62 @@ END_TEST
 /* ---- Interruption -----------------------------------------------------------------------------
  */
 
+/* Processes that ignore TERM, one of them a daemon. The length of their sleep is one of this test
+ * alone. */
 #define STUBBORN                                                                                   \
-    "  - name: stubborn\n"                                                                         \
-    "    command: [sh, -c, 'trap \"\" TERM; sleep 98763 & setsid sleep 98763 & sleep 98763']\n"    \
-    "    repeats: 3\n"
+    "trap \"\" TERM; sleep $STUBBORN & setsid sleep $STUBBORN & touch $ROOT/there; sleep "         \
+    "$STUBBORN"
 
-static void interrupt_stubborn(int with) {
-    set_up("  - {name: quick, command: [sh, -c, 'echo W > w'], repeats: 2}\n" STUBBORN);
-    bench.interrupt_after = 3;
-    bench.interrupt_with = with;
+static void set_stubborn(void) {
+    snprintf(bench_stubborn, sizeof bench_stubborn, "9876543.%ld", (long)getpid());
+    setenv("STUBBORN", bench_stubborn, 1);
+}
+
+static void interrupt_stubborn(bool twice) {
+    set_stubborn();
+    set_up(
+        "  - {name: quick, command: [sh, -c, 'echo W > w'], repeats: 2}\n"
+        "  - {name: stubborn, command: [sh, -c, '" STUBBORN "'], repeats: 3}\n");
+    bench.stubborn_wanted = 3;
+    bench.twice = twice;
     schedule_well();
     ck_assert(bench.result.interrupted);
     ck_assert_uint_eq(bench.result.n_runs, 3);
     ck_assert_int_eq(bench.result.runs[1].status, SB_STATUS_OK);
     ck_assert_int_eq(bench.result.runs[2].status, SB_STATUS_INTERRUPTED);
-    ck_assert_uint_eq(count_processes("98763"), 0);
+    ck_assert_uint_eq(count_processes(bench_stubborn), 0);
     reopen();
     ck_assert_uint_eq(bench.options.n_done, 2);
     tear_down();
 }
 
 START_TEST(an_interruption_leaves_no_process_and_no_lost_result)
-{ interrupt_stubborn(SIGINT); }
+{ interrupt_stubborn(false); }
 END_TEST
 
 START_TEST(a_second_interruption_does_too)
-{ interrupt_stubborn(-SIGINT); }
+{ interrupt_stubborn(true); }
 END_TEST
 
 START_TEST(a_journal_that_cannot_be_written_ends_everything)
 {
+    set_stubborn();
     set_up(
-        "  - {name: quick, command: [sh, -c, 'echo W > w'], repeats: 3, axes: {threads: "
-        "[1]}}\n" STUBBORN);
+        "  - name: both\n"
+        "    command: [sh, -c, 'if [ $MODE = b ]; then " STUBBORN
+        "; fi;\n"
+        "      until [ -e $ROOT/there ]; do sleep 0.02; done; echo W > w']\n"
+        "    axes: {'env:MODE': [a, b]}\n"
+        "    repeats: 1\n");
+    bench.options.jobs = 2;
     close(bench.folder->journal);
     bench.folder->journal = open("/dev/full", O_WRONLY | O_CLOEXEC);
     ck_assert_int_eq(schedule(), -ENOSPC);
     ck_assert_ptr_nonnull(strstr(bench.err.text, "/journal"));
-    ck_assert_uint_eq(bench.result.n_runs, bench.started);
-    ck_assert_uint_eq(count_processes("98763"), 0);
+    ck_assert_uint_eq(bench.result.n_runs, 2);
+    ck_assert_int_eq(bench.result.runs[0].status, SB_STATUS_OK);
+    ck_assert_int_eq(bench.result.runs[1].status, SB_STATUS_INTERRUPTED);
+    ck_assert_uint_eq(count_processes(bench_stubborn), 0);
     tear_down();
 }
 END_TEST
