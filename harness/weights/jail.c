@@ -67,6 +67,8 @@ static int add_rules(scmp_filter_ctx filter) {
         r = allow(filter, SCMP_SYS(write), 1, output);
     if (r == 0 && SANITIZED)
         r = allow(filter, SCMP_SYS(write), 1, standard_error);
+    if (r == 0 && SANITIZED)
+        r = allow(filter, SCMP_SYS(sigaltstack), 0, output);
     return r;
 }
 

@@ -51,9 +51,9 @@ static int run(sb_isolated_work *work, void *context, char *answer, struct sb_er
     return r;
 }
 
-/* A sanitizer reports a crash itself, and leaves by _exit. */
+/* A sanitizer reports a crash itself, and leaves in its own way. */
 #if defined(__SANITIZE_ADDRESS__)
-#define CRASHED(signal) "ended on it without a word"
+#define CRASHED(signal) ""
 #else
 #define CRASHED(signal) "crashed on it (" signal
 #endif
