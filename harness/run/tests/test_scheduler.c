@@ -386,6 +386,55 @@ START_TEST(secrets_do_not_reach_the_journal)
 }
 END_TEST
 
+/* A program that does built-in jobs as samebits would: only the first in an empty folder. */
+static void put_program(const char *script) {
+    SB_AUTO_FREE char *text = sb_format(
+        "#!/bin/sh\n[ \"$1 $2 $3\" = 'worker train dense' ] || exit 7\n"
+        "[ -z \"$(ls -A)\" ] || exit 8\n%s\n",
+        script);
+    ck_assert_int_eq(sb_file_write("program", text, strlen(text), NULL), 0);
+    ck_assert_int_eq(chmod("program", 0755), 0);
+}
+
+START_TEST(a_built_in_job_reports_beside_its_weights)
+{
+    set_up("  - {name: dense, train: dense, backend: ref, repeats: 2}\n");
+    put_program(
+        "echo W > weights.h5; echo '{\"core\": \"Haswell\", \"untrained\": true,"
+        "\"accuracy\": {\"max_rel_vs_f64\": 0.25}}' > $SAMEBITS_REPORT");
+    SB_AUTO_FREE char *program = sb_format("%s/program", bench.root);
+    bench.options.program = program;
+    schedule_well();
+    ck_assert_uint_eq(bench.result.n_runs, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct sb_run *run = &bench.result.runs[i];
+        ck_assert_msg(run->status == SB_STATUS_OK, "%s", run->message);
+        ck_assert(run->untrained && run->accuracy == 0.25);
+        ck_assert_str_eq(json_string_value(json_object_get(run->seen.worker, "core")), "Haswell");
+    }
+    struct sb_strings_pair kept = {0};
+    ck_assert_int_eq(sb_store_find(bench.folder, bench.result.runs[0].fingerprint, &kept, NULL), 0);
+    ck_assert_uint_eq(kept.n, 1);
+    ck_assert_str_eq(kept.relative[0], "weights.h5");
+    sb_strings_pair_clear(&kept);
+    ck_assert_int_ne(access("out/work", F_OK), 0);
+    tear_down();
+}
+END_TEST
+
+START_TEST(what_a_built_in_job_cannot_do_is_its_message)
+{
+    set_up("  - {name: dense, train: dense, backend: ref, repeats: 1}\n");
+    put_program("echo '{\"unsupported\": \"no such core\"}' > $SAMEBITS_REPORT; exit 1");
+    SB_AUTO_FREE char *program = sb_format("%s/program", bench.root);
+    bench.options.program = program;
+    schedule_well();
+    ck_assert_int_eq(bench.result.runs[0].status, SB_STATUS_CRASHED);
+    ck_assert_ptr_nonnull(strstr(bench.result.runs[0].message, "no such core"));
+    tear_down();
+}
+END_TEST
+
 /* ---- Order ------------------------------------------------------------------------------------
  */
 
@@ -738,7 +787,8 @@ END_TEST
 
 SB_TEST_MAIN("run-scheduler", every_end_has_its_status_and_stops_no_other_run,
              a_directory_that_is_not_there_fails_its_runs_only, a_daemon_does_not_outlive_its_run,
-             secrets_do_not_reach_the_journal, the_same_seed_gives_the_same_ids,
+             secrets_do_not_reach_the_journal, a_built_in_job_reports_beside_its_weights,
+             what_a_built_in_job_cannot_do_is_its_message, the_same_seed_gives_the_same_ids,
              a_round_begins_when_the_one_before_has_ended, shards_share_out_the_first_round,
              a_stopped_schedule_is_completed_to_the_same_runs,
              a_finished_schedule_is_taken_over_whole, runs_whose_weights_are_lost_are_done_again,
