@@ -57,6 +57,10 @@ bool sb_environment_matters(const char *name);
 /* A malloc'd string by printf, or NULL. */
 char *sb_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Length of the valid UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 where there is none; 1 at
+ * the NUL. */
+size_t sb_utf8_length(const char *text);
+
 /* Matches a path or tensor name against a glob: `*` and `?` stay within one `/`-separated part,
  * `**` crosses parts ("optimizer/" followed by two stars matches everything below), `[a-c]` is a
  * class, `\` quotes. */
