@@ -3,80 +3,154 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
-#include "base/text.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <sys/personality.h>
+#include <xxhash.h>
 
-/* "libopenblasp-r0.3.21.so" → 0.3.21, "libhdf5_serial.so.103.3.0" → 103.3.0. Links need no
- * resolving: maps show the real file. */
-char *sb_library_version(const char *path) {
-    const char *name = strrchr(path, '/');
-    name = name ? name + 1 : path;
-    const char *suffix = strstr(name, ".so.");
-    if (suffix && isdigit((unsigned char)suffix[4]))
-        return strdup(suffix + 4);
-    const char *end = strstr(name, ".so");
-    if (!end)
-        return NULL;
-    const char *start = end;
-    while (start > name && (isdigit((unsigned char)start[-1]) || start[-1] == '.'))
-        start--;
-    while (start < end && *start == '.')
-        start++;
-    return start < end && start > name ? strndup(start, (size_t)(end - start)) : NULL;
+/* Most runs of a job have the same libraries and processes: such runs share one list, found by the
+ * digest of the texts that it is made of. */
+struct key {
+    XXH3_state_t *state;
+    char text[40];
+};
+
+static void key_add(struct key *key, const char *text) {
+    if (key->state)
+        XXH3_128bits_update(key->state, text ? text : "", text ? strlen(text) + 1 : 1);
 }
 
-static json_t *libraries_json(const struct sb_observation *seen) {
-    json_t *libraries = json_array();
+static void key_begin(struct key *key, const char *kind) {
+    key->state = XXH3_createState();
+    if (key->state)
+        XXH3_128bits_reset(key->state);
+    key_add(key, kind);
+}
+
+static void key_end(struct sb_making *making, struct key *key) {
+    if (!key->state) {
+        making->failed = true;
+        return;
+    }
+    XXH128_hash_t hash = XXH3_128bits_digest(key->state);
+    snprintf(key->text, sizeof key->text, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+    XXH3_freeState(key->state);
+    key->state = NULL;
+}
+
+static bool is_kept(const char *variable) {
+    SB_AUTO_FREE char *name = strndup(variable, strcspn(variable, "="));
+    return name && sb_environment_matters(name);
+}
+
+/* The list of this key: a new reference to the one that an earlier run made, or what `make` makes.
+ */
+static json_t *shared_list(struct sb_making *making, const struct key *key,
+                           const struct sb_observation *seen,
+                           json_t *(*make)(struct sb_making *, const struct sb_observation *)) {
+    json_t *list = json_object_get(making->seen, key->text);
+    if (list)
+        return json_incref(list);
+    list = make(making, seen);
+    if (list)
+        sb_put(making, making->seen, key->text, json_incref(list));
+    return list;
+}
+
+static json_t *make_libraries(struct sb_making *making, const struct sb_observation *seen) {
+    json_t *libraries = sb_new(making, json_array());
     for (size_t i = 0; i < seen->n_libraries; i++) {
         SB_AUTO_FREE char *version = sb_library_version(seen->libraries[i]);
-        json_array_append_new(libraries,
-                              json_pack("{s:o, s:o}", "path", sb_json_string(seen->libraries[i]),
-                                        "version", sb_json_string(version)));
+        json_t *library = sb_new(making, json_object());
+        sb_put(making, library, "path", sb_json_string(seen->libraries[i]));
+        sb_put(making, library, "version", sb_json_string(version));
+        sb_push(making, libraries, library);
     }
     return libraries;
 }
 
-static json_t *processes_json(const struct sb_observation *seen) {
-    json_t *processes = json_array();
+static json_t *libraries_json(struct sb_making *making, const struct sb_observation *seen) {
+    struct key key;
+    key_begin(&key, "libraries");
+    for (size_t i = 0; i < seen->n_libraries; i++)
+        key_add(&key, seen->libraries[i]);
+    key_end(making, &key);
+    return shared_list(making, &key, seen, make_libraries);
+}
+
+/* Only variables that may change what is computed: the rest may be secrets. */
+static json_t *environment_json(struct sb_making *making, char *const *environment) {
+    json_t *json = sb_new(making, json_array());
+    for (size_t i = 0; environment[i]; i++) {
+        if (is_kept(environment[i]))
+            sb_push(making, json, sb_json_string(environment[i]));
+    }
+    return json;
+}
+
+static json_t *make_processes(struct sb_making *making, const struct sb_observation *seen) {
+    json_t *processes = sb_new(making, json_array());
     for (size_t i = 0; i < seen->n_processes; i++) {
         const struct sb_seen_process *process = &seen->processes[i];
-        json_t *environment = process->environment
-                                  ? sb_json_strings((const char *const *)process->environment)
-                                  : json_null();
-        json_array_append_new(
-            processes, json_pack("{s:o, s:o, s:o}", "exe", sb_json_string(process->exe), "argv",
-                                 sb_json_strings((const char *const *)process->arguments),
-                                 "environment", environment));
+        json_t *json = sb_new(making, json_object());
+        sb_put(making, json, "exe", sb_json_string(process->exe));
+        sb_put(making, json, "argv", sb_json_strings((const char *const *)process->arguments));
+        sb_put(making, json, "environment",
+               process->environment ? environment_json(making, process->environment) : json_null());
+        sb_push(making, processes, json);
     }
     return processes;
 }
 
-json_t *sb_observed_json(const struct sb_job_plan *plan, const struct sb_run *run) {
-    const struct sb_observation *seen = &run->seen;
-    json_t *axes = json_object();
+static json_t *processes_json(struct sb_making *making, const struct sb_observation *seen) {
+    struct key key;
+    key_begin(&key, "processes");
+    for (size_t i = 0; i < seen->n_processes; i++) {
+        const struct sb_seen_process *process = &seen->processes[i];
+        key_add(&key, process->exe);
+        for (char **argument = process->arguments; argument && *argument; argument++)
+            key_add(&key, *argument);
+        key_add(&key, process->environment ? "environment" : "");
+        for (char **item = process->environment; item && *item; item++) {
+            if (is_kept(*item))
+                key_add(&key, *item);
+        }
+    }
+    key_end(making, &key);
+    return shared_list(making, &key, seen, make_processes);
+}
+
+static json_t *axes_json(struct sb_making *making, const struct sb_job_plan *plan,
+                         const struct sb_run *run) {
+    json_t *axes = sb_new(making, json_object());
     for (size_t i = 0; i < plan->n_axes; i++) {
         const struct sb_job_axis *axis = &plan->axes[i];
         if (!axis->n_levels)
             continue;
         const char *level = axis->levels[plan->cells[run->cell].level[i]];
-        SB_AUTO_FREE char *text = sb_axis_observe(axis, level, seen);
-        json_object_set_new(axes, axis->name, text ? sb_json_string(text) : json_string("unknown"));
+        SB_AUTO_FREE char *text = sb_axis_observe(axis, level, &run->seen);
+        sb_put_named(making, axes, axis->name, sb_json_string(text ? text : "unknown"));
     }
-    json_t *json = json_pack("{s:o, s:i}", "axes", axes, "samples", (int)seen->n_samples);
-    json_object_set_new(json, "cpus", seen->n_cpus ? json_integer(seen->n_cpus) : json_null());
-    json_object_set_new(json, "threads",
-                        seen->max_threads ? json_integer(seen->max_threads) : json_null());
-    json_object_set_new(json, "aslr",
-                        seen->personality_known
-                            ? json_boolean(!(seen->personality & ADDR_NO_RANDOMIZE))
-                            : json_null());
-    json_object_set_new(json, "hostname", sb_json_string(seen->hostname));
-    json_object_set_new(json, "cwd", sb_json_string(seen->cwd));
-    json_object_set_new(json, "libraries", libraries_json(seen));
-    json_object_set_new(json, "processes", processes_json(seen));
-    json_object_set(json, "worker", seen->worker ? seen->worker : json_null());
+    return axes;
+}
+
+json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *plan,
+                         const struct sb_run *run) {
+    const struct sb_observation *seen = &run->seen;
+    json_t *json = sb_new(making, json_object());
+    sb_put(making, json, "axes", axes_json(making, plan, run));
+    sb_put(making, json, "samples", json_integer(seen->n_samples));
+    sb_put(making, json, "cpus", seen->n_cpus ? json_integer(seen->n_cpus) : json_null());
+    sb_put(making, json, "threads",
+           seen->max_threads ? json_integer(seen->max_threads) : json_null());
+    sb_put(making, json, "aslr",
+           seen->personality_known ? json_boolean(!(seen->personality & ADDR_NO_RANDOMIZE))
+                                   : json_null());
+    sb_put(making, json, "hostname", sb_json_string(seen->hostname));
+    sb_put(making, json, "cwd", sb_json_string(seen->cwd));
+    sb_put(making, json, "libraries", libraries_json(making, seen));
+    sb_put(making, json, "processes", processes_json(making, seen));
+    sb_put(making, json, "worker", seen->worker ? json_incref(seen->worker) : json_null());
     return json;
 }

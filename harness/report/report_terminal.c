@@ -2,455 +2,355 @@
 #include <samebits/report.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
+#include "report/sentences.h"
 #include "report/table.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
-/* Glyphs where the terminal has them, and what stands for them elsewhere. */
-struct glyphs {
-    const char *differs, *dot, *cross;
+enum {
+    FEW_JOBS = 4,       /* so many jobs all get their details, unasked */
+    MOST_DETAILS = 20,  /* jobs that get them however many went wrong */
+    MOST_JOB_NAME = 64, /* columns of the matrix; the details have names in full */
+    MOST_AXIS_NAME = 24,
+    MOST_PLACE = 44,
 };
-static const struct glyphs unicode_glyphs = {"≠", "·", "✗"};
-static const struct glyphs ascii_glyphs = {"!=", "-", "x"};
 
 struct page {
-    const json_t *result;
+    const json_t *result, *jobs;
     const struct sb_report_options *options;
-    const struct glyphs *glyphs;
+    struct sb_run_index index;
     FILE *out;
 };
 
-static const char *text_of(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static const json_t *axis_of(const json_t *job, const char *name) {
-    size_t i;
-    json_t *axis;
-    json_array_foreach(json_object_get(job, "axes"), i, axis) {
-        if (strcmp(text_of(axis, "name"), name) == 0)
-            return axis;
-    }
-    return NULL;
-}
-
-/* Appends the strings of an array, joined. */
-static void add_joined(struct sb_text *text, const json_t *strings, const char *separator) {
-    size_t i;
-    json_t *string;
-    json_array_foreach(strings, i, string) {
-        sb_text_printf(text, "%s%s", i ? separator : "", json_string_value(string));
+/* Prints a paragraph that begins at column `begun` of a line, folded where a width is given, with
+ * further lines from column `margin`. Escapes and clears the text. */
+static void print_folded(const struct page *page, struct sb_text *text, size_t begun,
+                         size_t margin) {
+    SB_AUTO_FREE char *shown =
+        text->length ? sb_text_shown(text->data, page->options->unicode) : NULL;
+    size_t width = page->options->width, column = begun;
+    sb_text_clear(text);
+    for (const char *line = shown; line && *line; column = margin) {
+        size_t room = width > column + 10 ? width - column : 10;
+        size_t n = width ? sb_text_line(line, room) : strlen(line), seen = n;
+        while (seen && line[seen - 1] == ' ')
+            seen--;
+        fprintf(page->out, "%*s%.*s\n", line == shown ? 0 : (int)margin, "", (int)seen, line);
+        line += n;
+        line += strspn(line, " ");
     }
 }
 
-/* "0=1|2": levels that are alike joined by =, classes by |. */
-static void add_classes(struct sb_text *text, const json_t *axis) {
-    const json_t *classes = json_object_get(axis, "classes");
-    if (!json_array_size(classes)) {
-        add_joined(text, json_object_get(axis, "levels"), ",");
-        return;
+/* A paragraph of its own, further lines of which are indented by `indent`. */
+static void print_text(const struct page *page, struct sb_text *text, size_t indent) {
+    if (text->length)
+        fputs("  ", page->out);
+    print_folded(page, text, 2, 2 + indent);
+}
+
+/* ---- The matrix -------------------------------------------------------------------------------
+ */
+
+/* How much stands in the cells: all, or what leaves room for more columns. */
+struct density {
+    size_t job, axis, levels; /* columns for the names of jobs and axes, and for levels */
+    bool place;               /* tensor and index of the worst difference */
+    bool verdict_first;       /* before the axes, so that it stands in the first block of a folded
+                                 table */
+};
+
+static void add_text(struct sb_table *table, struct sb_text *text, size_t most, enum sb_tone tone) {
+    sb_table_add(table, sb_text_take(text), most, tone);
+}
+
+static void add_heading(struct sb_table *table, const struct sb_strings *axes,
+                        const struct density *density) {
+    static const char *const before[] = {"", "job", "run to run"};
+    for (size_t i = 0; i < 3; i++)
+        sb_table_add(table, strdup(before[i]), 0, SB_TONE_BOLD);
+    if (density->verdict_first)
+        sb_table_add(table, strdup("verdict"), 0, SB_TONE_BOLD);
+    for (size_t i = 0; i < axes->n; i++)
+        sb_table_add(table, strdup(axes->items[i]), density->axis, SB_TONE_BOLD);
+    if (!density->verdict_first)
+        sb_table_add(table, strdup("verdict"), 0, SB_TONE_BOLD);
+    sb_table_add(table, strdup("worst difference"), 0, SB_TONE_BOLD);
+    sb_table_add(table, strdup("evidence"), 0, SB_TONE_BOLD);
+}
+
+/* The outcome in a word, so that a matrix reads without colours; empty for a single job, which the
+ * last line speaks of. */
+static const char *outcome_word(const struct page *page, const json_t *job) {
+    static const char *const words[][2] = {{"pass", "pass"},   {"fail", "FAIL"},
+                                           {"error", "ERROR"}, {"xfail", "xfail"},
+                                           {"xpass", "xpass"}, {"skipped", "skip"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (json_array_size(page->jobs) > 1 && sb_text_is(job, "outcome", words[i][0]))
+            return words[i][1];
     }
-    size_t i;
-    json_t *members;
-    json_array_foreach(classes, i, members) {
-        if (i)
-            sb_text_putc(text, '|');
-        add_joined(text, members, "=");
+    return "";
+}
+
+static void add_job(struct sb_table *table, const struct page *page, const json_t *job,
+                    const struct sb_strings *axes, const struct density *density) {
+    struct sb_text text = {0}, verdict = {0};
+    enum sb_tone judged = sb_say_verdict(&verdict, job), tone;
+    sb_table_add(table, strdup(outcome_word(page, job)), 0, judged);
+    sb_table_add(table, strdup(sb_job_title(job)), density->job, SB_TONE_PLAIN);
+    tone = sb_say_repeats(&text, job);
+    add_text(table, &text, 0, tone);
+    if (density->verdict_first)
+        add_text(table, &verdict, 0, judged);
+    for (size_t i = 0; i < axes->n; i++) {
+        tone = sb_say_axis(&text, job, sb_axis_of(job, axes->items[i]), density->levels);
+        add_text(table, &text, 0, tone);
     }
+    if (!density->verdict_first)
+        add_text(table, &verdict, 0, judged);
+    sb_say_worst(&text, job, density->place);
+    add_text(table, &text, MOST_PLACE, SB_TONE_PLAIN);
+    sb_say_evidence(&text, job);
+    add_text(table, &text, 0, SB_TONE_PLAIN);
 }
 
-static void add_axis_cell(struct sb_table *table, const struct page *page, const json_t *axis) {
-    SB_AUTO_TEXT struct sb_text text = {0};
-    enum sb_tone tone = SB_TONE_DIM;
-    const char *effect = axis ? text_of(axis, "effect") : "";
-    if (!axis) {
-        sb_text_puts(&text, "");
-    } else if (json_object_get(axis, "unavailable") &&
-               json_array_size(json_object_get(axis, "levels")) < 2) {
-        sb_text_printf(&text, "%s unavailable", page->glyphs->dot);
-    } else if (strcmp(effect, "bits") == 0) {
-        tone = SB_TONE_WARN;
-        sb_text_printf(&text, "%s ", page->glyphs->differs);
-        add_classes(&text, axis);
-    } else if (strcmp(effect, "none") == 0) {
-        tone = SB_TONE_GOOD;
-        sb_text_puts(&text, "= ");
-        add_classes(&text, axis);
-    } else if (strcmp(effect, "unknown") == 0) {
-        sb_text_puts(&text, "? ");
-        add_classes(&text, axis);
-    } else {
-        sb_text_printf(&text, "%s %s", page->glyphs->dot, effect);
-    }
-    sb_table_add(table, sb_text_take(&text), tone);
-}
-
-static void add_repeats_cell(struct sb_table *table, const struct page *page, const json_t *job) {
-    const char *verdict = text_of(job, "verdict");
-    json_int_t failed = json_integer_value(json_object_get(job, "failed"));
-    json_int_t replays =
-        json_integer_value(json_object_get(json_object_get(job, "confidence"), "replays"));
-    if (strcmp(verdict, "nondeterministic") == 0)
-        sb_table_add(table, sb_format("%s differs", page->glyphs->differs), SB_TONE_BAD);
-    else if (strcmp(verdict, "skipped") == 0)
-        sb_table_add(table, sb_format("%s", page->glyphs->dot), SB_TONE_DIM);
-    else if (failed)
-        sb_table_add(table, sb_format("%s %lld failed", page->glyphs->cross, (long long)failed),
-                     SB_TONE_BAD);
-    else if (!replays)
-        sb_table_add(table, strdup("? once"), SB_TONE_WARN);
-    else
-        sb_table_add(table, strdup("= same"), SB_TONE_GOOD);
-}
-
-static enum sb_tone verdict_tone(const json_t *job) {
-    static const struct {
-        const char *outcome;
-        enum sb_tone tone;
-    } tones[] = {{"pass", SB_TONE_GOOD},   {"xfail", SB_TONE_GOOD}, {"xpass", SB_TONE_WARN},
-                 {"skipped", SB_TONE_DIM}, {"fail", SB_TONE_BAD},   {"error", SB_TONE_BAD}};
-    for (size_t i = 0; i < sizeof tones / sizeof *tones; i++) {
-        if (strcmp(text_of(job, "outcome"), tones[i].outcome) == 0)
-            return tones[i].tone;
-    }
-    return SB_TONE_PLAIN;
-}
-
-/* "3 ulp  dense/kernel[3,17]" */
-static void add_worst_cell(struct sb_table *table, const json_t *job) {
-    const json_t *worst = json_object_get(job, "worst");
-    SB_AUTO_TEXT struct sb_text text = {0};
-    if (json_is_object(worst)) {
-        const json_t *ulp = json_object_get(worst, "max_ulp");
-        if (json_is_number(ulp) && json_number_value(ulp) < 1e6)
-            sb_text_printf(&text, "%.0f ulp  ", json_number_value(ulp));
-        else if (json_is_number(ulp))
-            sb_text_printf(&text, "%.1e ulp  ", json_number_value(ulp));
-        sb_text_puts(&text, text_of(worst, "tensor"));
-        const json_t *index = json_object_get(worst, "index");
-        for (size_t i = 0; i < json_array_size(index); i++)
-            sb_text_printf(&text, "%c%lld", i ? ',' : '[',
-                           (long long)json_integer_value(json_array_get(index, i)));
-        if (json_array_size(index))
-            sb_text_putc(&text, ']');
-        if (!index)
-            sb_text_printf(&text, " %s", text_of(worst, "difference"));
-    }
-    sb_table_add(table, sb_text_take(&text), SB_TONE_PLAIN);
-}
-
-/* "p = 0.002, 8 replays" or "8 replays: < 32% differ" */
-static void add_evidence_cell(struct sb_table *table, const json_t *job) {
-    const json_t *confidence = json_object_get(job, "confidence");
-    json_int_t replays = json_integer_value(json_object_get(confidence, "replays"));
-    const json_t *p = json_object_get(confidence, "dependence_p");
-    const json_t *bound = json_object_get(confidence, "max_mismatch_rate_95");
-    const char *plural = replays == 1 ? "" : "s";
-    const char *verdict = text_of(job, "verdict");
-    if (strcmp(verdict, "nondeterministic") == 0)
-        sb_table_add(table,
-                     sb_format("%lld results in %lld runs",
-                               (long long)json_integer_value(json_object_get(job, "distinct")),
-                               (long long)json_integer_value(json_object_get(job, "runs"))),
-                     SB_TONE_PLAIN);
-    else if (json_is_number(p))
-        sb_table_add(
-            table,
-            sb_format("p = %.2g, %lld replay%s", json_number_value(p), (long long)replays, plural),
-            SB_TONE_PLAIN);
-    else if (json_is_number(bound) && replays)
-        sb_table_add(table,
-                     sb_format("%lld replay%s: < %.0f%% differ", (long long)replays, plural,
-                               ceil(100 * json_number_value(bound))),
-                     SB_TONE_PLAIN);
-    else
-        sb_table_add(table, strdup(""), SB_TONE_PLAIN);
-}
-
-/* Names of all jobs' axes, in order of appearance. */
-static int axis_columns(const json_t *jobs, struct sb_strings *columns) {
-    size_t i, k;
-    json_t *job, *axis;
-    json_array_foreach(jobs, i, job) {
-        json_array_foreach(json_object_get(job, "axes"), k, axis) {
-            if (!sb_strings_contain(columns, text_of(axis, "name")) &&
-                sb_strings_add(columns, text_of(axis, "name")) < 0)
-                return -ENOMEM;
-        }
-    }
-    return 0;
-}
-
-static int print_matrix(const struct page *page) {
-    const json_t *jobs = json_object_get(page->result, "jobs");
-    SB_AUTO_STRINGS struct sb_strings columns = {0};
-    if (axis_columns(jobs, &columns) < 0)
-        return -ENOMEM;
-    struct sb_table table = {.n_columns = columns.n + 5};
-    sb_table_add(&table, strdup("job"), SB_TONE_BOLD);
-    sb_table_add(&table, strdup("run to run"), SB_TONE_BOLD);
-    for (size_t i = 0; i < columns.n; i++)
-        sb_table_add(&table, strdup(columns.items[i]), SB_TONE_BOLD);
-    sb_table_add(&table, strdup("verdict"), SB_TONE_BOLD);
-    sb_table_add(&table, strdup("worst difference"), SB_TONE_BOLD);
-    sb_table_add(&table, strdup("evidence"), SB_TONE_BOLD);
+static int make_matrix(const struct page *page, const struct sb_strings *axes,
+                       const struct density *density, struct sb_table *table) {
+    sb_table_clear(table);
+    *table = (struct sb_table){.n_columns = axes->n + 6,
+                               .n_keys = 2,
+                               .indent = "  ",
+                               .width = page->options->width,
+                               .colour = page->options->colour,
+                               .unicode = page->options->unicode};
+    add_heading(table, axes, density);
     size_t i;
     json_t *job;
-    json_array_foreach(jobs, i, job) {
-        sb_table_add(&table, strdup(text_of(job, "id")), SB_TONE_PLAIN);
-        add_repeats_cell(&table, page, job);
-        for (size_t k = 0; k < columns.n; k++)
-            add_axis_cell(&table, page, axis_of(job, columns.items[k]));
-        sb_table_add(&table, strdup(text_of(job, "verdict")), verdict_tone(job));
-        add_worst_cell(&table, job);
-        add_evidence_cell(&table, job);
+    json_array_foreach(page->jobs, i, job) {
+        add_job(table, page, job, axes, density);
     }
-    bool failed = table.failed;
-    sb_table_print(&table, "  ", page->options->colour, page->out);
-    sb_table_clear(&table);
-    return failed ? -ENOMEM : 0;
+    return table->failed ? -ENOMEM : 0;
 }
 
-/* "threads=2 and deterministic=off" of an object that maps axes to lists of levels. */
-static void add_when(struct sb_text *text, const json_t *when) {
-    const char *name;
-    json_t *levels;
-    bool first = true;
-    json_object_foreach((json_t *)when, name, levels) {
-        sb_text_printf(text, "%s%s=", first ? "" : " and ", name);
-        add_joined(text, levels, ",");
-        first = false;
+/* The roomiest matrix that fits. Where none does, it is folded: that of many jobs without the
+ * levels, so that it takes few blocks, that of few jobs with them. */
+static int print_matrix(const struct page *page) {
+    const size_t width = page->options->width, third = width / 3 > 16 ? width / 3 : 16;
+    const size_t name = third < MOST_JOB_NAME ? third : MOST_JOB_NAME;
+    const struct density densities[] = {
+        {.job = MOST_JOB_NAME, .axis = MOST_AXIS_NAME, .levels = 28, .place = true},
+        {.job = name, .axis = MOST_AXIS_NAME, .levels = 12},
+        {.job = name, .axis = 13, .verdict_first = true},
+        {.job = name, .axis = MOST_AXIS_NAME, .levels = 12, .verdict_first = true}};
+    const size_t n_densities = json_array_size(page->jobs) > FEW_JOBS ? 3 : 4;
+    SB_AUTO_STRINGS struct sb_strings axes = {0};
+    SB_CLEANUP(sb_table_clear) struct sb_table table = {0};
+    if (!json_array_size(page->jobs))
+        return 0;
+    int rc = sb_axis_columns(page->jobs, &axes);
+    for (size_t i = 0; i < n_densities && rc == 0; i++) {
+        rc = make_matrix(page, &axes, &densities[i], &table);
+        if (rc == 0 && (!width || sb_table_columns(&table) <= width))
+            break;
     }
+    if (rc == 0)
+        sb_table_print(&table, page->out);
+    return rc;
 }
 
-/* What changes the weights and what does not, in sentences. */
-static void add_dependence(struct sb_text *text, const json_t *job) {
-    const json_t *depends = json_object_get(job, "depends_on");
-    bool stable_part = strcmp(text_of(job, "verdict"), "nondeterministic") == 0;
-    SB_AUTO_TEXT struct sb_text changed = {0}, same = {0}, unproven = {0};
-    size_t i;
-    json_t *axis;
-    json_array_foreach(json_object_get(job, "axes"), i, axis) {
-        const char *effect = text_of(axis, "effect");
-        bool bits = strcmp(effect, "bits") == 0, none = strcmp(effect, "none") == 0;
-        bool unknown = strcmp(effect, "unknown") == 0 &&
-                       json_array_size(json_object_get(axis, "classes")) == 1;
-        struct sb_text *list = bits ? &changed : none ? &same : unknown ? &unproven : NULL;
-        if (!list)
-            continue;
-        sb_text_printf(list, "%s%s", list->length ? ", " : "", text_of(axis, "name"));
-        if (bits) {
-            sb_text_puts(list, " (");
-            add_classes(list, axis);
-            sb_text_putc(list, ')');
-        }
-    }
-    if (json_array_size(depends) && changed.length)
-        sb_text_printf(text, "%s a function of %s.",
-                       stable_part ? "Where they are stable, the weights are" : "The weights are",
-                       changed.data);
-    if (same.length)
-        sb_text_printf(text, "%s%s: no effect.", text->length ? " " : "", same.data);
-    if (unproven.length)
-        sb_text_printf(text, "%s%s: no effect seen, and no proof that the program uses it.",
-                       text->length ? " " : "", unproven.data);
-    size_t k;
-    json_t *condition;
-    json_array_foreach(json_object_get(job, "conditions"), k, condition) {
-        sb_text_printf(text, " %s matters only at ", text_of(condition, "axis"));
-        add_when(text, json_object_get(condition, "when"));
-        sb_text_putc(text, '.');
-    }
+/* ---- Details ----------------------------------------------------------------------------------
+ */
+
+static bool went_wrong(const json_t *job) {
+    return sb_text_is(job, "outcome", "fail") || sb_text_is(job, "outcome", "error");
 }
 
-static void add_instability(struct sb_text *text, const json_t *job) {
-    if (strcmp(text_of(job, "verdict"), "nondeterministic") != 0)
+/* Is there more to say of the job than its line says? */
+static bool has_details(const json_t *job) {
+    return !sb_text_is(job, "verdict", "bitwise") || !sb_text_is(job, "outcome", "pass");
+}
+
+/* An argument as a shell takes it back. */
+static void add_quoted(struct sb_text *text, const char *argument) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:+@%=";
+    if (*argument && !argument[strspn(argument, plain)]) {
+        sb_text_puts(text, argument);
         return;
-    const json_t *when = json_object_get(job, "unstable_when");
-    if (json_is_object(when) && !json_object_size(when)) {
-        sb_text_puts(text, "Repeats differ in every cell.");
-    } else if (json_is_object(when)) {
-        sb_text_puts(text, "Repeats differ exactly when ");
-        add_when(text, when);
-        sb_text_putc(text, '.');
-    } else {
-        sb_text_puts(text, "Repeats differ in some cells.");
     }
-}
-
-static void add_magnitude(struct sb_text *text, const json_t *job) {
-    const json_t *worst = json_object_get(job, "worst");
-    const json_t *abs = json_object_get(worst, "max_abs"), *share = json_object_get(worst, "share");
-    if (!json_is_object(worst))
-        return;
-    if (json_is_number(abs))
-        sb_text_printf(
-            text, "Largest difference %.2g in %s (%.2g%% of its elements; looks like: %s): %s.",
-            json_number_value(abs), text_of(worst, "tensor"), 100 * json_number_value(share),
-            text_of(worst, "shape_of_difference"), text_of(job, "grade"));
-    else
-        sb_text_printf(text, "Largest difference: %s (looks like: %s): %s.",
-                       text_of(worst, "tensor"), text_of(worst, "shape_of_difference"),
-                       text_of(job, "grade"));
-}
-
-static const json_t *run_of(const json_t *result, const char *id) {
-    size_t i;
-    json_t *run;
-    json_array_foreach(json_object_get(result, "runs"), i, run) {
-        if (strcmp(text_of(run, "id"), id) == 0)
-            return run;
+    sb_text_putc(text, '\'');
+    for (; *argument; argument++) {
+        if (*argument == '\'')
+            sb_text_puts(text, "'\\''");
+        else
+            sb_text_putc(text, *argument);
     }
-    return NULL;
+    sb_text_putc(text, '\'');
 }
 
-static void add_witness(struct sb_text *text, const struct page *page, const json_t *job) {
+/* A line that people copy, and so never folded. */
+static void print_whole(const struct page *page, struct sb_text *text) {
+    SB_AUTO_FREE char *shown =
+        text->length ? sb_text_shown(text->data, page->options->unicode) : NULL;
+    sb_text_clear(text);
+    if (shown)
+        fprintf(page->out, "  %s\n", shown);
+}
+
+static void print_witness(const struct page *page, const json_t *job) {
     const json_t *witness = json_object_get(job, "witness");
+    SB_AUTO_TEXT struct sb_text text = {0};
     if (!json_is_object(witness))
         return;
-    const char *const sides[] = {"a", "b"};
-    sb_text_puts(text, "witness");
-    for (size_t side = 0; side < 2; side++) {
-        const char *id = text_of(witness, sides[side]);
-        const json_t *cell = json_object_get(run_of(page->result, id), "cell");
-        sb_text_printf(text, "   %s (", id);
-        size_t i;
-        json_t *axis;
-        json_array_foreach(json_object_get(witness, "differs_in"), i, axis) {
-            sb_text_printf(text, "%s%s=%s", i ? " " : "", json_string_value(axis),
-                           text_of(cell, json_string_value(axis)));
-        }
-        if (!json_array_size(json_object_get(witness, "differs_in")))
-            sb_text_puts(text, "same cell");
-        sb_text_putc(text, ')');
-    }
-    if (page->options->directory)
-        sb_text_printf(text, "      samebits rerun %s %s", page->options->directory,
-                       text_of(witness, "b"));
+    sb_text_puts(&text, "witness   ");
+    sb_say_witness(&text, job, &page->index);
+    print_text(page, &text, 10);
+    if (!page->options->directory)
+        return;
+    sb_text_puts(&text, "again     samebits rerun ");
+    add_quoted(&text, page->options->directory);
+    sb_text_printf(&text, " %s", sb_text_of(witness, "b"));
+    print_whole(page, &text);
 }
 
-/* Prints what a paragraph's builder made, if anything. */
-static void print_line(const struct page *page, struct sb_text *text) {
-    SB_AUTO_FREE char *line = text->length ? sb_text_printable(text->data) : NULL;
-    if (line)
-        fprintf(page->out, "  %s\n", line);
-    sb_text_clear(text);
+/* Where the first failed run of the job says more. */
+static void print_log(const struct page *page, const json_t *job) {
+    const json_t *run = json_object_get(page->index.first_failed, sb_job_title(job));
+    SB_AUTO_TEXT struct sb_text text = {0};
+    if (!*sb_text_of(run, "log") || !page->options->directory)
+        return;
+    sb_text_printf(&text, "log       %s/%s", page->options->directory, sb_text_of(run, "log"));
+    print_whole(page, &text);
 }
 
-static void print_unavailable(const struct page *page, const json_t *job) {
-    size_t i;
-    json_t *axis;
-    json_array_foreach(json_object_get(job, "axes"), i, axis) {
-        const char *why = text_of(axis, "unavailable");
-        SB_AUTO_TEXT struct sb_text text = {0};
-        if (*why)
-            sb_text_printf(&text, "%s: unavailable here: %s", text_of(axis, "name"), why);
-        print_line(page, &text);
-    }
-}
-
-static void print_details(const struct page *page, const json_t *job, bool heading) {
+static void print_details(const struct page *page, const json_t *job) {
+    static void (*const sentences[])(struct sb_text *, const json_t *) = {
+        sb_say_instability, sb_say_dependence, sb_say_magnitude};
     SB_AUTO_TEXT struct sb_text text = {0};
     bool colour = page->options->colour;
-    if (heading) {
-        SB_AUTO_FREE char *id = sb_text_printable(text_of(job, "id"));
-        fprintf(page->out, "\n  %s%s%s  %s\n", sb_tone_start(SB_TONE_BOLD, colour), id ? id : "",
-                sb_tone_end(colour), text_of(job, "outcome"));
-    } else {
-        fputc('\n', page->out);
-    }
-    add_instability(&text, job);
-    print_line(page, &text);
-    if (json_integer_value(json_object_get(job, "distinct")) > 0)
-        add_dependence(&text, job);
-    print_line(page, &text);
-    add_magnitude(&text, job);
-    print_line(page, &text);
-    if (*text_of(job, "reason"))
-        sb_text_printf(&text, "why       %s", text_of(job, "reason"));
-    print_line(page, &text);
-    add_witness(&text, page, job);
-    print_line(page, &text);
-    print_unavailable(page, job);
-}
-
-static bool is_worth_details(const struct page *page, const json_t *job) {
-    const char *outcome = text_of(job, "outcome");
-    return page->options->verbose || strcmp(text_of(job, "verdict"), "bitwise") != 0 ||
-           strcmp(outcome, "fail") == 0 || strcmp(outcome, "error") == 0 ||
-           strcmp(outcome, "xpass") == 0 || strcmp(outcome, "skipped") == 0;
-}
-
-static void print_summary(const struct page *page) {
-    static const char *const order[] = {"pass", "fail", "error", "xfail", "xpass", "skipped"};
-    static const char *const words[] = {"as required",
-                                        "not as required",
-                                        "without an answer",
-                                        "control fired",
-                                        "control not demonstrated here",
-                                        "skipped"};
-    const json_t *jobs = json_object_get(page->result, "jobs");
-    SB_AUTO_TEXT struct sb_text counts = {0};
-    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
-        size_t i, n = 0;
-        json_t *job;
-        json_array_foreach(jobs, i, job) {
-            n += strcmp(text_of(job, "outcome"), order[k]) == 0;
-        }
-        if (n)
-            sb_text_printf(&counts, "%s%zu %s", counts.length ? ", " : "", n, words[k]);
-    }
-    int code = (int)json_integer_value(json_object_get(page->result, "exit_code"));
-    static const struct {
-        int code;
-        const char *word;
-        enum sb_tone tone;
-    } ends[] = {{0, "PASS", SB_TONE_GOOD},
-                {1, "FAIL", SB_TONE_BAD},
-                {2, "ERROR", SB_TONE_BAD},
-                {77, "SKIPPED", SB_TONE_WARN},
-                {130, "INTERRUPTED", SB_TONE_WARN}};
-    const json_t *shared = json_object_get(json_object_get(page->result, "isolation"), "shared");
     fputc('\n', page->out);
-    if (json_array_size(shared)) {
-        SB_AUTO_TEXT struct sb_text text = {0};
+    if (json_array_size(page->jobs) > 1) {
+        SB_AUTO_FREE char *title = sb_text_shown(sb_job_title(job), page->options->unicode);
+        enum sb_tone tone = sb_say_verdict(&text, job);
+        sb_text_clear(&text);
+        fprintf(page->out, "  %s%s%s  %s%s%s\n", sb_tone_start(SB_TONE_BOLD, colour),
+                title ? title : "", sb_tone_end(colour), sb_tone_start(tone, colour),
+                outcome_word(page, job), sb_tone_end(colour));
+    }
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
+        sentences[i](&text, job);
+        print_text(page, &text, 0);
+    }
+    if (*sb_text_of(job, "reason"))
+        sb_text_printf(&text, "%s   %s", went_wrong(job) ? "because" : "note   ",
+                       sb_text_of(job, "reason"));
+    print_text(page, &text, 10);
+    print_witness(page, job);
+    print_log(page, job);
+}
+
+/* Details of what went wrong come for every job, up to a number that can be read; those of jobs
+ * that are as required only where there are few jobs. */
+static void print_all_details(const struct page *page) {
+    bool all = page->options->verbose, few = json_array_size(page->jobs) <= FEW_JOBS;
+    size_t i, printed = 0, left = 0;
+    json_t *job;
+    json_array_foreach(page->jobs, i, job) {
+        bool wanted =
+            all || (has_details(job) && (few || went_wrong(job)) && printed < MOST_DETAILS);
+        if (wanted)
+            print_details(page, job);
+        printed += wanted;
+        left += !wanted && has_details(job);
+    }
+    SB_AUTO_TEXT struct sb_text text = {0};
+    if (left)
+        sb_text_printf(&text, "%zu %sjob%s details: samebits report -v ", left,
+                       printed ? "more " : "", left == 1 ? " has" : "s have");
+    if (left)
+        add_quoted(&text, page->options->directory ? page->options->directory : "DIR");
+    if (left)
+        fputc('\n', page->out);
+    print_whole(page, &text);
+}
+
+/* ---- Below all --------------------------------------------------------------------------------
+ */
+
+/* Each reason once, however many jobs have the axis. */
+static void print_unavailable(const struct page *page) {
+    SB_AUTO_STRINGS struct sb_strings said = {0};
+    SB_AUTO_TEXT struct sb_text text = {0};
+    size_t i, k;
+    json_t *job, *axis;
+    json_array_foreach(page->jobs, i, job) {
+        json_array_foreach(json_object_get(job, "axes"), k, axis) {
+            const char *why = sb_text_of(axis, "unavailable"), *name = sb_text_of(axis, "name");
+            if (!*why)
+                continue;
+            /* Reasons begin with the axis' name, those that the plan wrote. */
+            bool named = strncmp(why, name, strlen(name)) == 0;
+            sb_text_printf(&text, "unavailable here: %s%s%s", named ? "" : name, named ? "" : ": ",
+                           why);
+            if (text.data && sb_strings_contain(&said, text.data))
+                sb_text_clear(&text);
+            else if (text.data)
+                sb_strings_add(&said, text.data);
+            print_text(page, &text, 4);
+        }
+    }
+}
+
+static bool has_bound(const struct page *page) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(page->jobs, i, job) {
+        const json_t *confidence = json_object_get(job, "confidence");
+        if (json_is_number(json_object_get(confidence, "max_mismatch_rate_95")))
+            return true;
+    }
+    return false;
+}
+
+static void print_footer(const struct page *page) {
+    const json_t *isolation = json_object_get(page->result, "isolation");
+    const json_t *shared = json_object_get(isolation, "shared");
+    SB_AUTO_TEXT struct sb_text text = {0};
+    fputc('\n', page->out);
+    if (has_bound(page))
+        sb_text_puts(&text, sb_bound_legend);
+    print_text(page, &text, 4);
+    print_unavailable(page);
+    if (json_array_size(shared))
         sb_text_puts(&text, "not isolated: ");
-        add_joined(&text, shared, ", ");
-        print_line(page, &text);
-    }
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        if (ends[i].code == code)
-            fprintf(page->out, "  %s%s%s  ", sb_tone_start(ends[i].tone, page->options->colour),
-                    ends[i].word, sb_tone_end(page->options->colour));
-    }
-    size_t n = json_array_size(jobs);
-    fprintf(page->out, "%zu job%s: %s   %.1f s\n", n, n == 1 ? "" : "s",
-            counts.data ? counts.data : "nothing ran",
-            json_number_value(json_object_get(page->result, "elapsed_s")));
+    sb_say_list(&text, shared, "; ");
+    print_text(page, &text, 4);
+    if (has_bound(page) || json_array_size(shared))
+        fputc('\n', page->out);
+    enum sb_tone tone;
+    const char *word = sb_result_word(page->result, &tone);
+    sb_say_counts(&text, page->result);
+    sb_text_puts(&text, "   ");
+    sb_say_duration(&text, json_number_value(json_object_get(page->result, "elapsed_s")));
+    fprintf(page->out, "  %s%s%s  ", sb_tone_start(tone, page->options->colour), word,
+            sb_tone_end(page->options->colour));
+    print_folded(page, &text, strlen(word) + 4, strlen(word) + 4);
 }
 
 static int write_terminal(const json_t *result, const struct sb_report_options *options, FILE *out,
                           struct sb_error *err) {
-    struct page page = {.result = result,
-                        .options = options,
-                        .glyphs = options->unicode ? &unicode_glyphs : &ascii_glyphs,
-                        .out = out};
+    struct page page = {
+        .result = result, .jobs = json_object_get(result, "jobs"), .options = options, .out = out};
+    int rc = sb_run_index_make(result, &page.index);
     fputc('\n', out);
-    if (print_matrix(&page) < 0)
-        return sb_error_errno(err, -ENOMEM, "terminal report");
-    const json_t *jobs = json_object_get(result, "jobs");
-    size_t i;
-    json_t *job;
-    json_array_foreach(jobs, i, job) {
-        if (is_worth_details(&page, job))
-            print_details(&page, job, json_array_size(jobs) > 1);
+    if (rc == 0)
+        rc = print_matrix(&page);
+    if (rc == 0) {
+        print_all_details(&page);
+        print_footer(&page);
     }
-    print_summary(&page);
-    return 0;
+    sb_run_index_clear(&page.index);
+    return rc < 0 ? sb_error_errno(err, rc, "terminal report") : 0;
 }
 
 const struct sb_report sb_report_terminal = {

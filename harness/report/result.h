@@ -1,15 +1,59 @@
-/* Stage 7, private: parts of result.json that have a file of their own. */
+/* Stage 7, private: result.json in the making. */
 #ifndef SB_REPORT_RESULT_H
 #define SB_REPORT_RESULT_H
 
-#include <samebits/matrix.h>
-#include <samebits/run.h>
+#include <samebits/report.h>
 
-#include <jansson.h>
+#include "base/text.h"
 
-/* What one run really had: per axis under its name, and cpus, threads, libraries, programs,
- * environment. New reference. */
-json_t *sb_observed_json(const struct sb_job_plan *plan, const struct sb_run *run);
+/* A document in the making. `failed` stays once memory ran out, so that it is checked once. */
+struct sb_making {
+    bool failed;
+    json_t *seen; /* lists of libraries and of processes by their digest: runs share them */
+};
+
+/* Each takes `value`; NULL counts as out of memory. sb_put_named takes any bytes for a key. */
+void sb_put(struct sb_making *making, json_t *object, const char *key, json_t *value);
+void sb_put_named(struct sb_making *making, json_t *object, const char *key, json_t *value);
+void sb_push(struct sb_making *making, json_t *array, json_t *value);
+/* An empty array or object of jansson, or `failed` and NULL. */
+json_t *sb_new(struct sb_making *making, json_t *container);
+
+/* Names of the levels, or axes, whose bits are set. */
+json_t *sb_level_names(struct sb_making *making, const struct sb_job_axis *axis, sb_mask levels);
+json_t *sb_axis_names(struct sb_making *making, const struct sb_job_plan *plan, sb_mask axes);
+
+/* axes[] of a job. *all_inert: axes were to be varied, and every one is inert or unavailable. */
+json_t *sb_axes_json(struct sb_making *making, const struct sb_job_result *job, bool *all_inert);
+
+/* Outcomes of a job. */
+enum sb_outcome {
+    SB_OUTCOME_PASS,
+    SB_OUTCOME_FAIL,
+    SB_OUTCOME_XFAIL,
+    SB_OUTCOME_XPASS,
+    SB_OUTCOME_SKIPPED,
+    SB_OUTCOME_ERROR,
+    SB_N_OUTCOMES
+};
+extern const char *const sb_outcome_names[SB_N_OUTCOMES];
+
+/* Appends the reason, if there is one to say. */
+enum sb_outcome sb_job_outcome(const struct sb_job_result *job, bool all_inert,
+                               struct sb_text *reason);
+size_t sb_count_failed(const struct sb_job_result *job);
+
+/* One entry of jobs[]. */
+json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
+                    enum sb_outcome *outcome);
+
+/* {"deterministic": 1.12}: how many times longer runs take that differ in the flag alone, as the
+ * median over the pairs of cells; empty where there is no such pair. */
+json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job);
+
+/* What one run really had: per axis under its name, and cpus, threads, libraries, processes. */
+json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *plan,
+                         const struct sb_run *run);
 
 /* Version from a library's file name, malloc'd, or NULL when the name has none. */
 char *sb_library_version(const char *path);

@@ -2,7 +2,7 @@
 #ifndef SB_REPORT_TABLE_H
 #define SB_REPORT_TABLE_H
 
-#include "base/text.h"
+#include "report/display.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,25 +18,27 @@ struct sb_table_cell {
     enum sb_tone tone;
 };
 
+/* Set n_columns and what follows it, zero the rest, add the cells row by row, headings first. */
 struct sb_table {
     size_t n_columns;
-    struct sb_table_cell *cells; /* row by row */
-    size_t n_cells;
+    size_t n_keys; /* columns at the left that are repeated where the table is folded */
+    const char *indent;
+    size_t
+        width; /* of the terminal: a wider table is folded into blocks of columns. 0: unlimited */
+    bool colour, unicode;
+    struct sb_table_cell *cells;
+    size_t n_cells, capacity;
     bool failed; /* out of memory */
 };
 
-/* Adds the next cell of the current row; takes `text` (NULL counts as out of memory). Control
- * characters are written \xHH. */
-void sb_table_add(struct sb_table *table, char *text, enum sb_tone tone);
+/* Adds the next cell; takes `text` (NULL counts as out of memory), shown as sb_text_shown has it
+ * and shortened to `most` columns (0: as it is). */
+void sb_table_add(struct sb_table *table, char *text, size_t most, enum sb_tone tone);
+/* Columns on a terminal that the table takes when it is not folded. */
+size_t sb_table_columns(const struct sb_table *table);
 /* Columns are as wide as their widest cell; those that are empty but for the heading are left out.
- * The last is not padded. */
-void sb_table_print(const struct sb_table *table, const char *indent, bool colour, FILE *out);
+ * No line ends in blanks. */
+void sb_table_print(const struct sb_table *table, FILE *out);
 void sb_table_clear(struct sb_table *table);
-
-/* Columns that UTF-8 text takes on a terminal, one for every code point. */
-size_t sb_text_columns(const char *text);
-
-/* `text` with control characters as \xHH, malloc'd. */
-char *sb_text_printable(const char *text);
 
 #endif

@@ -1,0 +1,112 @@
+/* Stage 7: what the deterministic flag costs. */
+#include "report/result.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+
+#include <math.h>
+#include <string.h>
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n) {
+    if (!n)
+        return NAN;
+    qsort(values, n, sizeof *values, compare_doubles);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+/* One run and the cell that it was of, for putting cells side by side that differ in one axis. */
+struct timed {
+    const unsigned *level;
+    double wall_s;
+};
+
+struct order {
+    size_t n_axes, axis;
+};
+
+/* By the levels of every axis but one. */
+static int compare_others(const struct timed *a, const struct timed *b, const struct order *order) {
+    for (size_t i = 0; i < order->n_axes; i++) {
+        if (i != order->axis && a->level[i] != b->level[i])
+            return a->level[i] < b->level[i] ? -1 : 1;
+    }
+    return 0;
+}
+
+static int compare_timed(const void *a, const void *b, void *context) {
+    const struct order *order = context;
+    const struct timed *x = a, *y = b;
+    int others = compare_others(x, y, order);
+    unsigned l = x->level[order->axis], m = y->level[order->axis];
+    return others ? others : (l > m) - (l < m);
+}
+
+/* on / off among runs [from, to), which differ in the axis alone; NAN without both. */
+static double ratio(const struct timed *runs, size_t from, size_t to, size_t axis, unsigned on,
+                    unsigned off, double *room) {
+    double medians[2];
+    for (int side = 0; side < 2; side++) {
+        size_t n = 0;
+        for (size_t i = from; i < to; i++) {
+            if (runs[i].level[axis] == (side ? on : off))
+                room[n++] = runs[i].wall_s;
+        }
+        medians[side] = median(room, n);
+    }
+    return medians[0] > 0 ? medians[1] / medians[0] : NAN;
+}
+
+static double median_ratio(struct sb_making *making, const struct sb_job_result *job, size_t axis,
+                           unsigned on, unsigned off) {
+    SB_AUTO_FREE struct timed *runs = calloc(job->n_runs + 1, sizeof *runs);
+    SB_AUTO_FREE double *room = calloc(job->n_runs + 1, sizeof *room);
+    SB_AUTO_FREE double *ratios = calloc(job->n_runs + 1, sizeof *ratios);
+    if (!runs || !room || !ratios) {
+        making->failed = true;
+        return NAN;
+    }
+    size_t n = 0, n_ratios = 0;
+    for (size_t i = 0; i < job->n_runs; i++) {
+        const struct sb_run *run = job->runs[i];
+        if (run->status == SB_STATUS_OK)
+            runs[n++] = (struct timed){job->plan->cells[run->cell].level, run->wall_s};
+    }
+    struct order order = {.n_axes = job->plan->n_axes, .axis = axis};
+    qsort_r(runs, n, sizeof *runs, compare_timed, &order);
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && compare_others(&runs[from], &runs[to], &order) == 0;)
+            to++;
+        double one = ratio(runs, from, to, axis, on, off, room);
+        if (isfinite(one))
+            ratios[n_ratios++] = one;
+    }
+    return median(ratios, n_ratios);
+}
+
+static unsigned level_of(const struct sb_job_axis *axis, const char *name) {
+    unsigned level = 0;
+    while (level < axis->n_levels && strcmp(axis->levels[level], name) != 0)
+        level++;
+    return level;
+}
+
+json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job) {
+    json_t *cost = sb_new(making, json_object());
+    for (size_t i = 0; i < job->plan->n_axes; i++) {
+        const struct sb_job_axis *axis = &job->plan->axes[i];
+        if (strcmp(axis->name, "deterministic") != 0)
+            continue;
+        unsigned on = level_of(axis, "on"), off = level_of(axis, "off");
+        double times = on < axis->n_levels && off < axis->n_levels
+                           ? median_ratio(making, job, i, on, off)
+                           : NAN;
+        if (isfinite(times))
+            sb_put(making, cost, "deterministic", sb_json_real(times));
+    }
+    return cost;
+}

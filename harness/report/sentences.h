@@ -1,0 +1,49 @@
+/* Stage 7, private: what reports say of a job, in words. Each appends to `text`; nothing where
+ * there is nothing to say. Texts are UTF-8 with typographic signs and hold names as they are: what
+ * prints them escapes them. */
+#ifndef SB_REPORT_SENTENCES_H
+#define SB_REPORT_SENTENCES_H
+
+#include "base/text.h"
+#include "report/reading.h"
+#include "report/table.h"
+
+/* Strings of an array with a separator between them. */
+void sb_say_list(struct sb_text *text, const json_t *strings, const char *separator);
+
+/* The axis of that name, or NULL. */
+const json_t *sb_axis_of(const json_t *job, const char *name);
+
+/* Cells of the matrix; each returns the cell's tone. */
+enum sb_tone sb_say_repeats(struct sb_text *text, const json_t *job);
+/* "≠ 1=2|4"; "≠ 3 classes" where the levels take more than `most` columns, and the sign alone where
+ * `most` is 0. axis NULL: the job has no such axis. */
+enum sb_tone sb_say_axis(struct sb_text *text, const json_t *job, const json_t *axis, size_t most);
+enum sb_tone sb_say_verdict(struct sb_text *text, const json_t *job);
+/* "3 ulp  dense/kernel[3,17]"; without `place` "3 ulp". */
+void sb_say_worst(struct sb_text *text, const json_t *job, bool place);
+/* "p = 0.002, 8 replays (< 32%)" */
+void sb_say_evidence(struct sb_text *text, const json_t *job);
+/* What "(< 32%)" means. */
+extern const char sb_bound_legend[];
+
+/* Sentences of the details. */
+void sb_say_instability(struct sb_text *text, const json_t *job);
+void sb_say_dependence(struct sb_text *text, const json_t *job);
+void sb_say_magnitude(struct sb_text *text, const json_t *job);
+/* "threads=2 and deterministic=off" of an object that maps axes to lists of levels. */
+void sb_say_when(struct sb_text *text, const json_t *when);
+/* "r00002 (threads=1)   r00005 (threads=2)"; "r00002   r00005 (both threads=2)" */
+void sb_say_witness(struct sb_text *text, const json_t *job, const struct sb_run_index *index);
+/* "config-dependent: depends on threads, isa; 2 of 12 runs failed: …": a job in one line. */
+void sb_say_message(struct sb_text *text, const json_t *job);
+
+/* "2 jobs: 1 as required, 1 control fired" and "38.1 s". */
+void sb_say_counts(struct sb_text *text, const json_t *result);
+void sb_say_duration(struct sb_text *text, double seconds);
+/* PASS, FAIL, ERROR, SKIPPED or INTERRUPTED of the exit code, and its tone. */
+const char *sb_result_word(const json_t *result, enum sb_tone *tone);
+/* Names of all jobs' axes, in order of appearance. 0 or -ENOMEM. */
+int sb_axis_columns(const json_t *jobs, struct sb_strings *columns);
+
+#endif

@@ -1,0 +1,174 @@
+/* The manifest: commit and state of a real repository, versions from real and from made-up names.
+ */
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "report/manifest.h"
+#include "tests/testing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Literals stand for texts that their structs own elsewhere; nothing here writes to them. */
+#pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
+
+static void version_is(const char *path, const char *expected) {
+    SB_AUTO_FREE char *version = sb_library_version(path);
+    if (!expected)
+        ck_assert_msg(!version, "%s: %s", path, version);
+    else
+        ck_assert_msg(version && strcmp(version, expected) == 0, "%s: %s", path,
+                      version ? version : "none");
+}
+
+START_TEST(versions_are_read_from_file_names)
+{
+    version_is("/usr/lib/openblas-pthread/libopenblasp-r0.3.21.so", "0.3.21");
+    version_is("/usr/lib/libhdf5_serial.so.103.3.0", "103.3.0");
+    version_is("/usr/lib/libstdc++.so.6.0.30", "6.0.30");
+    version_is("/usr/lib/libpython3.11.so.1.0", "3.11");
+    version_is("numpy.libs/libopenblas64_p-r0-f650aae0.3.3.so", "0.3.3");
+    version_is("torch/lib/libgomp-a34b3233.so.1.0.0", "1.0.0");
+}
+END_TEST
+
+START_TEST(what_is_no_version_is_not_taken_for_one)
+{
+    version_is("/usr/lib/libtorch_cpu.so", NULL);
+    version_is("/usr/lib/libfoo2.so", NULL);
+    version_is("numpy.libs/libscipy_openblas64_-ff651d77.so", NULL);
+    version_is("/usr/bin/python3.11", NULL);
+    version_is(".so", NULL);
+    version_is("1.so", NULL);
+    version_is("", NULL);
+}
+END_TEST
+
+static char folder[64];
+
+static void begin(void) {
+    strcpy(folder, "/tmp/samebits-manifest-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void write_file(const char *name, const char *text) {
+    SB_AUTO_FREE char *path = sb_path_join(folder, name);
+    ck_assert_int_eq(sb_file_write(path, text, strlen(text), NULL), 0);
+}
+
+static void git(const char *arguments) {
+    SB_AUTO_FREE char *command = sb_format(
+        "git -C %s -c user.name=a -c user.email=a@b -c commit.gpgsign=false "
+        "-c core.hooksPath=/dev/null -c init.defaultBranch=main %s >/dev/null 2>&1",
+        folder, arguments);
+    ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs) {
+    struct sb_argument seed = {.name = "seed", .value = "42"};
+    struct sb_job job = {.name = "a", .directory = folder, .arguments = &seed, .n_arguments = 1};
+    struct sb_suite suite = {.path = "a.yaml", .jobs = &job, .n_jobs = 1};
+    char *environment[] = {"OMP_NUM_THREADS=2", "MY_TOKEN=hunter2", "OPENBLAS_KEY=hunter2", "ODD",
+                           NULL};
+    json_t *json = NULL;
+    struct sb_error err = {0};
+    ck_assert_msg(sb_manifest_build(&suite, runs, n_runs, environment, inputs, &json, &err) == 0,
+                  "%s", err.text);
+    return json;
+}
+
+START_TEST(commit_and_changes_of_the_jobs_folder_are_told)
+{
+    begin();
+    SB_AUTO_JSON json_t *outside = manifest(NULL, NULL, 0);
+    ck_assert(json_is_null(json_object_get(outside, "git")));
+    git("init");
+    write_file("train.py", "1\n");
+    git("add train.py");
+    git("commit -m first");
+    write_file("untracked", "does not count\n");
+    setenv("GIT_DIR", "/nonexistent", 1); /* as in a hook that runs samebits */
+    SB_AUTO_JSON json_t *clean = manifest(NULL, NULL, 0);
+    unsetenv("GIT_DIR");
+    const json_t *state = json_object_get(clean, "git");
+    ck_assert_uint_eq(strlen(json_string_value(json_object_get(state, "commit"))), 40);
+    ck_assert(json_is_false(json_object_get(state, "dirty")));
+    write_file("train.py", "2\n");
+    SB_AUTO_JSON json_t *dirty = manifest(NULL, NULL, 0);
+    ck_assert(json_is_true(json_object_get(json_object_get(dirty, "git"), "dirty")));
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(more_changes_than_a_pipe_holds_are_changes_too)
+{
+    begin();
+    git("init");
+    for (int i = 0; i < 1000; i++) {
+        SB_AUTO_FREE char *name = sb_format("%0100d", i);
+        write_file(name, "1\n");
+    }
+    git("add .");
+    git("commit -m first");
+    for (int i = 0; i < 1000; i++) {
+        SB_AUTO_FREE char *name = sb_format("%0100d", i);
+        write_file(name, "two\n");
+    }
+    SB_AUTO_JSON json_t *json = manifest(NULL, NULL, 0);
+    ck_assert(json_is_true(json_object_get(json_object_get(json, "git"), "dirty")));
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(every_part_is_there_and_no_secret)
+{
+    static const char *const keys[] = {"seed",   "deterministic", "versions",    "cpu",   "gpu",
+                                       "kernel", "git",           "environment", "inputs"};
+    begin();
+    SB_AUTO_JSON json_t *inputs = json_pack("{s:s}", "data/a", "xxh3:00");
+    SB_AUTO_JSON json_t *json = manifest(inputs, NULL, 0);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        ck_assert_msg(json_object_get(json, keys[i]), "no '%s'", keys[i]);
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "seed")), 42);
+    SB_AUTO_FREE char *environment = json_dumps(json_object_get(json, "environment"), JSON_COMPACT);
+    ck_assert_str_eq(environment, "{\"OMP_NUM_THREADS\":\"2\"}");
+    ck_assert(json_equal(json_object_get(json, "inputs"), inputs));
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+static const char *version_in(const json_t *json, const char *name) {
+    const char *version =
+        json_string_value(json_object_get(json_object_get(json, "versions"), name));
+    return version ? version : "none";
+}
+
+START_TEST(versions_of_what_runs_had_are_told)
+{
+    begin();
+    /* A wheel's library, whose name tells nothing and whose content does. */
+    write_file("libscipy_openblas64_-ff651d77.so", "\177ELF OpenBLAS %s OpenBLAS 0.3.27 NO_LAPACK");
+    SB_AUTO_FREE char *blas = sb_path_join(folder, "libscipy_openblas64_-ff651d77.so");
+    char *libraries[] = {"/gone/libhdf5.so.200.1.0", "/gone/libcudnn.so.8.9.2", blas, NULL};
+    struct sb_seen_process process = {.exe = "/usr/bin/python3.11"};
+    SB_AUTO_JSON json_t *worker = json_pack("{s:s, s:s}", "backend", "blis", "version", "0.9");
+    struct sb_run runs[2] = {{.seen = {.libraries = libraries,
+                                       .n_libraries = 3,
+                                       .processes = &process,
+                                       .n_processes = 1}},
+                             {.seen = {.worker = worker}}};
+    SB_AUTO_JSON json_t *json = manifest(NULL, runs, 2);
+    ck_assert_str_eq(version_in(json, "OpenBLAS"), "0.3.27");
+    ck_assert_str_eq(version_in(json, "HDF5"), "200.1.0");
+    ck_assert_str_eq(version_in(json, "cuDNN"), "8.9.2");
+    ck_assert_str_eq(version_in(json, "python"), "3.11");
+    ck_assert_str_eq(version_in(json, "blis"), "0.9");
+    ck_assert_str_ne(version_in(json, "libc"), "none");
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+SB_TEST_MAIN("report-manifest", versions_are_read_from_file_names,
+             what_is_no_version_is_not_taken_for_one,
+             commit_and_changes_of_the_jobs_folder_are_told,
+             more_changes_than_a_pipe_holds_are_changes_too, every_part_is_there_and_no_secret,
+             versions_of_what_runs_had_are_told)
