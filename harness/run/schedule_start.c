@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* Seconds between TERM and KILL; bytes kept of what a run prints. */
 static const double grace_s = 2;
@@ -40,6 +41,20 @@ static char *job_directory(const struct sb_schedule *schedule, struct sb_error *
     return sb_steal_pointer(&work);
 }
 
+/* What a killed samebits left to end its runs and tidy up holds their directory for a moment: a
+ * schedule that is resumed at once waits for it. */
+static int open_patiently(const struct sb_sandbox_options *options,
+                          const struct sb_machine *machine, struct sb_sandbox **sandbox,
+                          struct sb_error *err) {
+    enum { ATTEMPTS = 100, PAUSE_MS = 100 };
+    for (int attempt = 0;; attempt++) {
+        int rc = sb_sandbox_open(options, machine, sandbox, err);
+        if (rc != -EBUSY || attempt == ATTEMPTS || sb_interrupted)
+            return rc;
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_MS * 1000000L}, NULL);
+    }
+}
+
 int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
     struct sb_error problem = {{0}};
     bool builtin = sb_schedule_job(schedule)->kind != SB_JOB_COMMAND;
@@ -51,7 +66,7 @@ int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
     };
     int rc = -ENOMEM;
     if (directory)
-        rc = sb_sandbox_open(&options, schedule->plan->machine, &schedule->sandbox, &problem);
+        rc = open_patiently(&options, schedule->plan->machine, &schedule->sandbox, &problem);
     if (rc < 0) {
         schedule->sandbox = NULL;
         schedule->sandbox_problem = strdup(problem.text[0] ? problem.text : "out of memory");

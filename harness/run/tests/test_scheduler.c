@@ -655,6 +655,9 @@ START_TEST(a_killed_schedule_is_completed_to_the_same_runs)
         reopen();
         size_t n_done = bench.options.n_done;
         schedule_well();
+        for (size_t i = 0; i < bench.result.n_runs; i++)
+            ck_assert_msg(bench.result.runs[i].status == SB_STATUS_OK, "moment %u: %s", moment,
+                          bench.result.runs[i].message);
         SB_AUTO_FREE char *again = summary();
         ck_assert_str_eq(again, whole);
         ck_assert_uint_eq(bench.started, 8 - n_done);
