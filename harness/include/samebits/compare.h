@@ -49,13 +49,14 @@ struct sb_tensor_difference {
     uint64_t n_different; /* elements with other bits */
     double share;         /* n_different / n_elements */
     double max_abs; /* largest |a − b| over elements finite on both sides; INFINITY where one side
-                       is not finite and the other differs */
-    double max_rel; /* largest |a − b| / |b|, INFINITY where b is 0 */
-    double max_ulp; /* distance in units in the last place of the dtype; for integers |a − b|;
-                       INFINITY as above */
+                       is not finite and the other differs. Of complex elements |a − b| is the
+                       modulus */
+    double max_rel; /* largest |a − b| / |b|, INFINITY where b alone is 0 or as above */
+    double max_ulp; /* largest sb_ulp_distance */
     uint64_t first[SB_MAX_RANK]; /* index of the first differing element */
-    uint64_t worst[SB_MAX_RANK]; /* index of the element of max_abs */
-    bool within;                 /* every element inside the tolerance */
+    uint64_t worst[SB_MAX_RANK]; /* index of the first element of max_abs */
+    bool within; /* every element inside the tolerance. Equal bits always are; a NaN with other bits
+                    on the other side, NaN or not, and an infinity never are */
     uint64_t ulp_histogram[SB_ULP_BUCKETS];
     int permuted_axis; /* PERMUTATION along one axis: which; else -1 */
 };
@@ -76,20 +77,22 @@ void sb_comparison_clear(struct sb_comparison *comparison);
 void sb_tolerance_default(enum sb_dtype dtype, double *rtol, double *atol);
 
 /* Compares what is in the files; they are read as in sb_weights_fingerprint, in a sandboxed child.
- * Errors alike. */
+ * Errors alike; -ENODATA where one side has no tensor. Files pair by their prefixes, tensors by
+ * name. In a missing or changed tensor every element counts as different, infinitely far. b is what
+ * a is measured against: tolerance and max_rel are relative to it. */
 int sb_compare_files(const struct sb_weights_files *a, const struct sb_weights_files *b,
                      const struct sb_weights_options *options, const struct sb_tolerance *tolerance,
                      struct sb_comparison *comparison, struct sb_error *err);
 
 /* One pair of tensors in memory with the same dtype and shape: the element loop, for tests and
- * kernels. */
+ * kernels. difference->info is a copy of info whose name stays the caller's. */
 void sb_compare_elements(const struct sb_tensor_info *info, const void *a, const void *b,
                          const struct sb_tolerance *tolerance,
                          struct sb_tensor_difference *difference);
 
 /* Distance of two elements in units in the last place (0 for equal bits; +0 and −0 are 1 apart… as
  * the ordered-integer distance has it); INFINITY where exactly one is NaN or either is infinite and
- * they differ. */
+ * they differ. Of complex elements the larger distance of the two parts, of integers |a − b|. */
 double sb_ulp_distance(enum sb_dtype dtype, const void *a, const void *b);
 
 #endif

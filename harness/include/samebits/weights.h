@@ -117,7 +117,10 @@ void sb_reader_stop(struct sb_reader *reader);
 
 /* ---- Formats --------------------------------------------------------------------------------- */
 
-/* Hands out a file's tensors one after the other. Runs inside the sandboxed child only. */
+/* Hands out a file's tensors one after the other, in the byte order of their names (as in
+ * sb_tensor_info): comparing two files rests on it. Runs inside the sandboxed child only; two
+ * readings may take turns in one thread, at any call of begin, data and end, so none of these may
+ * be made from within a library's call. */
 struct sb_tensor_sink {
     void *context;
     /* Called once per tensor before its data; returning false skips the data. -errno ends the

@@ -1,0 +1,159 @@
+/* Stage 5, compare: a comparison as bytes. See compare/answer.h. */
+#include "compare/answer.h"
+
+#include "base/cleanup.h"
+#include "weights/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum message { MESSAGE_END, MESSAGE_TENSOR, MESSAGE_AXIS };
+
+#define NO_AXIS UINT64_MAX
+
+static void put_double(struct sb_text *wire, double value) {
+    sb_wire_put(wire, &value, sizeof value);
+}
+
+static double get_double(struct sb_wire *wire) {
+    double value;
+    sb_wire_get(wire, &value, sizeof value);
+    return value;
+}
+
+/* A number below a limit. */
+static uint64_t get_below(struct sb_wire *wire, uint64_t limit) {
+    uint64_t value = sb_wire_get_u64(wire);
+    if (value < limit)
+        return value;
+    wire->failed = true;
+    return 0;
+}
+
+void sb_answer_put_tensor(struct sb_text *answer, const struct sb_tensor_difference *difference) {
+    sb_wire_put_u64(answer, MESSAGE_TENSOR);
+    sb_wire_put_info(answer, &difference->info);
+    sb_wire_put_u64(answer, difference->state);
+    if (difference->state == SB_TENSOR_SAME)
+        return;
+    sb_wire_put_string(answer, difference->changed);
+    sb_wire_put_u64(answer, difference->grade);
+    sb_wire_put_u64(answer, difference->shape);
+    sb_wire_put_u64(answer, difference->within);
+    sb_wire_put_u64(answer, difference->n_different);
+    put_double(answer, difference->share);
+    put_double(answer, difference->max_abs);
+    put_double(answer, difference->max_rel);
+    put_double(answer, difference->max_ulp);
+    size_t index_bytes = difference->info.rank * sizeof *difference->first;
+    sb_wire_put(answer, difference->first, index_bytes);
+    sb_wire_put(answer, difference->worst, index_bytes);
+    sb_wire_put(answer, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    sb_answer_put_axis(answer, 0, difference->permuted_axis);
+}
+
+void sb_answer_put_axis(struct sb_text *answer, uint64_t index, int axis) {
+    sb_wire_put_u64(answer, MESSAGE_AXIS);
+    sb_wire_put_u64(answer, index);
+    sb_wire_put_u64(answer, axis < 0 ? NO_AXIS : (uint64_t)axis);
+}
+
+void sb_answer_put_end(struct sb_text *answer) {
+    sb_wire_put_u64(answer, MESSAGE_END);
+}
+
+static int get_axis(struct sb_wire *wire, unsigned rank) {
+    uint64_t axis = sb_wire_get_u64(wire);
+    if (axis == NO_AXIS)
+        return -1;
+    wire->failed |= axis >= rank;
+    return wire->failed ? -1 : (int)axis;
+}
+
+static void get_index(struct sb_wire *wire, const struct sb_tensor_info *info, uint64_t *index) {
+    for (unsigned i = 0; i < info->rank; i++) {
+        index[i] = sb_wire_get_u64(wire);
+        wire->failed |= info->dims[i] ? index[i] >= info->dims[i] : index[i] != 0;
+    }
+}
+
+static bool printable(const char *string) {
+    for (; *string; string++) {
+        if ((unsigned char)*string < 0x20)
+            return false;
+    }
+    return true;
+}
+
+static void get_difference(struct sb_wire *wire, struct sb_tensor_difference *difference) {
+    const struct sb_tensor_info *info = &difference->info;
+    difference->changed = sb_wire_get_string(wire);
+    if ((difference->state == SB_TENSOR_CHANGED_TYPE) != (difference->changed != NULL) ||
+        (difference->changed && !printable(difference->changed)))
+        wire->failed = true;
+    difference->grade = (enum sb_grade)get_below(wire, SB_GRADE_DIVERGENT + 1);
+    difference->shape = (enum sb_shape)get_below(wire, SB_SHAPE_GROWN + 1);
+    difference->within = get_below(wire, 2);
+    difference->n_different = sb_wire_get_u64(wire);
+    difference->share = get_double(wire);
+    difference->max_abs = get_double(wire);
+    difference->max_rel = get_double(wire);
+    difference->max_ulp = get_double(wire);
+    get_index(wire, info, difference->first);
+    get_index(wire, info, difference->worst);
+    sb_wire_get(wire, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    get_below(wire, MESSAGE_AXIS + 1);
+    sb_wire_get_u64(wire);
+    difference->permuted_axis = get_axis(wire, info->rank);
+}
+
+static void get_tensor(struct sb_wire *wire, struct sb_tensor_difference *difference) {
+    *difference = (struct sb_tensor_difference){.permuted_axis = -1};
+    sb_wire_get_info(wire, &difference->info);
+    uint64_t state = get_below(wire, SB_TENSOR_CHANGED_TYPE + 1);
+    if (wire->failed)
+        return;
+    difference->state = (int)state;
+    if (state != SB_TENSOR_SAME) {
+        get_difference(wire, difference);
+        return;
+    }
+    difference->within = true;
+    difference->ulp_histogram[0] = difference->info.n_elements;
+}
+
+static int grow(struct sb_comparison *comparison, size_t *capacity) {
+    if (comparison->n_tensors < *capacity)
+        return 0;
+    size_t more = *capacity ? *capacity + *capacity / 2 : 16;
+    void *grown = reallocarray(comparison->tensors, more, sizeof *comparison->tensors);
+    if (!grown)
+        return -ENOMEM;
+    comparison->tensors = grown;
+    *capacity = more;
+    return 0;
+}
+
+int sb_answer_get(const struct sb_text *answer, struct sb_comparison *comparison) {
+    SB_CLEANUP(sb_comparison_clear) struct sb_comparison got = {0};
+    struct sb_wire wire = {.next = answer->data, .left = answer->length};
+    size_t capacity = 0;
+    uint64_t message;
+    while ((message = get_below(&wire, MESSAGE_AXIS + 1)) != MESSAGE_END) {
+        if (message == MESSAGE_TENSOR) {
+            if (grow(&got, &capacity) < 0)
+                return -ENOMEM;
+            get_tensor(&wire, &got.tensors[got.n_tensors++]);
+        } else {
+            uint64_t index = get_below(&wire, got.n_tensors);
+            if (!wire.failed)
+                got.tensors[index].permuted_axis = get_axis(&wire, got.tensors[index].info.rank);
+        }
+    }
+    if (wire.failed || wire.left)
+        return -EBADMSG;
+    *comparison = got;
+    got = (struct sb_comparison){0};
+    return 0;
+}
