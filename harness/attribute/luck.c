@@ -249,83 +249,102 @@ double sb_agreement_luck(double repeats, double runs, double modal) {
                log_factorial(runs + repeats) + log_factorial(runs));
 }
 
-static int by_rate(const void *a, const void *b) {
-    const struct sb_rate *x = a, *y = b;
-    if (x->runs != y->runs)
-        return x->runs < y->runs ? -1 : 1;
-    return (x->modal > y->modal) - (x->modal < y->modal);
+/* A cell is known to be unstable because runs of it disagreed: of those that show how often, one is
+ * left out for that. Otherwise a race that is rare, and was seen by chance in three runs, would be
+ * taken for one that shows in every third. */
+static struct sb_rate rate_of(const struct sb_tally *tally, unsigned at_least) {
+    double grown = tally->good < at_least ? (double)at_least / tally->good : 1;
+    double modal = grown * tally->modal;
+    return (struct sb_rate){grown * tally->good - 1, modal};
 }
 
-static size_t drop_equal_rates(struct sb_rate *rates, size_t n) {
-    size_t kept = 0;
-    if (n)
-        qsort(rates, n, sizeof *rates, by_rate);
-    for (size_t i = 0; i < n; i++) {
-        if (!kept || by_rate(&rates[i], &rates[kept - 1]) != 0)
-            rates[kept++] = rates[i];
+/* The chance that so few of the runs of one cell, or fewer, disagree, if all cells' runs are one
+ * lot: hypergeometric. */
+static double few_disagree(const struct sb_rate *one, const struct sb_rate *all) {
+    double sum = 0, disagree = all->runs - all->modal;
+    for (double few = 0; few <= one->runs - one->modal; few++) {
+        if (one->runs - few <= all->modal)
+            sum += exp(log_choose(disagree, few) + log_choose(all->modal, one->runs - few) -
+                       log_choose(all->runs, one->runs));
     }
-    return kept;
+    return sum;
 }
 
-int sb_stability_make(const struct sb_view *view, unsigned at_least,
-                      struct sb_stability *stability) {
-    size_t n_cells = view->evidence->n_cells;
-    unsigned most = at_least;
-    for (size_t cell = 0; cell < n_cells; cell++)
-        most = view->tallies[cell].good > most ? view->tallies[cell].good : most;
-    *stability = (struct sb_stability){.most = most};
-    stability->cells = calloc((size_t)most + 1, sizeof *stability->cells);
-    stability->rates = calloc(view->n_unstable + 1, sizeof *stability->rates);
-    if (!stability->cells || !stability->rates) {
-        sb_stability_clear(stability);
-        return -ENOMEM;
-    }
-    for (size_t cell = 0; cell < n_cells; cell++) {
+/* The unstable cells' runs together, unless the cell that agrees most does so by more than luck:
+ * then that cell's. Decided as counted, also for what lies ahead. */
+struct sb_rate sb_unstable_rate(const struct sb_view *view, unsigned at_least) {
+    struct sb_rate all = {0}, ahead = {0}, most = {0}, most_ahead = {0};
+    double least_chance = 1;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
         const struct sb_tally *tally = &view->tallies[cell];
-        unsigned good = tally->good > at_least ? tally->good : at_least;
-        if (tally->distinct > 1)
-            stability->rates[stability->n_rates++] =
-                (struct sb_rate){good, (double)tally->modal * good / tally->good};
-        else if (tally->good)
-            stability->cells[good]++;
+        if (tally->distinct < 2)
+            continue;
+        struct sb_rate one = rate_of(tally, 0), one_ahead = rate_of(tally, at_least);
+        all.runs += one.runs;
+        all.modal += one.modal;
+        ahead.runs += one_ahead.runs;
+        ahead.modal += one_ahead.modal;
     }
-    stability->n_rates = drop_equal_rates(stability->rates, stability->n_rates);
+    for (size_t cell = 0; cell < view->evidence->n_cells && view->n_unstable > 1; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        struct sb_rate one = rate_of(tally, 0);
+        if (tally->distinct < 2 || one.modal * all.runs <= all.modal * one.runs)
+            continue;
+        double chance = few_disagree(&one, &all) * (double)view->n_unstable;
+        if (chance < least_chance) {
+            least_chance = chance;
+            most = one;
+            most_ahead = rate_of(tally, at_least);
+        }
+    }
+    return most.runs > 0 && least_chance <= SB_LUCK_LIMIT ? most_ahead : ahead;
+}
+
+int sb_stability_make(const struct sb_view *view, struct sb_stability *stability) {
+    unsigned most = 0;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        if (tally->distinct == 1 && tally->good > most)
+            most = tally->good;
+    }
+    *stability = (struct sb_stability){.most = most, .n_unstable = view->n_unstable};
+    stability->cells = calloc((size_t)most + 1, sizeof *stability->cells);
+    if (!stability->cells)
+        return -ENOMEM;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        if (tally->distinct == 1)
+            stability->cells[tally->good]++;
+    }
+    stability->rate = sb_unstable_rate(view, 0);
     return 0;
 }
 
 void sb_stability_clear(struct sb_stability *stability) {
     free(stability->cells);
-    free(stability->rates);
     *stability = (struct sb_stability){0};
 }
 
-double sb_stability_luck_at(const struct sb_stability *stability, const struct sb_rate *rate) {
+double sb_stability_luck(const struct sb_stability *stability, const struct sb_rate *rate,
+                         unsigned at_least) {
     double sum = 0;
-    for (unsigned good = 1; good <= stability->most; good++) {
-        if (stability->cells[good])
-            sum +=
-                (double)stability->cells[good] * sb_agreement_luck(good, rate->runs, rate->modal);
+    size_t n = 0;
+    for (unsigned good = 1; good <= stability->most && rate->runs > 0; good++) {
+        size_t cells = stability->cells[good];
+        if (!cells)
+            continue;
+        n += cells;
+        sum += (double)cells *
+               sb_agreement_luck(good > at_least ? good : at_least, rate->runs, rate->modal);
     }
-    return sum;
-}
-
-double sb_stability_luck(const struct sb_stability *stability) {
-    double sum = 0;
-    for (unsigned good = 1; good <= stability->most; good++) {
-        double most = 0;
-        for (size_t i = 0; i < stability->n_rates && stability->cells[good]; i++) {
-            const struct sb_rate *rate = &stability->rates[i];
-            double luck = sb_agreement_luck(good, rate->runs, rate->modal);
-            most = luck > most ? luck : most;
-        }
-        sum += (double)stability->cells[good] * most;
-    }
-    return sum;
+    return n ? sum * (double)(n + stability->n_unstable) / (double)n : 0;
 }
 
 double sb_stable_luck(const struct sb_view *view) {
     SB_CLEANUP(sb_stability_clear) struct sb_stability stability;
-    return sb_stability_make(view, 0, &stability) < 0 ? NAN : sb_stability_luck(&stability);
+    if (sb_stability_make(view, &stability) < 0)
+        return NAN;
+    return sb_stability_luck(&stability, &stability.rate, 0);
 }
 
 double sb_mismatch_rate_95(unsigned replays) {

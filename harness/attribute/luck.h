@@ -35,7 +35,7 @@ double sb_dependence_p(const struct sb_view *view, const unsigned *runs, sb_mask
  * that give this cell modal ones alone. */
 double sb_agreement_luck(double repeats, double runs, double modal);
 
-/* How often an unstable cell agrees. */
+/* How often runs agree with the bits that most have, in unstable cells. */
 struct sb_rate {
     double runs, modal;
 };
@@ -44,20 +44,23 @@ struct sb_rate {
 struct sb_stability {
     size_t *cells; /* how many that look stable have so many good runs, 0 to `most` */
     unsigned most;
-    struct sb_rate *rates; /* of the unstable cells, equal ones once */
-    size_t n_rates;
+    size_t n_unstable;   /* cells */
+    struct sb_rate rate; /* of the unstable cells; no runs where there are none */
 };
 
-/* As counted; or, to look ahead, as if each cell had at_least so many good runs, in the same
- * proportions. 0 or -ENOMEM. */
-int sb_stability_make(const struct sb_view *view, unsigned at_least,
-                      struct sb_stability *stability);
+/* As counted. 0 or -ENOMEM. */
+int sb_stability_make(const struct sb_view *view, struct sb_stability *stability);
 void sb_stability_clear(struct sb_stability *stability);
 
-/* At most the chance that any cell that looks stable does so by luck: at one rate; at the rate of
- * the unstable cell that agrees most (0 where no cell is unstable). */
-double sb_stability_luck_at(const struct sb_stability *stability, const struct sb_rate *rate);
-double sb_stability_luck(const struct sb_stability *stability);
+/* The rate as if each unstable cell had at least so many runs, in the same proportions. */
+struct sb_rate sb_unstable_rate(const struct sb_view *view, unsigned at_least);
+
+/* At most the chance that any cell that looks stable does so by luck at this rate, as if each of
+ * them had at least so many runs; 0 where no cell is unstable. The unstable cells count as well:
+ * they, too, could have been the one that went on to agree, and the more cells race, the likelier
+ * do the others. */
+double sb_stability_luck(const struct sb_stability *stability, const struct sb_rate *rate,
+                         unsigned at_least);
 double sb_stable_luck(const struct sb_view *view); /* as counted; NAN without memory */
 
 /* With n replays all equal, the share of runs that differ is below this with 95% confidence. NAN

@@ -59,57 +59,96 @@ static void ask_all(const struct sb_view *view, unsigned limit, unsigned *more) 
         ask(&view->tallies[cell], grown(least, limit), limit, &more[cell]);
 }
 
-/* Is an unstable cell's rate, as far as it is known, alone enough to leave agreement to luck? Then
- * knowing it better helps. */
-static bool rate_limits(const struct sb_stability *ahead, const struct sb_tally *tally) {
-    const struct sb_rate rate = {tally->good, tally->modal};
-    return sb_stability_luck_at(ahead, &rate) > SB_LUCK_LIMIT;
+/* What one round may ask for beside unstable cells: `stable` good runs of each cell that looks
+ * stable, and `unstable` ones of each other, to know the rate better. */
+struct aim {
+    unsigned stable, unstable;
+};
+
+static void ask_aim(const struct sb_view *view, struct aim aim, unsigned limit, unsigned *more) {
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
+        const struct sb_tally *tally = &view->tallies[cell];
+        more[cell] = 0;
+        if (tally->distinct)
+            ask(tally, tally->distinct > 1 ? aim.unstable : aim.stable, limit, &more[cell]);
+    }
 }
 
-static bool is_concerned(const struct sb_view *view, const struct sb_stability *stability,
-                         size_t cell) {
-    const struct sb_tally *tally = &view->tallies[cell];
-    return tally->distinct > 1 ? rate_limits(stability, tally) : tally->good > 0;
+static size_t count_runs(const struct sb_view *view, struct aim aim, unsigned limit,
+                         unsigned *more) {
+    size_t runs = 0;
+    ask_aim(view, aim, limit, more);
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++)
+        runs += more[cell];
+    return runs;
 }
 
-/* The fewest good runs that make agreement no luck, if all goes on as it went so far; no more than
- * one round can bring. */
-static int find_target(const struct sb_view *view, unsigned least, unsigned limit,
-                       unsigned *target) {
-    unsigned most = grown(least, limit);
-    for (*target = least + 1; *target < most; ++*target) {
-        SB_CLEANUP(sb_stability_clear) struct sb_stability ahead;
-        if (sb_stability_make(view, *target, &ahead) < 0)
-            return -ENOMEM;
-        if (sb_stability_luck(&ahead) <= SB_LUCK_LIMIT)
-            break;
+/* The fewest runs of the cells that look stable that make their agreement no luck at this rate, if
+ * none of them turns out unstable; above the limit where it does not suffice. */
+static unsigned stable_target(const struct sb_stability *stability, const struct sb_rate *rate,
+                              unsigned limit) {
+    unsigned low = 0, high = limit + 1;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (sb_stability_luck(stability, rate, middle) <= SB_LUCK_LIMIT)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* The aim that takes the fewest runs, of those that raise the unstable cells to this or that. */
+static int find_aim(const struct sb_view *view, unsigned limit, unsigned *more, struct aim *best) {
+    SB_CLEANUP(sb_stability_clear) struct sb_stability stability;
+    size_t fewest = SIZE_MAX;
+    *best = (struct aim){limit, limit};
+    if (sb_stability_make(view, &stability) < 0)
+        return -ENOMEM;
+    unsigned last = limit + 1;
+    for (unsigned unstable = 0; unstable <= limit; unstable++) {
+        const struct sb_rate rate = sb_unstable_rate(view, unstable);
+        struct aim aim = {stable_target(&stability, &rate, limit), unstable};
+        if (aim.stable > limit || aim.stable >= last)
+            continue; /* no better than fewer runs of the unstable cells */
+        last = aim.stable;
+        size_t runs = count_runs(view, aim, limit, more);
+        if (runs < fewest) {
+            fewest = runs;
+            *best = aim;
+        }
     }
     return 0;
 }
 
-/* Beside an unstable cell, those that look stable, and the unstable ones whose rate is not known
- * well enough, until agreement is no luck. */
-static int ask_for_stability(const struct sb_view *view, unsigned limit, unsigned *more) {
-    SB_CLEANUP(sb_stability_clear) struct sb_stability now;
-    SB_CLEANUP(sb_stability_clear) struct sb_stability ahead = {0};
-    if (sb_stability_make(view, 0, &now) < 0)
-        return -ENOMEM;
-    if (sb_stability_luck(&now) <= SB_LUCK_LIMIT)
-        return 0;
-    unsigned least = limit, target;
+/* The fewest good runs of the cells that lack some of the aim. */
+static unsigned least_of(const struct sb_view *view, struct aim aim, unsigned limit) {
+    unsigned least = limit;
     for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
         const struct sb_tally *tally = &view->tallies[cell];
-        if (may_ask(tally, limit) && tally->good < least && is_concerned(view, &now, cell))
+        unsigned target = tally->distinct > 1 ? aim.unstable : aim.stable;
+        if (tally->distinct && may_ask(tally, limit) && tally->good < target && tally->good < least)
             least = tally->good;
     }
-    if (least == limit)
-        return 0;
-    if (find_target(view, least, limit, &target) < 0 || sb_stability_make(view, target, &ahead) < 0)
+    return least;
+}
+
+/* Beside an unstable cell, those that look stable, and the unstable ones whose rate is not known
+ * well enough, until agreement is no luck. A round goes half of the way at most, since the next one
+ * may find another rate. */
+static int ask_for_stability(const struct sb_view *view, unsigned limit, unsigned *more) {
+    struct aim aim;
+    double luck = sb_stable_luck(view);
+    if (isnan(luck))
         return -ENOMEM;
-    for (size_t cell = 0; cell < view->evidence->n_cells; cell++) {
-        if (is_concerned(view, &ahead, cell))
-            ask(&view->tallies[cell], target, limit, &more[cell]);
-    }
+    if (luck <= SB_LUCK_LIMIT)
+        return 0;
+    if (find_aim(view, limit, more, &aim) < 0)
+        return -ENOMEM;
+    unsigned most = grown(least_of(view, aim, limit), limit);
+    aim.stable = aim.stable < most ? aim.stable : most;
+    aim.unstable = aim.unstable < most ? aim.unstable : most;
+    ask_aim(view, aim, limit, more);
     return 0;
 }
 

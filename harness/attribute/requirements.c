@@ -5,9 +5,6 @@
 
 #include <errno.h>
 
-/* Pairs of cells that are looked at where no two differ in one required axis alone. */
-enum { PAIR_LIMIT = 1 << 23 };
-
 /* What was said of a pair of groups. */
 struct known_pair {
     uint64_t pair; /* 0: free */
@@ -161,9 +158,9 @@ static size_t one_each(const struct sb_view *view, const size_t *cells, size_t n
     return kept;
 }
 
-/* Cells that share the levels of `others`, two by two. *judged: some pair has different bits. */
+/* Cells that share the levels of `others`, two by two, until one pair differs too much. */
 static void judge_lots(struct judge *judge, size_t *cells, size_t axis, enum sb_need need,
-                       sb_mask others, sb_mask where, bool *judged) {
+                       sb_mask others, sb_mask where) {
     const struct sb_view *view = &judge->view;
     sb_cells_sort(view->evidence, cells, view->n_stable, others);
     for (size_t from = 0, end; from < view->n_stable; from = end) {
@@ -175,7 +172,6 @@ static void judge_lots(struct judge *judge, size_t *cells, size_t axis, enum sb_
             int group = view->tallies[levels[i]].group;
             for (size_t k = i + 1; k < n; k++) {
                 int other = view->tallies[levels[k]].group;
-                *judged |= group != other;
                 if (is_violated(judge, need, group, other)) {
                     say_axis(judge, axis, need, levels[i], levels[k], where);
                     return;
@@ -185,40 +181,9 @@ static void judge_lots(struct judge *judge, size_t *cells, size_t axis, enum sb_
     }
 }
 
-/* An axis that the bits depend on, of which no two cells that were run differ in it alone. Pairs
- * that differ in it and in others are judged, unless one of the others may do as it likes. */
-static void judge_mixed(struct judge *judge, size_t axis, enum sb_need need, sb_mask depends_on) {
-    const struct sb_view *view = &judge->view;
-    const struct sb_evidence *evidence = view->evidence;
-    sb_mask ignored = 0;
-    size_t pairs = 0;
-    for (sb_mask rest = depends_on; rest; rest &= rest - 1) {
-        size_t other = (size_t)__builtin_ctzll(rest);
-        if (sb_job_need(judge->job, evidence->axes[other]) == SB_NEED_IGNORE)
-            ignored |= sb_axis_bit(other);
-    }
-    for (size_t i = 0; i < view->n_stable && pairs < PAIR_LIMIT; i++) {
-        for (size_t k = i + 1; k < view->n_stable && pairs < PAIR_LIMIT; k++, pairs++) {
-            size_t a = view->stable[i], b = view->stable[k];
-            int group_a = view->tallies[a].group, group_b = view->tallies[b].group;
-            sb_mask differ = sb_cells_differ(evidence, a, b) & depends_on;
-            if (!(differ >> axis & 1) || (need == SB_NEED_ROUNDING && (differ & ignored)) ||
-                !is_violated(judge, need, group_a, group_b))
-                continue;
-            struct sb_text *text = next_clause(judge);
-            sb_text_printf(text, "%s: ", evidence->axes[axis]);
-            sb_text_cell(text, view, a);
-            sb_text_puts(text, " and ");
-            sb_text_cell(text, view, b);
-            sb_text_printf(text, " differ%s", need == SB_NEED_ROUNDING ? " beyond rounding" : "");
-            return;
-        }
-    }
-}
-
 /* Two cells differ in an axis alone, too, where the others in which they differ are known to have
- * no effect: so a fractional design has pairs to judge. Unstable cells are left out, as their bits
- * differ by themselves; that is judged under repeats. */
+ * no effect: so in a fractional design each axis of the explanation has pairs to judge. Unstable
+ * cells are left out, as their bits differ by themselves; that is judged under repeats. */
 static int judge_axes(struct judge *judge, struct sb_error *err) {
     const struct sb_view *view = &judge->view;
     SB_AUTO_MASKS struct sb_masks explanations = {0};
@@ -235,12 +200,8 @@ static int judge_axes(struct judge *judge, struct sb_error *err) {
         size_t axis = (size_t)__builtin_ctzll(rest);
         enum sb_need need = sb_job_need(judge->job, view->evidence->axes[axis]);
         sb_mask others = concerned & ~sb_axis_bit(axis);
-        bool judged = false;
-        if (need == SB_NEED_IGNORE)
-            continue;
-        judge_lots(judge, cells, axis, need, others, explained ? others : 0, &judged);
-        if (explained && !judged)
-            judge_mixed(judge, axis, need, concerned);
+        if (need != SB_NEED_IGNORE)
+            judge_lots(judge, cells, axis, need, others, explained ? others : 0);
     }
     return 0;
 }

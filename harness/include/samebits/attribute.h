@@ -40,7 +40,7 @@ struct sb_evidence {
     size_t n_trials;
     bool degenerate; /* all weights zero, all NaN, or never trained */
     const char *degenerate_reason;
-    uint64_t seed; /* of the permutation test's sampling */
+    uint64_t seed; /* not used: the permutation test is exact */
 };
 
 /* A set of axes or of levels as a bit mask; at most 64 axes and 64 levels an axis (checked by stage
@@ -56,7 +56,7 @@ struct sb_condition { /* "axis matters only where `when` has one of its levels" 
 struct sb_axis_finding {
     sb_mask *classes; /* levels that are alike, in listed order; empty when nothing is known */
     size_t n_classes;
-    bool has_effect; /* the axis is in depends_on */
+    bool has_effect; /* the axis is in depends_on, and that is no luck */
 };
 
 struct sb_analysis {
@@ -77,8 +77,8 @@ struct sb_analysis {
     struct sb_axis_finding *axes; /* n_axes */
     size_t n_axes;
     unsigned runs, failed, distinct, replays;
-    double max_mismatch_rate_95; /* NAN without replays */
-    double dependence_p;         /* NAN where not needed */
+    double max_mismatch_rate_95; /* NAN without replays, or where they are not all equal */
+    double dependence_p; /* NAN where not needed: nothing to explain, or a cell is unstable */
     size_t witness_a, witness_b; /* indices of trials; SIZE_MAX: no two differ */
     sb_mask witness_axes;        /* axes in which they differ; 0: same cell */
 };
