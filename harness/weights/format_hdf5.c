@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "weights/element.h"
 #include "weights/hdf5_file.h"
+#include "weights/hdf5_lzf.h"
 #include "weights/hdf5_type.h"
 #include "weights/hdf5_walk.h"
 #include "weights/stream.h"
@@ -119,10 +120,12 @@ static int read_slab(struct reading *reading, const struct dataset *dataset, con
     /* In memory the stored type: libhdf5 converts nothing, and no NaN loses its payload. */
     bool read = selected && h5->H5Dread(dataset->id, dataset->type, memory, dataset->space,
                                         H5P_DEFAULT, reading->stream.buffer) >= 0;
+    if (!read) /* before another call forgets why */
+        sb_hdf5_error(h5, err, -EBADMSG, "'%s' cannot be read", dataset->info.name);
     if (memory >= 0)
         h5->H5Sclose(memory);
     if (!read)
-        return sb_hdf5_error(h5, err, -EBADMSG, "'%s' cannot be read", dataset->info.name);
+        return -EBADMSG;
     return sb_stream_hand_out(&reading->stream, &dataset->info, dataset->element.big_endian, n,
                               err);
 }
@@ -261,7 +264,8 @@ static bool hdf5_recognise(const unsigned char *head, size_t n, const char *path
 
 static int hdf5_prepare(struct sb_error *err) {
     const struct sb_hdf5_library *h5 = sb_hdf5_library(err);
-    return h5 ? sb_hdf5_file_prepare(h5, err) : -ENOSYS;
+    int r = h5 ? sb_hdf5_file_prepare(h5, err) : -ENOSYS;
+    return r < 0 ? r : sb_hdf5_lzf_register(h5, err);
 }
 
 const struct sb_format sb_format_hdf5 = {

@@ -131,12 +131,14 @@ int sb_hdf5_file_open(const struct sb_hdf5_library *h5, int fd, hid_t *file, str
     if (driver_id >= 0 && access >= 0 && h5->H5Pset_driver(access, driver_id, NULL) >= 0 &&
         h5->H5Pset_cache(access, 0, CHUNK_CACHE_SLOTS, CHUNK_CACHE_BYTES, 1.0) >= 0)
         opened = h5->H5Fopen(name, H5F_ACC_RDONLY, access);
+    if (opened < 0) /* before another call forgets why */
+        sb_hdf5_error(h5, err, -EBADMSG, "it is no readable HDF5 file");
     if (access >= 0)
         h5->H5Pclose(access);
     if (driver_id >= 0)
         h5->H5FDunregister(driver_id); /* the open file keeps it */
     if (opened < 0)
-        return sb_hdf5_error(h5, err, -EBADMSG, "it is no readable HDF5 file");
+        return -EBADMSG;
     *file = opened;
     return 0;
 }

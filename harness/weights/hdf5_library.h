@@ -112,6 +112,7 @@ typedef H5L_info_t sb_h5_link;
     X(H5Tset_size)                                                                                 \
     X(H5Tset_strpad)                                                                               \
     X(H5Tset_tag)                                                                                  \
+    X(H5Zregister)                                                                                 \
     X(H5close)                                                                                     \
     X(H5free_memory)                                                                               \
     X(H5get_libversion)                                                                            \

@@ -82,18 +82,27 @@ static bool member_is(const struct sb_hdf5_library *h5, hid_t type, unsigned ind
 }
 
 /* h5py's bool: an enumeration of one byte with FALSE = 0 and TRUE = 1. */
-static struct sb_hdf5_type enum_type(const struct sb_hdf5_library *h5, hid_t type) {
+static bool is_bool(const struct sb_hdf5_library *h5, hid_t type) {
     char first = -1, second = -1;
     if (h5->H5Tget_size(type) != 1 || h5->H5Tget_nmembers(type) != 2 ||
         h5->H5Tget_member_value(type, 0, &first) < 0 ||
         h5->H5Tget_member_value(type, 1, &second) < 0)
-        return ignored("enumeration");
-    unsigned of_true = first == 1;
-    if (first + second != 1 || (first != 0 && first != 1) ||
-        !member_is(h5, type, of_true ? 0 : 1, "TRUE") ||
-        !member_is(h5, type, of_true ? 1 : 0, "FALSE"))
-        return ignored("enumeration");
-    return (struct sb_hdf5_type){.dtype = SB_DTYPE_BOOL};
+        return false;
+    unsigned of_true = first == 1 ? 0 : 1;
+    return (of_true ? second : first) == 1 && (of_true ? first : second) == 0 &&
+           member_is(h5, type, of_true, "TRUE") && member_is(h5, type, !of_true, "FALSE");
+}
+
+/* Any other enumeration is the integers that it names, as h5py has it. */
+static struct sb_hdf5_type enum_type(const struct sb_hdf5_library *h5, hid_t type) {
+    if (is_bool(h5, type))
+        return (struct sb_hdf5_type){.dtype = SB_DTYPE_BOOL};
+    hid_t base = h5->H5Tget_super(type);
+    if (base < 0)
+        return ignored("enumeration of an uncommon type");
+    struct sb_hdf5_type found = integer_type(h5, base);
+    h5->H5Tclose(base);
+    return found;
 }
 
 /* h5py's complex: a compound of two equal floats r and i, without gaps. */

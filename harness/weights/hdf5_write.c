@@ -90,7 +90,7 @@ static int write_tensor(const struct writing *writing, const struct sb_tensor *t
 }
 
 /* No file locking: it fails on some network file systems, and nobody else knows the file yet. */
-static hid_t create_file(const struct sb_hdf5_library *h5, const char *path) {
+static hid_t create_file(const struct sb_hdf5_library *h5, const char *path, struct sb_error *err) {
     hid_t file = H5I_INVALID_HID;
     hid_t creation = h5->H5Pcreate(*h5->H5P_CLS_FILE_CREATE_ID_g);
     hid_t access = h5->H5Pcreate(*h5->H5P_CLS_FILE_ACCESS_ID_g);
@@ -100,6 +100,8 @@ static hid_t create_file(const struct sb_hdf5_library *h5, const char *path) {
     if (creation >= 0 && access >= 0 && h5->H5Pset_fapl_sec2(access) >= 0 &&
         h5->H5Pset_obj_track_times(creation, 0) >= 0)
         file = h5->H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    if (file < 0) /* before another call forgets why */
+        sb_hdf5_error(h5, err, -EIO, "%s cannot be created", path);
     if (creation >= 0)
         h5->H5Pclose(creation);
     if (access >= 0)
@@ -138,9 +140,9 @@ int sb_weights_write_hdf5(const char *path, const struct sb_tensor *tensors, siz
     const struct sb_hdf5_library *h5 = sb_hdf5_library(err);
     if (!h5)
         return -ENOSYS;
-    struct writing writing = {.h5 = h5, .file = create_file(h5, path)};
+    struct writing writing = {.h5 = h5, .file = create_file(h5, path, err)};
     if (writing.file < 0)
-        return sb_hdf5_error(h5, err, -EIO, "%s cannot be created", path);
+        return -EIO;
     int r = write_tensors(&writing, tensors, n, err);
     if (h5->H5Fclose(writing.file) < 0 && r == 0)
         r = sb_hdf5_error(h5, err, -EIO, "it cannot be completed");
