@@ -50,11 +50,13 @@ struct sb_result_input {
  */
 int sb_result_build(const struct sb_result_input *input, json_t **result, struct sb_error *err);
 
-/* Manifest of what the result rests on: versions (libc, compiler, libraries and programs that runs had), cpu, kernel, git
- * commit and dirty flag of the first job's directory, variables that matter, `inputs` (a JSON object of path → digest; a new
- * reference is taken), seed and deterministic where the suite says them. New reference. */
-int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs, char *const *environment,
-                      json_t *inputs, json_t **manifest, struct sb_error *err);
+/* Manifest of what the result rests on: versions (libc, compiler, libraries and programs that runs
+ * had), cpu, kernel, git commit and dirty flag of the first job's directory, variables that matter,
+ * `inputs` (a JSON object of path → digest; a new reference is taken), seed and deterministic where
+ * the suite says them. New reference. */
+int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
+                      char *const *environment, json_t *inputs, json_t **manifest,
+                      struct sb_error *err);
 
 /* Reads result.json of a folder (or the file itself); checks `schema`, refusing a newer one by
  * name. */
