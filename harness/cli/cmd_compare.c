@@ -93,22 +93,22 @@ static char *index_text(const struct sb_tensor_info *info, const uint64_t *index
 }
 
 static void add_tensor_row(struct sb_table *table, const struct sb_tensor_difference *tensor) {
-    sb_table_add(table, strdup(tensor->info.name), SB_TONE_PLAIN);
+    sb_table_add(table, strdup(tensor->info.name), 0, SB_TONE_PLAIN);
     if (tensor->state != SB_TENSOR_DIFFERS) {
         const char *what =
             tensor->state == SB_TENSOR_CHANGED_TYPE ? tensor->changed : state_names[tensor->state];
-        sb_table_add(table, strdup(what), SB_TONE_PLAIN);
+        sb_table_add(table, strdup(what), 0, SB_TONE_PLAIN);
         for (int i = 0; i < 6; i++)
-            sb_table_add(table, strdup(""), SB_TONE_PLAIN);
+            sb_table_add(table, strdup(""), 0, SB_TONE_PLAIN);
         return;
     }
-    sb_table_add(table, strdup(sb_grade_names[tensor->grade]), SB_TONE_PLAIN);
-    sb_table_add(table, sb_format("%.0f", tensor->max_ulp), SB_TONE_PLAIN);
-    sb_table_add(table, sb_format("%.3g", tensor->max_abs), SB_TONE_PLAIN);
-    sb_table_add(table, sb_format("%.3g", tensor->max_rel), SB_TONE_PLAIN);
-    sb_table_add(table, sb_format("%.3g%%", 100 * tensor->share), SB_TONE_PLAIN);
-    sb_table_add(table, index_text(&tensor->info, tensor->first), SB_TONE_PLAIN);
-    sb_table_add(table, strdup(sb_shape_texts[tensor->shape]), SB_TONE_PLAIN);
+    sb_table_add(table, strdup(sb_grade_names[tensor->grade]), 0, SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.0f", tensor->max_ulp), 0, SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g", tensor->max_abs), 0, SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g", tensor->max_rel), 0, SB_TONE_PLAIN);
+    sb_table_add(table, sb_format("%.3g%%", 100 * tensor->share), 0, SB_TONE_PLAIN);
+    sb_table_add(table, index_text(&tensor->info, tensor->first), 0, SB_TONE_PLAIN);
+    sb_table_add(table, strdup(sb_shape_texts[tensor->shape]), 0, SB_TONE_PLAIN);
 }
 
 enum { MOST_ROWS = 20 };
@@ -121,9 +121,11 @@ static void print_text(const struct sb_comparison *comparison) {
     static const char *const headings[] = {"tensor",           "grade",     "max ulp",
                                            "max abs",          "max rel",   "differing",
                                            "first difference", "looks like"};
-    struct sb_table table = {.n_columns = sizeof headings / sizeof *headings};
+    struct sb_table table = {.n_columns = sizeof headings / sizeof *headings,
+                             .indent = "  ",
+                             .colour = sb_colour_wanted()};
     for (size_t i = 0; i < table.n_columns; i++)
-        sb_table_add(&table, strdup(headings[i]), SB_TONE_BOLD);
+        sb_table_add(&table, strdup(headings[i]), 0, SB_TONE_BOLD);
     size_t shown = 0;
     for (size_t i = 0; i < comparison->n_tensors && shown < MOST_ROWS; i++) {
         if (comparison->tensors[i].state != SB_TENSOR_SAME) {
@@ -131,7 +133,7 @@ static void print_text(const struct sb_comparison *comparison) {
             shown++;
         }
     }
-    sb_table_print(&table, "  ", isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), stdout);
+    sb_table_print(&table, stdout);
     sb_table_clear(&table);
     if (comparison->n_different > shown)
         printf("  … and %zu more (--json lists all)\n", comparison->n_different - shown);

@@ -126,17 +126,16 @@ int sb_cmd_doctor(int argc, char **argv) {
     sb_machine_free(machine);
     if (json)
         print_json(&findings);
-    struct sb_table rows = {.n_columns = 3};
-    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    struct sb_table rows = {.n_columns = 3, .indent = "  ", .colour = sb_colour_wanted()};
     for (size_t i = 0; i < findings.n; i++) {
         const struct finding *finding = &findings.items[i];
-        sb_table_add(&rows, strdup(finding->good ? "ok" : "--"),
+        sb_table_add(&rows, strdup(finding->good ? "ok" : "--"), 0,
                      finding->good ? SB_TONE_GOOD : SB_TONE_WARN);
-        sb_table_add(&rows, strdup(finding->subject), SB_TONE_BOLD);
-        sb_table_add(&rows, finding->text, SB_TONE_PLAIN);
+        sb_table_add(&rows, strdup(finding->subject), 0, SB_TONE_BOLD);
+        sb_table_add(&rows, finding->text, 0, SB_TONE_PLAIN);
     }
     if (!json)
-        sb_table_print(&rows, "  ", colour, stdout);
+        sb_table_print(&rows, stdout);
     sb_table_clear(&rows);
     return SB_EXIT_OK;
 }

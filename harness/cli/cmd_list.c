@@ -148,13 +148,13 @@ static const struct {
 enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
 
 static void print_listing(const struct listing *listing) {
-    struct sb_table table = {.n_columns = listing->n_columns};
-    bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    struct sb_table table = {
+        .n_columns = listing->n_columns, .indent = "  ", .colour = sb_colour_wanted()};
     for (size_t i = 0; i < listing->n_columns; i++)
-        sb_table_add(&table, strdup(listing->headings[i]), SB_TONE_BOLD);
+        sb_table_add(&table, strdup(listing->headings[i]), 0, SB_TONE_BOLD);
     for (size_t i = 0; i < listing->cells.n; i++)
-        sb_table_add(&table, strdup(listing->cells.items[i]), SB_TONE_PLAIN);
-    sb_table_print(&table, "  ", colour, stdout);
+        sb_table_add(&table, strdup(listing->cells.items[i]), 0, SB_TONE_PLAIN);
+    sb_table_print(&table, stdout);
     sb_table_clear(&table);
 }
 

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static void note_interrupt(int signal_number) {
-    sb_interrupted = signal_number;
+    sb_interrupted = sb_interrupted ? -signal_number : signal_number;
 }
 
 static void catch_interrupts(void) {

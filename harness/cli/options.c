@@ -157,6 +157,10 @@ void sb_arguments_clear(struct sb_arguments *arguments) {
     *arguments = (struct sb_arguments){0};
 }
 
+bool sb_colour_wanted(void) {
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+}
+
 void sb_options_print(const struct sb_option *options, size_t n_options) {
     for (size_t i = 0; i < n_options; i++) {
         SB_AUTO_FREE char *left = NULL;

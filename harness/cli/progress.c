@@ -2,7 +2,8 @@
 #include "cli/progress.h"
 
 #include "base/cleanup.h"
-#include "report/table.h"
+#include "base/text.h"
+#include "report/display.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +33,7 @@ void sb_progress_started(struct sb_progress *progress, size_t job) {
     sb_progress_show(progress);
 }
 
-static void clear_line(const struct sb_progress *progress) {
+void sb_progress_clear(const struct sb_progress *progress) {
     if (progress->live)
         fputs("\r\033[K", stderr);
 }
@@ -56,7 +57,7 @@ void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run
                                         : "",
                        run->wall_s);
         SB_AUTO_FREE char *printable = line.data ? sb_text_printable(line.data) : NULL;
-        clear_line(progress);
+        sb_progress_clear(progress);
         fprintf(stderr, "%s\n", printable ? printable : run->id);
     }
     sb_progress_show(progress);
@@ -74,7 +75,7 @@ static void print_duration(double seconds) {
 void sb_progress_show(struct sb_progress *progress) {
     if (!progress->live)
         return;
-    clear_line(progress);
+    sb_progress_clear(progress);
     fprintf(stderr, "  %zu of %zu runs", progress->done, progress->planned);
     if (progress->failed)
         fprintf(stderr, ", %zu failed", progress->failed);
@@ -91,7 +92,7 @@ void sb_progress_show(struct sb_progress *progress) {
 }
 
 void sb_progress_end(struct sb_progress *progress) {
-    clear_line(progress);
+    sb_progress_clear(progress);
     fflush(stderr);
     progress->live = false;
 }

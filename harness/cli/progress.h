@@ -26,6 +26,7 @@ void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan,
 void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs);
 void sb_progress_started(struct sb_progress *progress, size_t job);
 void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run);
+void sb_progress_clear(const struct sb_progress *progress); /* before another line is printed */
 void sb_progress_show(struct sb_progress *progress);
 void sb_progress_end(struct sb_progress *progress);
 

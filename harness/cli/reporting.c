@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 static int find_report(const char *written, const struct sb_report **report, const char **path,
                        struct sb_error *err) {
@@ -58,6 +59,11 @@ static bool terminal_is_unicode(void) {
     return utf8;
 }
 
+static unsigned terminal_width(void) {
+    struct winsize size;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 /* The results folder as people would type it: relative to here where it lies below. */
 static const char *shown_folder(const char *folder_path, char *buffer, size_t n) {
     char cwd[PATH_MAX];
@@ -87,7 +93,8 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
         return sb_error_errno(err, -ENOMEM, "%s report", report->name);
     bool screen = !file && isatty(STDOUT_FILENO);
     const struct sb_report_options options = {
-        .colour = screen && !getenv("NO_COLOR"),
+        .colour = !file && sb_colour_wanted(),
+        .width = screen ? terminal_width() : 0,
         .unicode = terminal_is_unicode(),
         .verbose = verbose,
         .directory = shown_folder(folder_path, shown, sizeof shown),

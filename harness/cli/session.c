@@ -56,8 +56,19 @@ static void run_started(void *context, size_t job, const char *run_id) {
     sb_progress_started(&((struct sb_session *)context)->progress, job);
 }
 
+/* A note on a run that ended well (a process it left behind, weights that could not be kept) is
+ * said once; all of them stand in result.json. */
+static void say_note(struct sb_session *session, const struct sb_run *run) {
+    if (run->status != SB_STATUS_OK || !run->message || session->noted)
+        return;
+    session->noted = true;
+    sb_progress_clear(&session->progress);
+    fprintf(stderr, "samebits: %s: %s\n", run->id, run->message);
+}
+
 static void run_finished(void *context, const struct sb_run *run) {
     struct sb_session *session = context;
+    say_note(session, run);
     if (run->fingerprint) {
         char **first = &session->first[run->job];
         if (!*first)
@@ -86,6 +97,9 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
     int rc = sb_journal_read(session->folder, &done, &n_done, err);
     if (rc < 0)
         return rc;
+    if (rc > 0)
+        fprintf(stderr, "samebits: %s\n",
+                err->text); /* damaged records: those runs are done again */
     struct sb_schedule_options options = {
         .jobs = session->request->jobs,
         .seed = session->request->seed,
@@ -126,6 +140,7 @@ struct judged_job {
     struct sb_comparison
         *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
     char *requirements_reason;
+    char *spoiled;
 };
 
 static void judged_job_clear(struct judged_job *judged) {
@@ -134,6 +149,7 @@ static void judged_job_clear(struct judged_job *judged) {
     sb_job_evidence_clear(&judged->evidence);
     free(judged->against_reference);
     free(judged->requirements_reason);
+    free(judged->spoiled);
 }
 
 static int judge_job(struct sb_session *session, size_t job, struct judged_job *judged,
@@ -177,9 +193,11 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
         sb_requirements_met(&evidence->evidence, plan->job, sb_groups_within_tolerance,
                             &judged->comparisons, &judged->requirements_reason);
     result->requirements_reason = judged->requirements_reason;
-    if (judged->comparisons.problem.text[0])
-        fprintf(stderr, "samebits: job '%s': weights could not be compared: %s\n", plan->job->id,
-                judged->comparisons.problem.text);
+    if (judged->comparisons.problem.text[0]) {
+        judged->spoiled =
+            sb_format("weights could not be compared: %s", judged->comparisons.problem.text);
+        result->spoiled = judged->spoiled;
+    }
     return 0;
 }
 

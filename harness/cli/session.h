@@ -19,6 +19,7 @@ struct sb_session {
     json_t *inputs;   /* digests before the first run */
     char **skipped;   /* [n_jobs]: why a job cannot run here, or NULL */
     char started[32]; /* ISO 8601, UTC */
+    bool noted;       /* a run's note was printed */
     bool diverged;    /* two runs of a job had different bits */
     char **first;     /* [n_jobs]: the first fingerprint seen, for --stop-after */
     struct sb_schedule_result runs;

@@ -189,10 +189,10 @@ static int make_alias(const struct sb_sandbox *sandbox, const char *level, char 
 }
 
 static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec *spec,
-                        struct sb_request *request, struct sb_error *err) {
+                        struct sb_run_request *request, struct sb_error *err) {
     const struct sb_setup *setup = spec->setup;
     int rc = 0;
-    *request = (struct sb_request){.serial = ++sandbox->serial,
+    *request = (struct sb_run_request){.serial = ++sandbox->serial,
                                    .log_limit = spec->log_limit,
                                    .timeout_s = spec->timeout_s,
                                    .grace_s = spec->grace_s,
@@ -222,7 +222,7 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
 
 int sb_process_start(struct sb_sandbox *sandbox, const struct sb_process_spec *spec,
                      struct sb_process **process, struct sb_error *err) {
-    struct sb_request request = {.log = -1};
+    struct sb_run_request request = {.log = -1};
     struct sb_guard *guard = NULL;
     SB_AUTO_TEXT struct sb_text out = {0};
     struct sb_process *made = NULL;
@@ -238,7 +238,7 @@ int sb_process_start(struct sb_sandbox *sandbox, const struct sb_process_spec *s
             rc = sb_error_errno(err, -errno, "%s", spec->log_path);
     }
     if (rc == 0) {
-        sb_request_pack(&request, &out);
+        sb_run_request_pack(&request, &out);
         rc = sb_message_send(guard->socket, &out, request.log);
         if (rc < 0) {
             guard->dead = true;
@@ -251,7 +251,7 @@ int sb_process_start(struct sb_sandbox *sandbox, const struct sb_process_spec *s
         *process = sb_steal_pointer(&made);
     }
     free(made);
-    sb_request_clear(&request);
+    sb_run_request_clear(&request);
     return rc;
 }
 

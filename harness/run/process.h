@@ -28,7 +28,7 @@ enum sb_message {
 };
 
 /* What a guard is asked to run. Owned strings. */
-struct sb_request {
+struct sb_run_request {
     uint64_t serial;
     struct sb_strings command, environment;
     struct sb_strings cpus; /* as text */
@@ -56,19 +56,19 @@ struct sb_ready {
     struct sb_strings notes; /* for sb_sandbox_shared */
 };
 
-void sb_request_clear(struct sb_request *request);
+void sb_run_request_clear(struct sb_run_request *request);
 void sb_reply_clear(struct sb_reply *reply);
 void sb_ready_clear(struct sb_ready *ready);
 
 /* Each appends one framed message to `out`; out->failed tells. */
-void sb_request_pack(const struct sb_request *request, struct sb_text *out);
+void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *out);
 void sb_reply_pack(const struct sb_reply *reply, struct sb_text *out);
 void sb_ready_pack(const struct sb_ready *ready, struct sb_text *out);
 void sb_message_pack(enum sb_message kind, uint64_t serial, struct sb_text *out);
 
 /* The first whole message in `in`: its kind and its length with the frame, or -EAGAIN, -EBADMSG. */
 int sb_message_next(const struct sb_text *in, enum sb_message *kind, size_t *length);
-int sb_request_unpack(const char *message, size_t length, struct sb_request *request);
+int sb_run_request_unpack(const char *message, size_t length, struct sb_run_request *request);
 int sb_reply_unpack(const char *message, size_t length, struct sb_reply *reply);
 int sb_ready_unpack(const char *message, size_t length, struct sb_ready *ready);
 uint64_t sb_message_serial(const char *message, size_t length);
@@ -88,7 +88,7 @@ ssize_t sb_message_receive(int socket, struct sb_text *in, int *descriptor, bool
 struct sb_launch {
     const struct sb_sandbox *sandbox;
     const struct sb_layer *layer;
-    const struct sb_request *request;
+    const struct sb_run_request *request;
     char **candidates; /* paths to try, in the order of PATH; ends with NULL */
     char **shell;      /* argv of /bin/sh for a script without #!, shell[1] to be filled */
     cpu_set_t *cpus;   /* NULL: as they are */

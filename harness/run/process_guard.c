@@ -22,6 +22,7 @@
 /* What outlives the main process gets a moment to end by itself: a helper that ends when its pipe
  * closes was not left behind. */
 static const double settle_s = 0.1;
+static const double unseen_s = 0.1, unhurried_s = 0.01; /* see may_remove_rubbish */
 static const double term_again_s = 0.02, kill_again_s = 0.005, hopeless_s = 20;
 
 enum phase {
@@ -37,7 +38,7 @@ enum { IDLE_NS = 1000000 };
 
 /* A run under way. */
 struct run {
-    struct sb_request request;
+    struct sb_run_request request;
     struct sb_layer layer;
     struct sb_log log;
     struct sb_watch watch;
@@ -101,7 +102,7 @@ static int empty_tmp(const struct sb_sandbox *sandbox, struct sb_error *err) {
 }
 
 /* Which namespaces the run needs beyond those of the guard. */
-static int namespaces(const struct sb_sandbox *sandbox, const struct sb_request *request) {
+static int namespaces(const struct sb_sandbox *sandbox, const struct sb_run_request *request) {
     int flags = sandbox->kind->mount_namespace || request->alias ? CLONE_NEWNS : 0;
     return request->hostname ? flags | CLONE_NEWUTS : flags;
 }
@@ -326,7 +327,7 @@ static void free_run(struct guard *guard) {
     sb_text_clear(&run->names);
     free(run->told.pids);
     remember_layer(guard, &run->layer);
-    sb_request_clear(&run->request);
+    sb_run_request_clear(&run->request);
     free(run);
 }
 
@@ -395,7 +396,7 @@ static void start(struct guard *guard, const char *message, size_t length) {
     run->log.from = run->log.to = run->request.log = -1;
     run->how = SB_ENDED_EXIT;
     struct sb_error err = {0};
-    int rc = sb_request_unpack(message, length, &run->request);
+    int rc = sb_run_request_unpack(message, length, &run->request);
     run->request.log = sb_steal_fd(&guard->received);
     rc = rc < 0 ? sb_error_errno(&err, rc, "a request") : begin(guard, run, &err);
     if (rc < 0) {
@@ -418,12 +419,26 @@ static void free_layer(struct guard *guard, uint64_t serial) {
     }
 }
 
-/* Removing takes as long as starting: it is done while a run is under way, or when none is asked
- * for. */
+/* Removing takes as long as starting: it is done while a longer run is under way, or when none is
+ * asked for. */
+/* One folder, since each may take milliseconds in which nothing is observed. */
 static void remove_rubbish(struct guard *guard) {
-    for (size_t i = 0; i < guard->rubbish.n; i++)
-        sb_remove_tree(guard->rubbish.items[i], NULL);
-    sb_strings_clear(&guard->rubbish);
+    char *folder = guard->rubbish.items[--guard->rubbish.n];
+    guard->rubbish.items[guard->rubbish.n] = NULL;
+    sb_remove_tree(folder, NULL);
+    free(folder);
+}
+
+/* Never in the first moments of a run: a short one has no others to be seen in. Where short runs
+ * follow one another it waits, but not for ever. */
+static bool may_remove_rubbish(const struct guard *guard) {
+    enum { MOST_RUBBISH = 512 };
+    if (!guard->rubbish.n)
+        return false;
+    if (!guard->run || guard->rubbish.n > MOST_RUBBISH)
+        return true;
+    double now = sb_monotonic();
+    return now - guard->run->watch.started > unseen_s && guard->run->watch.next - now > unhurried_s;
 }
 
 static void handle_message(struct guard *guard, enum sb_message kind, size_t length) {
@@ -487,7 +502,7 @@ static void wait_for_something(struct guard *guard) {
         }
     }
     int n = 0;
-    if (guard->rubbish.n) {
+    if (may_remove_rubbish(guard)) {
         const struct timespec moment = {.tv_nsec = guard->run ? 0 : IDLE_NS};
         n = ppoll(fds, 3, &moment, NULL);
         if (n == 0)

@@ -28,7 +28,7 @@ int sb_launch_fail(struct sb_launch *launch, const char *step, const char *about
 /* What a shell would try: the name itself when it has a slash, else each folder of the run's own
  * PATH. The search happens in the child, in the run's view. */
 static int make_candidates(struct sb_launch *launch) {
-    const struct sb_request *request = launch->request;
+    const struct sb_run_request *request = launch->request;
     const char *program = request->command.items[0];
     const char *path = sb_environment_get(&request->environment, "PATH");
     struct sb_strings candidates = {0};
@@ -119,7 +119,7 @@ static void unblock_signals(void) {
 }
 
 static int set_limits(struct sb_launch *launch) {
-    const struct sb_request *request = launch->request;
+    const struct sb_run_request *request = launch->request;
     struct rlimit core = {0, 0};
     setrlimit(RLIMIT_CORE, &core);
     if (launch->cpus && sched_setaffinity(0, launch->cpus_size, launch->cpus) < 0)

@@ -132,7 +132,7 @@ uint64_t sb_message_serial(const char *message, size_t length) {
     return get_number(&in);
 }
 
-void sb_request_pack(const struct sb_request *request, struct sb_text *out) {
+void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *out) {
     size_t at = begin(out, SB_MESSAGE_START);
     put_number(out, request->serial);
     put_strings(out, request->command.items, request->command.n);
@@ -149,7 +149,7 @@ void sb_request_pack(const struct sb_request *request, struct sb_text *out) {
     finish(out, at);
 }
 
-int sb_request_unpack(const char *message, size_t length, struct sb_request *request) {
+int sb_run_request_unpack(const char *message, size_t length, struct sb_run_request *request) {
     struct reader in = body(message, length);
     request->serial = get_number(&in);
     get_strings(&in, &request->command);
@@ -166,7 +166,7 @@ int sb_request_unpack(const char *message, size_t length, struct sb_request *req
     return in.failed ? -EBADMSG : 0;
 }
 
-void sb_request_clear(struct sb_request *request) {
+void sb_run_request_clear(struct sb_run_request *request) {
     sb_strings_clear(&request->command);
     sb_strings_clear(&request->environment);
     sb_strings_clear(&request->cpus);
@@ -174,7 +174,7 @@ void sb_request_clear(struct sb_request *request) {
     free(request->alias);
     free(request->start);
     sb_cleanup_fd(&request->log);
-    *request = (struct sb_request){.log = -1};
+    *request = (struct sb_run_request){.log = -1};
 }
 
 static void put_observation(struct sb_text *out, const struct sb_observation *seen) {

@@ -71,7 +71,7 @@ class Hostile(program.Program):
             for _ in range(1024):
                 os.write(1, block)
             """)
-        document = self.adhoc("threads=1", command=[program.PYTHON, "job.py"], options=["--out", "r", "--repeats", "1..2"])
+        document = self.adhoc("threads=1", command=[program.PYTHON, "job.py"], options=["--out", "r", "--repeats", "2", "--exact-repeats"])
         self.assertEqual({run["status"] for run in document["runs"]}, {"ok"})
         size = sum(os.path.getsize(os.path.join(folder, name))
                    for folder, _, names in os.walk(self.path("r")) for name in names)
@@ -97,14 +97,30 @@ class Hostile(program.Program):
         os.mkdir(small)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
-        self.job(body="""
+        self.job("small/job.py", """
             if sys.argv[2] == "bad":
                 open("big", "wb").write(b"x" * (64 << 20))
             """)
-        document = self.adhoc("what=good,bad", code=2, options=["--out", self.path("r")], env={"TMPDIR": small},
+        document = self.adhoc("what=good,bad", code=2, cwd=small,
+                              options=["--isolate", "inplace", "--out", self.path("r")],
                               command=[program.PYTHON, "job.py", "w.npy", "{what}"])
-        statuses = {run["cell"]["what"]: run["status"] for run in document["runs"]}
-        self.assertEqual(statuses["good"], "ok")
+        statuses = {(run["cell"]["what"], run["status"]) for run in document["runs"]}
+        self.assertEqual(statuses, {("good", "ok"), ("bad", "crashed")})
+
+    def test_a_full_disk_under_the_results_is_said_and_loses_nothing(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root: to mount a small file system")
+        small = self.path("small")
+        os.mkdir(small)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", small], check=False)
+        self.job(body="values = [float(sys.argv[2])] * 100000")
+        levels = "x=" + ",".join(map(str, range(1, 9)))
+        command = ["run", "-q", "--out", "small/r", "--vary", levels, "--", program.PYTHON, "job.py", "w.npy", "{x}"]
+        done = self.samebits(*command, code=2)
+        self.assertIn("No space left", done.stderr)
+        subprocess.run(["mount", "-o", "remount,size=64m", small], check=True)
+        self.samebits("run", "--resume", *command[1:], code=1)
 
     def test_hostile_names_break_no_report(self):
         self.job(body="""

@@ -67,7 +67,7 @@ class Unprivileged(program.Program):
         self.job()
         done = self.samebits("run", "--isolate", "overlay", "--vary", "threads=1", "--", program.PYTHON, "job.py",
                              code=2)
-        self.assertIn("overlay", done.stderr)
+        self.assertIn("overlay: ", done.stdout + done.stderr)
 
     def test_an_axis_that_needs_privilege_is_unavailable_here(self):
         self.job()
