@@ -3,28 +3,22 @@
 #include "weights/digest.h"
 #include "weights/element.h"
 
-#include <string.h>
-
-typedef float float4 __attribute__((vector_size(16), aligned(4)));
-typedef double double4 __attribute__((vector_size(32), aligned(8)));
+typedef float float4 __attribute__((vector_size(16), aligned(1), may_alias));
+typedef double double4 __attribute__((vector_size(32), aligned(1), may_alias));
 
 /* f32 and f64 are nearly all weights there are: eight lanes side by side, in two vectors. The order
  * of additions is that of the lanes, whatever the width of the machine's vectors, so that a version
  * for wider ones gives the same sums. */
 #define ADD_EIGHTS(name, attributes, type, convert)                                                \
     attributes static void name(double lanes[8], const char *elements, uint64_t n_eights) {        \
-        double4 low, high;                                                                         \
-        memcpy(&low, lanes, sizeof low);                                                           \
-        memcpy(&high, lanes + 4, sizeof high);                                                     \
+        const type *fours = (const type *)elements;                                                \
+        double4 *halves = (double4 *)lanes, low = halves[0], high = halves[1];                     \
         for (uint64_t i = 0; i < n_eights; i++) {                                                  \
-            type first, second;                                                                    \
-            memcpy(&first, elements + 2 * i * sizeof first, sizeof first);                         \
-            memcpy(&second, elements + (2 * i + 1) * sizeof first, sizeof second);                 \
-            low += convert(first);                                                                 \
-            high += convert(second);                                                               \
+            low += convert(fours[2 * i]);                                                          \
+            high += convert(fours[2 * i + 1]);                                                     \
         }                                                                                          \
-        memcpy(lanes, &low, sizeof low);                                                           \
-        memcpy(lanes + 4, &high, sizeof high);                                                     \
+        halves[0] = low;                                                                           \
+        halves[1] = high;                                                                          \
     }
 
 #define WIDEN(values) __builtin_convertvector(values, double4)
