@@ -193,12 +193,12 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
     const struct sb_setup *setup = spec->setup;
     int rc = 0;
     *request = (struct sb_run_request){.serial = ++sandbox->serial,
-                                   .log_limit = spec->log_limit,
-                                   .timeout_s = spec->timeout_s,
-                                   .grace_s = spec->grace_s,
-                                   .aslr_given = setup->aslr_given,
-                                   .aslr_on = setup->aslr_on,
-                                   .log = -1};
+                                       .log_limit = spec->log_limit,
+                                       .timeout_s = spec->timeout_s,
+                                       .grace_s = spec->grace_s,
+                                       .aslr_given = setup->aslr_given,
+                                       .aslr_on = setup->aslr_on,
+                                       .log = -1};
     if (setup->path && (rc = make_alias(sandbox, setup->path, &request->alias, err)) < 0)
         return rc;
     request->start = strdup(request->alias ? request->alias : sandbox->directory);

@@ -152,8 +152,9 @@ struct sb_folder;
  * it with lock); one that another samebits has open always (-EBUSY), and one with files that are
  * not samebits's (-ENOTEMPTY). force removes what this stage wrote and nothing else. */
 int sb_folder_create(const char *out, bool force, struct sb_folder **folder, struct sb_error *err);
-/* Opens an existing one, for --resume (locked) or for reading only. Follows `latest`; takes the path
- * of a result.json for its folder, and a bare "latest" or "0003" for one in samebits-results/. */
+/* Opens an existing one, for --resume (locked) or for reading only. Follows `latest`; takes the
+ * path of a result.json for its folder, and a bare "latest" or "0003" for one in samebits-results/.
+ */
 int sb_folder_open(const char *path, bool lock, struct sb_folder **folder, struct sb_error *err);
 const char *sb_folder_path(const struct sb_folder *folder); /* absolute */
 char *sb_folder_file(const struct sb_folder *folder,
