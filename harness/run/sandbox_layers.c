@@ -181,16 +181,20 @@ void sb_layers_close(struct sb_sandbox *sandbox) {
         close(sandbox->layers_lock);
     sandbox->layers_lock = -1;
     free(sb_steal_pointer(&sandbox->layers));
-    /* Removed only by the last user: as a mount point it would take the mount with it. */
-    if (sandbox->base_lock >= 0 && flock(sandbox->base_lock, LOCK_EX | LOCK_NB) == 0) {
+    /* Removed only by the last user: as a mount point it would take the mount with it. The guards
+     * share the descriptor, and so its lock: a new one is refused while any of them, or another
+     * samebits, has the folder, and is of the folder that the path leads to now. */
+    bool used = sandbox->base_lock >= 0;
+    if (used)
+        close(sandbox->base_lock);
+    sandbox->base_lock = -1;
+    SB_AUTO_FD int last = used ? sb_lock_folder(sandbox->base, LOCK_EX) : -1;
+    if (last >= 0) {
         sb_remove_tree(sandbox->base, NULL);
         SB_AUTO_FREE char *parent = strdup(sandbox->base);
         if (parent) /* only when it is empty */
             rmdir(dirname(parent));
     }
-    if (sandbox->base_lock >= 0)
-        close(sandbox->base_lock);
-    sandbox->base_lock = -1;
 }
 
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err) {
