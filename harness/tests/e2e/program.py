@@ -58,6 +58,9 @@ class Program(unittest.TestCase):
         done = subprocess.run([SAMEBITS, *arguments], cwd=cwd or self.folder, env=environment, timeout=timeout,
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="surrogateescape",
                               check=False)
+        # The comparison's coroutines make AddressSanitizer remark on them; it finds nothing there.
+        done.stderr = "".join(line for line in done.stderr.splitlines(keepends=True)
+                              if "ASan doesn't fully support makecontext" not in line)
         if code is not None and done.returncode != code:
             self.fail(f"exit {done.returncode}, not {code}: samebits {' '.join(arguments)}\n"
                       f"--- stdout\n{done.stdout[-3000:]}\n--- stderr\n{done.stderr[-3000:]}")
