@@ -90,7 +90,9 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     SB_AUTO_JSON json_t *all = json_array();
     for (size_t i = 0; i < arguments.positional.n; i++) {
         char *path = arguments.positional.items[i];
-        const struct sb_weights_files files = {.paths = &path, .n = 1};
+        SB_AUTO_FREE char *real = realpath(path, NULL); /* caches of models are full of links */
+        char *opened = real ? real : path;
+        const struct sb_weights_files files = {.paths = &opened, .n = 1};
         SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
         if (sb_weights_fingerprint(&files, &options, &fingerprint, &err) < 0)
             code = sb_complain(&err);

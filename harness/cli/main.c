@@ -70,7 +70,9 @@ int main(int argc, char **argv) {
         printf("samebits %s (%s)\n", SB_VERSION, SB_GIT_COMMIT);
         return SB_EXIT_OK;
     }
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported where it happens */
+    /* A closed pipe and a file at its size limit are failed writes, reported where they happen. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     for (const struct sb_command *command = sb_commands; command->name; command++) {
         if (strcmp(command->name, name) == 0)
             return command->run(argc - 1, argv + 1);

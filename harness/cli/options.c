@@ -158,7 +158,9 @@ void sb_arguments_clear(struct sb_arguments *arguments) {
 }
 
 bool sb_colour_wanted(void) {
-    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    const char *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && terminal &&
+           strcmp(terminal, "dumb") != 0;
 }
 
 void sb_options_print(const struct sb_option *options, size_t n_options) {

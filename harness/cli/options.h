@@ -43,7 +43,7 @@ int sb_options_parse(const char *command, const struct sb_option *options, size_
                      int argc, char **argv, struct sb_arguments *arguments, struct sb_error *err);
 void sb_arguments_clear(struct sb_arguments *arguments);
 
-/* Standard output is a terminal, and NO_COLOR is not set. */
+/* Standard output is a terminal that has colours, and NO_COLOR is not set. */
 bool sb_colour_wanted(void);
 
 /* The lines on options for a help text. */
