@@ -144,8 +144,11 @@ static int compare_files(const struct compare_request *request, char **paths) {
                                                .n_exclude = request->exclude.n,
                                                .include = request->include.items,
                                                .n_include = request->include.n};
-    const struct sb_weights_files a = {.paths = &paths[0], .n = 1},
-                                  b = {.paths = &paths[1], .n = 1};
+    /* Caches of models are full of links. */
+    SB_AUTO_FREE char *real_a = realpath(paths[0], NULL), *real_b = realpath(paths[1], NULL);
+    char *opened[] = {real_a ? real_a : paths[0], real_b ? real_b : paths[1]};
+    const struct sb_weights_files a = {.paths = &opened[0], .n = 1};
+    const struct sb_weights_files b = {.paths = &opened[1], .n = 1};
     SB_CLEANUP(sb_comparison_clear) struct sb_comparison comparison = {0};
     struct sb_error err;
     if (sb_compare_files(&a, &b, &options, &request->tolerance, &comparison, &err) < 0)

@@ -123,6 +123,14 @@ class Usage(program.Program):
         document = json.loads(done.stdout)
         self.assertEqual(document["jobs"][0]["verdict"], "bitwise", done.stderr)
 
+    def test_files_may_be_named_by_links(self):
+        self.job()
+        program.subprocess.run([program.PYTHON, "job.py", "a.npy"], cwd=self.folder, check=True)
+        os.symlink("a.npy", self.path("b.npy"))
+        self.samebits("compare", "a.npy", "b.npy", code=0)
+        prints = [self.samebits("fingerprint", name, code=0).stdout.split()[0] for name in ("a.npy", "b.npy")]
+        self.assertEqual(prints[0], prints[1])
+
     def test_doctor_and_list_answer(self):
         self.assertIn("isa", self.samebits("doctor", code=0).stdout)
         for what in ("kernels", "backends", "axes", "formats", "reports", "launchers"):
