@@ -223,6 +223,27 @@ static void print_log(const struct page *page, const json_t *job) {
     print_whole(page, &text);
 }
 
+/* Each distinct result with the sum of its elements, for those who compare sums. */
+static void print_groups(const struct page *page, const json_t *job) {
+    enum { MOST_GROUPS = 8 };
+    const json_t *groups = json_object_get(job, "groups");
+    SB_AUTO_TEXT struct sb_text text = {0};
+    size_t i;
+    json_t *group;
+    json_array_foreach(groups, i, group) {
+        if (i == MOST_GROUPS) {
+            sb_text_printf(&text, "          … and %zu more results", json_array_size(groups) - i);
+            print_whole(page, &text);
+            break;
+        }
+        size_t n = json_array_size(json_object_get(group, "runs"));
+        sb_text_printf(&text, "%s   %s   sum %.17g   %zu run%s", i ? "       " : "weights",
+                       sb_text_of(group, "fingerprint"),
+                       json_number_value(json_object_get(group, "sum")), n, n == 1 ? "" : "s");
+        print_whole(page, &text);
+    }
+}
+
 static void print_details(const struct page *page, const json_t *job) {
     static void (*const sentences[])(struct sb_text *, const json_t *) = {
         sb_say_instability, sb_say_dependence, sb_say_magnitude};
@@ -246,6 +267,8 @@ static void print_details(const struct page *page, const json_t *job) {
                        sb_text_of(job, "reason"));
     print_text(page, &text, 10);
     print_witness(page, job);
+    if (page->options->verbose)
+        print_groups(page, job);
     print_log(page, job);
 }
 
