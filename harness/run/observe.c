@@ -13,12 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_PROCESSES = 64, MOST_CPUS = 8192 };
+enum { MOST_PROCESSES = 64, MOST_CPUS = 8192, MOST_WAITS = 20 };
 
 /* Samples are dense at first, since a short job has no other time, and then cost at most a
  * hundredth of the time between them. */
 static const double first_s = 0.001, growth = 1.5, longest_s = 0.05, dense_s = 0.1;
-static const double dense_share = 0.1, share = 0.01;
+static const double dense_share = 0.1, share = 0.01, settling_s = 0.0001;
 
 /* One process, and what of it was read last. */
 struct sb_watched {
@@ -27,6 +27,7 @@ struct sb_watched {
     unsigned long size;         /* of its address space when its maps were read */
     char *exe;
     uint64_t arguments; /* hash */
+    unsigned waited;    /* samples that found it in the middle of an exec */
     bool seen;          /* in this sample */
 };
 
@@ -163,26 +164,29 @@ static bool is_listed(const struct sb_observation *seen, const char *exe, char *
     return false;
 }
 
-static void list_process(struct sb_watch *watch, pid_t pid, const char *exe, const char *cmdline,
-                         size_t n_cmdline) {
+/* false: not yet, its environment cannot be read; `anyway` lists it all the same. */
+static bool list_process(struct sb_watch *watch, pid_t pid, const char *exe, const char *cmdline,
+                         size_t n_cmdline, bool anyway) {
     struct sb_observation *seen = &watch->seen;
     if (seen->n_processes == MOST_PROCESSES)
-        return;
+        return true;
+    size_t n_environment = 0;
+    SB_AUTO_FREE char *environment = read_proc(pid, "environ", &n_environment);
+    if (!n_environment && !anyway)
+        return false;
     struct sb_seen_process process = {.arguments = split(cmdline, n_cmdline)};
     if (!process.arguments)
-        return;
-    size_t n = 0;
+        return true;
     if (!is_listed(seen, exe, process.arguments)) {
         struct sb_seen_process *all =
             reallocarray(seen->processes, seen->n_processes + 1, sizeof *all);
-        SB_AUTO_FREE char *environment = read_proc(pid, "environ", &n);
         process.exe = strdup(exe);
-        process.environment = environment ? split(environment, n) : NULL;
+        process.environment = environment ? split(environment, n_environment) : NULL;
         if (all)
             seen->processes = all;
         if (all && process.exe) {
             seen->processes[seen->n_processes++] = process;
-            return;
+            return true;
         }
         for (char **item = process.environment; item && *item; item++)
             free(*item);
@@ -192,6 +196,7 @@ static void list_process(struct sb_watch *watch, pid_t pid, const char *exe, con
     for (char **item = process.arguments; *item; item++)
         free(*item);
     free(process.arguments);
+    return true;
 }
 
 static struct sb_watched *find_watched(struct sb_watch *watch, pid_t pid,
@@ -222,14 +227,17 @@ static bool sample_process(struct sb_watch *watch, pid_t pid) {
     known->seen = true;
     if (line.threads > watch->seen.max_threads)
         watch->seen.max_threads = line.threads;
-    if (n && (!known->exe || known->arguments != hash || strcmp(known->exe, exe) != 0)) {
-        list_process(watch, pid, exe, cmdline, n);
+    bool changed = !known->exe || known->arguments != hash || strcmp(known->exe, exe) != 0;
+    if (changed &&
+        (!n || !list_process(watch, pid, exe, cmdline, n, known->waited >= MOST_WAITS))) {
+        watch->settling |= known->waited++ < MOST_WAITS;
+    } else if (changed) {
         free(known->exe);
         known->exe = sb_steal_pointer(&exe);
         known->arguments = hash;
         known->size = 0;
     }
-    if (known->size != line.size) {
+    if (known->exe && known->size != line.size) {
         known->size = line.size;
         read_maps(watch, pid, known->exe);
     }
@@ -275,8 +283,9 @@ static void forget_gone(struct sb_watch *watch) {
 }
 
 void sb_watch_start(struct sb_watch *watch, pid_t main, double now) {
-    *watch =
-        (struct sb_watch){.main = main, .interval = first_s, .next = now + first_s, .started = now};
+    /* The first sample is due at once: the program has just been exec'd, and a short one may not be
+     * there a millisecond later. */
+    *watch = (struct sb_watch){.main = main, .interval = first_s, .next = now, .started = now};
 }
 
 void sb_watch_sample(struct sb_watch *watch, double now) {
@@ -295,10 +304,15 @@ void sb_watch_sample(struct sb_watch *watch, double now) {
     watch->seen.n_samples += read;
     double end = sb_monotonic();
     double least = (end - now) / (end - watch->started < dense_s ? dense_share : share);
-    watch->interval *= growth;
+    if (watch->seen.n_samples > 1)
+        watch->interval *= growth;
     if (watch->interval > longest_s)
         watch->interval = longest_s;
     watch->next = end + (least > watch->interval ? least : watch->interval);
+    /* In the middle of an exec, arguments and environment are there a moment later. */
+    if (watch->settling)
+        watch->next = end + settling_s;
+    watch->settling = false;
 }
 
 void sb_watch_clear(struct sb_watch *watch) {

@@ -147,6 +147,7 @@ struct sb_watch {
     size_t n_known;
     double started, next; /* CLOCK_MONOTONIC seconds */
     double interval;
+    bool settling; /* a process was seen in the middle of an exec */
     pid_t main;
 };
 
