@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -94,6 +95,33 @@ int sb_make_folders(const char *path, mode_t mode, struct sb_error *err) {
     return sb_error_errno(err, -errno, "cannot make folder %s", path);
 }
 
+/* A bind mount has the device number of its file system, so that alone does not tell. */
+static bool is_mount_point(int fd) {
+    struct statx st;
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+           (st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* Opens the folder that `st` told of, or fails: never what a link leads to. */
+static int open_folder(int parent, const char *name, const struct stat *st) {
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(parent, name, flags);
+    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, AT_SYMLINK_NOFOLLOW) == 0)
+        fd = openat(parent, name, flags);
+    if (fd < 0)
+        return -errno;
+    struct stat opened;
+    int rc = fstat(fd, &opened) < 0 ? -errno : 0;
+    if (rc == 0 && (opened.st_dev != st->st_dev || opened.st_ino != st->st_ino))
+        rc = -EXDEV;
+    if (rc == 0 && (st->st_mode & 0700) != 0700)
+        fchmod(fd, 0700);
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
 static int remove_at(int parent, const char *name, dev_t device) {
     struct stat st;
     if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -102,19 +130,17 @@ static int remove_at(int parent, const char *name, dev_t device) {
         return unlinkat(parent, name, 0) < 0 && errno != ENOENT ? -errno : 0;
     if (device && st.st_dev != device)
         return -EXDEV;
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == EACCES && fchmodat(parent, name, 0700, 0) == 0)
-        fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_folder(parent, name, &st);
     if (fd < 0)
-        return -errno;
-    if ((st.st_mode & 0700) != 0700)
-        fchmod(fd, 0700);
+        return fd;
     SB_AUTO_DIR DIR *folder = fdopendir(fd);
     if (!folder) {
         int rc = -errno;
         close(fd);
         return rc;
     }
+    if (device && is_mount_point(fd))
+        return -EXDEV;
     int rc = 0;
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -129,7 +155,17 @@ static int remove_at(int parent, const char *name, dev_t device) {
 }
 
 int sb_remove_tree(const char *path, struct sb_error *err) {
-    int rc = remove_at(AT_FDCWD, path, 0);
+    SB_AUTO_FREE char *bare = strdup(path);
+    if (!bare)
+        return sb_error_errno(err, -ENOMEM, "cannot remove %s", path);
+    size_t n = strlen(bare);
+    while (n && bare[n - 1] == '/') /* a slash after its name would follow a link */
+        bare[--n] = '\0';
+    const char *slash = strrchr(bare, '/');
+    const char *last = slash ? slash + 1 : bare;
+    if (!*last || strcmp(last, ".") == 0 || strcmp(last, "..") == 0)
+        return sb_error_set(err, -EINVAL, "refusing to remove '%s'", path);
+    int rc = remove_at(AT_FDCWD, bare, 0);
     return rc < 0 ? sb_error_errno(err, rc, "cannot remove %s", path) : 0;
 }
 

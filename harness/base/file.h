@@ -24,7 +24,10 @@ int sb_write_all(int fd, const void *data, size_t n);
 int sb_make_folders(const char *path, mode_t mode, struct sb_error *err);
 
 /* Removes a file or a whole tree without following links or crossing into other file systems; makes
- * unwritable folders writable first. What does not exist is no error. */
+ * unwritable folders writable first. What does not exist is no error. -EXDEV when a mount point
+ * lies in the tree: it and what is mounted there stay. -EINVAL for "", "/" and what ends in "." or
+ * "..".
+ */
 int sb_remove_tree(const char *path, struct sb_error *err);
 
 /* Copies a regular file's content and mode (reflink or copy_file_range where the kernel can). `to`
