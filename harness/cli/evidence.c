@@ -193,7 +193,7 @@ const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *com
 
 bool sb_groups_within_tolerance(void *context, int group_a, int group_b) {
     const struct sb_comparison *comparison =
-        sb_group_comparison(context, (size_t)group_a, (size_t)group_b);
+        sb_group_comparison(context, (size_t)group_b, (size_t)group_a);
     return comparison && comparison->grade <= SB_GRADE_ROUNDING;
 }
 

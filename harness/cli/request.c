@@ -102,6 +102,10 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
             err, -EINVAL,
             "samebits run: one suite at a time; a command goes after -- (samebits run -- %s …)",
             arguments->positional.items[0]);
+    if (arguments->positional.n == 1 && sb_glob_match("**.py", arguments->positional.items[0]))
+        return sb_error_set(err, -EINVAL,
+                            "samebits run: a command goes after -- (samebits run -- python3 %s)",
+                            arguments->positional.items[0]);
     bool command = arguments->rest && arguments->n_rest;
     if (!command && !arguments->positional.n)
         return sb_error_set(

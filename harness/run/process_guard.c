@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -583,10 +584,15 @@ static void keep_descriptors(const struct sb_sandbox *sandbox, int socket) {
 }
 
 static void set_up_signals(struct guard *guard) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    /* An ignored SIGCHLD would reap behind our back. Not by sigaction(3): it refuses the two
+     * signals that glibc keeps for its threads, and make(1), which starts us by posix_spawn(3),
+     * hands them down ignored. All zeroes is SIG_DFL in the kernel's struct on every architecture.
+     */
+    static const unsigned long default_action[8];
+    enum { KERNEL_SIGSET_BYTES = 8 };
     sigset_t all;
     for (int signal = 1; signal < NSIG; signal++)
-        sigaction(signal, &action, NULL); /* an ignored SIGCHLD would reap behind our back */
+        syscall(SYS_rt_sigaction, signal, default_action, NULL, KERNEL_SIGSET_BYTES);
     sigfillset(&all);
     for (size_t i = 0; i < 5; i++)
         sigdelset(&all, (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}[i]);

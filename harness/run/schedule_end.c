@@ -183,7 +183,9 @@ static void note_no_weights(struct sb_schedule *schedule, struct sb_slot *slot) 
     else if (glob)
         sb_run_note(&slot->run, sb_format("%s; nothing that matches '%s'", what, glob));
     else
-        sb_run_note(&slot->run, sb_format("%s: no weights file that samebits knows", what));
+        sb_run_note(
+            &slot->run,
+            sb_format("%s: no weights file that samebits can read (samebits list formats)", what));
     note_log(schedule, &slot->run);
 }
 

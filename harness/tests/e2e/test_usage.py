@@ -87,6 +87,9 @@ class Usage(program.Program):
     def test_suite_and_command_together(self):
         self.refused("run", "s.yaml", "--", "true", says="not both")
 
+    def test_a_script_without_the_dashes(self):
+        self.refused("run", "train.py", says="samebits run -- python3 train.py")
+
     def test_help_of_each_command_fits_a_screen(self):
         for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init"):
             done = self.samebits(command, "--help", code=0)
