@@ -1,5 +1,6 @@
 /* kernels: registries, and calls by way of them. */
 #include "kernels/dispatch.h"
+#include "kernels/half.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -14,10 +15,25 @@ struct sb_engine {
     void *plain; /* state of `ref`, for what the backend has no kernel for; NULL: it is `ref` */
 };
 
+const char *const sb_claim_names[] = {"none", "deterministic", "nondeterministic"};
+
+/* Place of a letter among the sizes, given and derived. */
+static size_t letter(const struct sb_operation *operation, char dim) {
+    const char *at = strchr(operation->sizes, dim);
+    if (at)
+        return (size_t)(at - operation->sizes);
+    return strlen(operation->sizes) +
+           (size_t)(strchr(operation->derived, dim) - operation->derived);
+}
+
+size_t sb_call_size(const struct sb_call *call, char dim) {
+    return call->size[letter(call->operation, dim)];
+}
+
 size_t sb_call_elements(const struct sb_call *call, size_t o) {
     size_t n = 1;
     for (const char *dim = call->operation->operands[o].dims; *dim; dim++)
-        n *= call->size[strchr(call->operation->sizes, *dim) - call->operation->sizes];
+        n *= sb_call_size(call, *dim);
     return n;
 }
 
@@ -26,8 +42,32 @@ enum sb_dtype sb_call_dtype(const struct sb_call *call, size_t o) {
 }
 
 double sb_call_value(const struct sb_call *call, size_t o, size_t i) {
-    return call->dtype == SB_DTYPE_F32 ? (double)((const float *)call->operand[o])[i]
-                                       : ((const double *)call->operand[o])[i];
+    switch (call->dtype) {
+    case SB_DTYPE_F16:
+        return sb_f16_value(((const uint16_t *)call->operand[o])[i]);
+    case SB_DTYPE_BF16:
+        return sb_bf16_value(((const uint16_t *)call->operand[o])[i]);
+    case SB_DTYPE_F32:
+        return (double)((const float *)call->operand[o])[i];
+    default:
+        return ((const double *)call->operand[o])[i];
+    }
+}
+
+void sb_call_store(const struct sb_call *call, size_t o, size_t i, double value) {
+    switch (call->dtype) {
+    case SB_DTYPE_F16:
+        ((uint16_t *)call->operand[o])[i] = sb_f16_round(value);
+        break;
+    case SB_DTYPE_BF16:
+        ((uint16_t *)call->operand[o])[i] = sb_bf16_round(value);
+        break;
+    case SB_DTYPE_F32:
+        ((float *)call->operand[o])[i] = (float)value;
+        break;
+    default:
+        ((double *)call->operand[o])[i] = value;
+    }
 }
 
 const struct sb_operation *sb_operation_find(const char *name) {
@@ -74,7 +114,7 @@ char *sb_backend_names(void) {
 const struct sb_kernel *sb_backend_kernel(const struct sb_backend *backend, const char *operation,
                                           enum sb_dtype dtype) {
     for (const struct sb_kernel *k = backend->kernels; k && k->operation; k++) {
-        if ((k->dtypes & SB_BIT(dtype)) && strcmp(k->operation, operation) == 0)
+        if (((k->dtypes | k->widened) & SB_BIT(dtype)) && strcmp(k->operation, operation) == 0)
             return k;
     }
     return NULL;
@@ -151,6 +191,55 @@ void sb_engine_describe(const struct sb_engine *engine, struct sb_backend_facts 
         engine->backend->describe(engine->state, facts);
 }
 
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static void copy_operand(const struct sb_call *from, const struct sb_call *to, size_t o) {
+    size_t n = sb_call_elements(from, o);
+    for (size_t i = 0; i < n; i++)
+        sb_call_store(to, o, i, sb_call_value(from, o, i));
+}
+
+/* A call in f16 or bf16 by way of f32: widening is exact, and results are rounded once. */
+static int run_widened(const struct sb_kernel *kernel, void *state, const struct sb_call *call,
+                       struct sb_error *err) {
+    const struct sb_operand *operand = call->operation->operands;
+    struct sb_call wide = *call;
+    wide.dtype = SB_DTYPE_F32;
+    int rc = 0;
+    for (size_t o = 0; operand[o].name; o++) {
+        if (operand[o].labels)
+            continue;
+        wide.operand[o] = malloc(sb_call_elements(call, o) * sizeof(float));
+        if (!wide.operand[o])
+            rc = sb_error_errno(err, -ENOMEM, "operand '%s'", operand[o].name);
+        else if (operand[o].role != SB_ROLE_OUT)
+            copy_operand(call, &wide, o);
+    }
+    if (rc == 0)
+        rc = kernel->run(state, &wide, err);
+    for (size_t o = 0; operand[o].name; o++) {
+        if (operand[o].labels)
+            continue;
+        if (rc == 0 && operand[o].role != SB_ROLE_IN)
+            copy_operand(&wide, call, o);
+        free(wide.operand[o]);
+    }
+    return rc;
+}
+
+static int check_algorithm(const struct sb_kernel *kernel, const char *algorithm,
+                           struct sb_error *err) {
+    char names[256] = "";
+    for (const char *const *name = kernel->algorithms; name && *name; name++) {
+        if (strcmp(*name, algorithm) == 0)
+            return 0;
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, " %s", *name);
+    }
+    return sb_error_set(err, -ENOTSUP, "no algorithm '%s' (choices:%s)", algorithm,
+                        *names ? names : " none");
+}
+
 int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct sb_error *err) {
     const char *name = call->operation->name;
     const struct sb_kernel *kernel = sb_backend_kernel(engine->backend, name, call->dtype);
@@ -162,6 +251,9 @@ int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct 
     if (!kernel)
         return sb_error_set(err, -ENOTSUP, "backend '%s': no kernel '%s' for dtype %s",
                             engine->backend->name, name, sb_dtype_names[call->dtype]);
-    int rc = kernel->run(state, call, err);
+    int rc = call->algorithm ? check_algorithm(kernel, call->algorithm, err) : 0;
+    if (rc == 0)
+        rc = kernel->widened & SB_BIT(call->dtype) ? run_widened(kernel, state, call, err)
+                                                   : kernel->run(state, call, err);
     return rc < 0 ? sb_error_prefix(err, rc, "backend '%s': %s", engine->backend->name, name) : 0;
 }

@@ -13,7 +13,7 @@
 
 /* ---- Operations ------------------------------------------------------------------------------ */
 
-enum { SB_MAX_SIZES = 8, SB_MAX_OPERANDS = 8, SB_MAX_ATTRIBUTES = 8 };
+enum { SB_MAX_SIZES = 12, SB_MAX_OPERANDS = 12, SB_MAX_ATTRIBUTES = 8 };
 
 enum sb_role { SB_ROLE_IN, SB_ROLE_OUT, SB_ROLE_INOUT };
 
@@ -30,7 +30,7 @@ enum sb_fill {
 struct sb_operand {
     const char *name; /* NULL ends the list */
     enum sb_role role;
-    const char *dims; /* letters out of the operation's `sizes`, outermost first; "": one element */
+    const char *dims; /* letters of sizes, also derived ones, outermost first; "": one element */
     enum sb_fill fill;
     char below;  /* SB_FILL_LABELS: the letter of the size */
     bool labels; /* elements are i32 whatever the call's dtype */
@@ -51,10 +51,22 @@ struct sb_operation {
     const char *name, *summary;
     const char *planned;        /* why it is known but not in this build; NULL: it is */
     const char *sizes;          /* one letter a number of the shape: "mnk" */
+    const char *derived;        /* letters of sizes that follow from those; NULL: none */
     size_t shape[SB_MAX_SIZES]; /* unless given */
+    size_t odd[SB_MAX_SIZES];   /* a small one that is no multiple of anything, for tests */
     const char *reduced;        /* letters over which elements of the result are summed */
+    /* The letter along which rows are computed independently: a row's outputs (those that have the
+     * letter among their dims) must not depend on which other rows are there. 0: there is none. */
+    char row;
+    const char *matters; /* axes that can change the bits, joined by a space: "threads isa batch" */
     struct sb_operand operands[SB_MAX_OPERANDS + 1];
     struct sb_attribute attributes[SB_MAX_ATTRIBUTES + 1];
+    /* Writes size[] of the derived letters, which stand after the given ones; -EINVAL: a shape and
+     * attributes that do not go together. NULL where nothing is derived. */
+    int (*derive)(size_t *size, const double *attribute, struct sb_error *err);
+    /* Makes filled inputs fit one another, e.g. the output that a gradient takes as an input, out
+     * of that input. NULL: they do. */
+    void (*prepare)(struct sb_call *call);
     /* The result in at least float64, for every output operand o: expected[o][i], and scale[o][i],
      * the sum of the magnitudes that were added up to it (at least |expected|). An error is said
      * relative to that: relative to the result itself it has no bound where terms cancel.
@@ -62,31 +74,53 @@ struct sb_operation {
     void (*oracle)(const struct sb_call *call, double *const *expected, double *const *scale);
 };
 
+/* What a library says of the algorithm that it used: do its results repeat? */
+enum sb_claim { SB_CLAIM_NONE, SB_CLAIM_DETERMINISTIC, SB_CLAIM_NONDETERMINISTIC };
+extern const char *const sb_claim_names[]; /* "none", "deterministic", "nondeterministic" */
+
+/* A backend's word on one call. Zero: it says nothing. */
+struct sb_call_report {
+    char algorithm[96]; /* what was used, in the library's own name */
+    enum sb_claim claim;
+    char note[256]; /* where the claim stands, and what else it says (numerical notes) */
+    double unit; /* unit roundoff of the arithmetic, where it is coarser than the dtype's (TF32) */
+    uint64_t workspace; /* bytes */
+};
+
 /* One call. Sizes, operands and attributes stand in the order of the operation's description.
  * Operands are row-major (C order) without gaps and do not overlap; inputs are not written. */
 struct sb_call {
     const struct sb_operation *operation;
     enum sb_dtype dtype;
-    size_t size[SB_MAX_SIZES];
+    size_t size[SB_MAX_SIZES]; /* given ones, then derived ones */
     void *operand[SB_MAX_OPERANDS];
     double attribute[SB_MAX_ATTRIBUTES];
+    const char *algorithm;         /* one that the kernel names; NULL: the backend's own choice */
+    struct sb_call_report *report; /* NULL: nobody asks */
 };
 
+/* The size that a letter names, also a derived one. */
+size_t sb_call_size(const struct sb_call *call, char letter);
 /* Number of elements of operand o, and their type. */
 size_t sb_call_elements(const struct sb_call *call, size_t o);
 enum sb_dtype sb_call_dtype(const struct sb_call *call, size_t o);
-/* Element i of operand o, which has the call's dtype (f32 or f64). */
+/* Element i of operand o, which has the call's dtype (f16, bf16, f32 or f64). */
 double sb_call_value(const struct sb_call *call, size_t o, size_t i);
+/* Stores one, rounded to nearest, ties to even. */
+void sb_call_store(const struct sb_call *call, size_t o, size_t i, double value);
 
 /* ---- Backends -------------------------------------------------------------------------------- */
 
-enum { SB_BACKEND_API = 1 };
+enum { SB_BACKEND_API = 2 };
 
-/* One kernel of a backend. */
+/* One kernel of a backend. `run` returns -ENOTSUP where it cannot do a shape, an attribute or the
+ * algorithm asked for: the job is then skipped with that reason. */
 struct sb_kernel {
     const char *operation; /* NULL ends the table */
     unsigned dtypes;       /* SB_BIT(SB_DTYPE_F32) | … */
     int (*run)(void *state, const struct sb_call *call, struct sb_error *err);
+    unsigned widened; /* dtypes (f16, bf16) that are widened to f32, run so and rounded once */
+    const char *const *algorithms; /* names to choose from, ends with NULL; NULL: one way only */
 };
 #define SB_BIT(dtype) (1u << (dtype))
 

@@ -30,6 +30,13 @@ void sb_kernel_arguments(const struct sb_operation *operation,
     specs[n] = (struct sb_argument_spec){NULL};
 }
 
+void sb_kernel_attributes(const struct sb_operation *operation,
+                          const struct sb_argument_value *values,
+                          double attributes[SB_MAX_ATTRIBUTES]) {
+    for (size_t i = 0; operation->attributes[i].name; i++)
+        attributes[i] = values[i].given ? values[i].real : operation->attributes[i].value;
+}
+
 enum sb_dtype sb_dtype_find(const char *name) {
     enum sb_dtype dtype = 0;
     while (dtype < SB_N_DTYPES && strcmp(sb_dtype_names[dtype], name) != 0)
@@ -130,18 +137,27 @@ static int check_kernel(const struct sb_job *job, struct sb_error *err) {
     if (!operation)
         return unknown(&job->subject_where, "kernel", job->subject, sb_operation_names(), err);
     if (dtype_of(job) == SB_N_DTYPES)
-        return unknown(&job->dtype_where, "dtype", job->dtype, strdup("f32 f64"), err);
+        return unknown(&job->dtype_where, "dtype", job->dtype, strdup("f16 bf16 f32 f64"), err);
     if (operation->planned)
         return 0;
     struct sb_error inner = {0};
     /* Another known dtype is a gap of the backend, not a mistake: it is skipped with a reason. */
-    enum sb_dtype dtype = dtype_of(job) == SB_DTYPE_F64 ? SB_DTYPE_F64 : SB_DTYPE_F32;
-    if (sb_problem_check(operation, dtype, job->shape, job->n_shape, &inner) < 0)
-        return sb_where_error(err, -EINVAL, &job->where, "%s", inner.text);
+    enum sb_dtype dtype = dtype_of(job);
+    if (dtype != SB_DTYPE_F64 && dtype != SB_DTYPE_F16 && dtype != SB_DTYPE_BF16)
+        dtype = SB_DTYPE_F32;
     struct sb_argument_spec specs[SB_KERNEL_ARGUMENTS];
     struct sb_argument_value values[SB_MAX_ARGUMENTS];
     sb_kernel_arguments(operation, specs);
-    return check_arguments(job, specs, values, err);
+    int rc = check_arguments(job, specs, values, err);
+    if (rc < 0)
+        return rc;
+    double attributes[SB_MAX_ATTRIBUTES];
+    sb_kernel_attributes(operation, values, attributes);
+    struct sb_problem_options options = {
+        .dtype = dtype, .shape = job->shape, .n_shape = job->n_shape, .attributes = attributes};
+    if (sb_problem_check(operation, &options, &inner) < 0)
+        return sb_where_error(err, -EINVAL, &job->where, "%s", inner.text);
+    return 0;
 }
 
 int sb_worker_check(const struct sb_job *job, struct sb_error *err) {

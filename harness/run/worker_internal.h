@@ -12,6 +12,11 @@ enum { SB_KERNEL_ARGUMENTS = SB_MAX_ATTRIBUTES + 2 };
 void sb_kernel_arguments(const struct sb_operation *operation,
                          struct sb_argument_spec specs[SB_KERNEL_ARGUMENTS]);
 
+/* Attributes as given among the arguments, or the operation's own. */
+void sb_kernel_attributes(const struct sb_operation *operation,
+                          const struct sb_argument_value *values,
+                          double attributes[SB_MAX_ATTRIBUTES]);
+
 /* The dtype of that name; SB_N_DTYPES: there is none. */
 enum sb_dtype sb_dtype_find(const char *name);
 

@@ -313,14 +313,17 @@ static int kernel(const struct request *request, const struct sb_operation *oper
     size_t shape[SB_MAX_SIZES], n_shape = 0, n_attributes = 0;
     if (request->shape && (rc = parse_shape(request->shape, shape, &n_shape, err)) < 0)
         return rc;
-    double attributes[SB_MAX_ATTRIBUTES] = {0};
-    for (; operation->attributes[n_attributes].name; n_attributes++)
-        attributes[n_attributes] = values[n_attributes].given
-                                       ? values[n_attributes].real
-                                       : operation->attributes[n_attributes].value;
+    while (operation->attributes[n_attributes].name)
+        n_attributes++;
+    double attributes[SB_MAX_ATTRIBUTES];
+    sb_kernel_attributes(operation, values, attributes);
+    struct sb_problem_options options = {.dtype = dtype,
+                                         .shape = request->shape ? shape : NULL,
+                                         .n_shape = n_shape,
+                                         .attributes = attributes,
+                                         .seed = values[n_attributes].integer};
     struct sb_problem problem = {0};
-    rc = sb_problem_make(operation, dtype, request->shape ? shape : NULL, n_shape, attributes,
-                         values[n_attributes].integer, &problem, err);
+    rc = sb_problem_make(operation, &options, &problem, err);
     if (rc == 0)
         rc = run_problem(&problem, request, engine, report, err);
     sb_problem_clear(&problem);
@@ -409,8 +412,8 @@ static int check_gemm(struct sb_engine *engine, enum sb_dtype dtype, double *wor
     for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
         struct sb_problem problem = {0};
         double attributes[SB_MAX_ATTRIBUTES] = {(double)(i % 2), (double)(i / 2 % 2)};
-        int rc = sb_problem_make(sb_operation_find("gemm"), dtype, shapes[i / 2], 3, attributes, i,
-                                 &problem, err);
+        struct sb_problem_options options = {dtype, shapes[i / 2], 3, attributes, i, 0};
+        int rc = sb_problem_make(sb_operation_find("gemm"), &options, &problem, err);
         if (rc == 0)
             rc = sb_problem_expect(&problem, err);
         if (rc == 0)

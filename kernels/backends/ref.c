@@ -84,19 +84,22 @@ static int cross_entropy(void *state, const struct sb_call *call, struct sb_erro
     return (call->dtype == SB_DTYPE_F32 ? cross_entropy_f32 : cross_entropy_f64)(call, err);
 }
 
-enum { BOTH = SB_BIT(SB_DTYPE_F32) | SB_BIT(SB_DTYPE_F64) };
+enum {
+    BOTH = SB_BIT(SB_DTYPE_F32) | SB_BIT(SB_DTYPE_F64),
+    HALF = SB_BIT(SB_DTYPE_F16) | SB_BIT(SB_DTYPE_BF16),
+};
 
 static const struct sb_kernel kernels[] = {
-    {"gemm", BOTH, gemm},
-    {"gemv", BOTH, gemv},
-    {"dot", BOTH, dot},
-    {"sum", BOTH, sum},
-    {"bias_add", BOTH, bias_add},
-    {"bias_gradient", BOTH, bias_gradient},
-    {"relu", BOTH, relu},
-    {"relu_gradient", BOTH, relu_gradient},
-    {"cross_entropy", BOTH, cross_entropy},
-    {"adam", BOTH, adam},
+    {"gemm", BOTH, gemm, HALF},
+    {"gemv", BOTH, gemv, HALF},
+    {"dot", BOTH, dot, HALF},
+    {"sum", BOTH, sum, HALF},
+    {"bias_add", BOTH, bias_add, HALF},
+    {"bias_gradient", BOTH, bias_gradient, HALF},
+    {"relu", BOTH, relu, HALF},
+    {"relu_gradient", BOTH, relu_gradient, HALF},
+    {"cross_entropy", BOTH, cross_entropy, HALF},
+    {"adam", BOTH, adam, HALF},
     {NULL},
 };
 

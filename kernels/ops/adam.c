@@ -28,6 +28,7 @@ const struct sb_operation sb_operation_adam = {
     .sizes = "n",
     .shape = {65536},
     .reduced = "",
+    .matters = "isa alignment",
     .operands = {{"weights", SB_ROLE_INOUT, "n", SB_FILL_WIDE},
                  {"momentum", SB_ROLE_INOUT, "n", SB_FILL_WIDE},
                  {"velocity", SB_ROLE_INOUT, "n", SB_FILL_POSITIVE},

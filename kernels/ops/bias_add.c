@@ -18,6 +18,8 @@ const struct sb_operation sb_operation_bias_add = {
     .sizes = "bn",
     .shape = {256, 1024},
     .reduced = "",
+    .row = 'b',
+    .matters = "isa alignment",
     .operands = {{"bias", SB_ROLE_IN, "n", SB_FILL_WIDE}, {"x", SB_ROLE_INOUT, "bn", SB_FILL_WIDE}},
     .oracle = oracle,
 };

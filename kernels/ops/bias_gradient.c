@@ -22,6 +22,7 @@ const struct sb_operation sb_operation_bias_gradient = {
     .sizes = "bn",
     .shape = {4096, 64},
     .reduced = "b",
+    .matters = "threads isa alignment",
     .operands = {{"dy", SB_ROLE_IN, "bn", SB_FILL_WIDE}, {"db", SB_ROLE_OUT, "n", SB_FILL_NOTHING}},
     .oracle = oracle,
 };

@@ -33,6 +33,7 @@ const struct sb_operation sb_operation_cross_entropy = {
     .sizes = "bc",
     .shape = {256, 100},
     .reduced = "bc",
+    .matters = "threads isa",
     .operands = {{"x", SB_ROLE_IN, "bc", SB_FILL_NORMAL},
                  {"labels", SB_ROLE_IN, "b", SB_FILL_LABELS, 'c', true},
                  {"loss", SB_ROLE_OUT, "", SB_FILL_NOTHING},

@@ -20,6 +20,7 @@ const struct sb_operation sb_operation_dot = {
     .sizes = "n",
     .shape = {1000000},
     .reduced = "n",
+    .matters = "threads isa alignment",
     .operands = {{"x", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"y", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"result", SB_ROLE_OUT, "", SB_FILL_NOTHING}},

@@ -44,6 +44,8 @@ const struct sb_operation sb_operation_gemm = {
     .sizes = "mnk",
     .shape = {512, 512, 512},
     .reduced = "k",
+    .row = 'm',
+    .matters = "threads isa batch alignment",
     .operands = {{"a", SB_ROLE_IN, "mk", SB_FILL_WIDE},
                  {"b", SB_ROLE_IN, "kn", SB_FILL_WIDE},
                  {"c", SB_ROLE_OUT, "mn", SB_FILL_NOTHING}},

@@ -24,6 +24,8 @@ const struct sb_operation sb_operation_gemv = {
     .sizes = "mn",
     .shape = {1024, 1024},
     .reduced = "n",
+    .row = 'm',
+    .matters = "threads isa batch alignment",
     .operands = {{"a", SB_ROLE_IN, "mn", SB_FILL_WIDE},
                  {"x", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"y", SB_ROLE_OUT, "m", SB_FILL_NOTHING}},

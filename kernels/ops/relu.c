@@ -16,6 +16,7 @@ const struct sb_operation sb_operation_relu = {
     .sizes = "n",
     .shape = {65536},
     .reduced = "",
+    .matters = "",
     .operands = {{"x", SB_ROLE_IN, "n", SB_FILL_WIDE}, {"y", SB_ROLE_OUT, "n", SB_FILL_NOTHING}},
     .oracle = oracle,
 };

@@ -16,6 +16,7 @@ const struct sb_operation sb_operation_relu_gradient = {
     .sizes = "n",
     .shape = {65536},
     .reduced = "",
+    .matters = "",
     .operands = {{"y", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"dy", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"dx", SB_ROLE_OUT, "n", SB_FILL_NOTHING}},

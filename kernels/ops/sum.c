@@ -19,6 +19,7 @@ const struct sb_operation sb_operation_sum = {
     .sizes = "n",
     .shape = {1000000},
     .reduced = "n",
+    .matters = "threads isa alignment",
     .operands = {{"x", SB_ROLE_IN, "n", SB_FILL_WIDE},
                  {"result", SB_ROLE_OUT, "", SB_FILL_NOTHING}},
     .oracle = oracle,

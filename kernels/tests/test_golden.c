@@ -77,9 +77,11 @@ START_TEST(operations_have_the_bits_written_here)
     for (size_t i = 0; i < 2 * n_golden; i++) {
         const struct sb_operation *operation = sb_operation_find(golden[i / 2].name);
         struct sb_problem problem;
-        ck_assert_int_eq(sb_problem_make(operation, i % 2 ? SB_DTYPE_F64 : SB_DTYPE_F32, shape,
-                                         strlen(operation->sizes), NULL, 5, &problem, NULL),
-                         0);
+        struct sb_problem_options make = {.dtype = i % 2 ? SB_DTYPE_F64 : SB_DTYPE_F32,
+                                          .shape = operation->odd[0] ? operation->odd : shape,
+                                          .n_shape = strlen(operation->sizes),
+                                          .seed = 5};
+        ck_assert_int_eq(sb_problem_make(operation, &make, &problem, NULL), 0);
         ck_assert_int_eq(sb_engine_call(engine, &problem.call, NULL), 0);
         struct sb_problem_room room;
         struct sb_tensor tensors[SB_MAX_OPERANDS];
