@@ -34,6 +34,9 @@ struct sb_operand {
     enum sb_fill fill;
     char below;  /* SB_FILL_LABELS: the letter of the size */
     bool labels; /* elements are i32 whatever the call's dtype */
+    /* 1 + the place of an attribute that, when not 0, means that the two dims are stored the other
+     * way round; 0: none. */
+    unsigned transposed_by;
 };
 
 struct sb_attribute {

@@ -128,12 +128,28 @@ int sb_problem_make(const struct sb_operation *operation, const struct sb_proble
     return 0;
 }
 
-/* Copies rows [first, first + n) of one dimension out of an operand; `outer` blocks of `rows` rows
- * of `row` bytes. */
-static void copy_rows(const char *from, char *to, size_t outer, size_t rows, size_t row,
-                      size_t first, size_t n) {
-    for (size_t i = 0; i < outer; i++)
-        memcpy(to + i * n * row, from + (i * rows + first) * row, n * row);
+/* How an operand's memory lies along the operation's row letter: `outer` blocks of `rows` rows of
+ * `bytes`; rows is 0 where it has no such dimension. */
+struct rows {
+    size_t outer, rows, bytes;
+};
+
+static struct rows rows_of(const struct sb_call *call, size_t o) {
+    const struct sb_operand *operand = &call->operation->operands[o];
+    const char swapped[] = {operand->dims[0] ? operand->dims[1] : '\0', operand->dims[0], '\0'};
+    bool swap = operand->transposed_by && call->attribute[operand->transposed_by - 1] != 0;
+    const char *dims = swap ? swapped : operand->dims;
+    const char *at = strchr(dims, call->operation->row);
+    struct rows layout = {1, 0, sb_dtype_size(sb_call_dtype(call, o))};
+    for (const char *dim = dims; *dim; dim++) {
+        if (dim == at)
+            layout.rows = sb_call_size(call, *dim);
+        else if (at && dim < at)
+            layout.outer *= sb_call_size(call, *dim);
+        else
+            layout.bytes *= sb_call_size(call, *dim);
+    }
+    return layout;
 }
 
 int sb_problem_rows(const struct sb_problem *whole, size_t first, size_t n, struct sb_problem *part,
@@ -144,28 +160,41 @@ int sb_problem_rows(const struct sb_problem *whole, size_t first, size_t n, stru
     struct sb_problem made = {.call = whole->call};
     made.call.size[strchr(operation->sizes, operation->row) - operation->sizes] = n;
     memset(made.call.operand, 0, sizeof made.call.operand);
-    int rc = 0;
-    for (size_t o = 0; rc == 0 && operation->operands[o].name; o++) {
-        rc = allocate(&made, o, 0, err);
-        if (rc < 0)
-            break;
-        const char *dims = operation->operands[o].dims, *at = strchr(dims, operation->row);
-        size_t outer = 1, row = sb_dtype_size(sb_call_dtype(&made.call, o));
-        size_t rows = at ? sb_call_size(&whole->call, operation->row) : 1;
-        for (const char *dim = dims; *dim; dim++) {
-            if (at && dim < at)
-                outer *= sb_call_size(&made.call, *dim);
-            else if (dim != at)
-                row *= sb_call_size(&made.call, *dim);
+    for (size_t o = 0; operation->operands[o].name; o++) {
+        int rc = allocate(&made, o, 0, err);
+        if (rc < 0) {
+            sb_problem_clear(&made);
+            return rc;
         }
-        copy_rows(whole->call.operand[o], made.call.operand[o], outer, rows, row, at ? first : 0,
-                  at ? n : 1);
+        struct rows layout = rows_of(&whole->call, o);
+        const char *from = whole->call.operand[o];
+        char *to = made.call.operand[o];
+        size_t row = layout.bytes;
+        if (!layout.rows)
+            memcpy(to, from, row);
+        for (size_t i = 0; i < layout.outer && layout.rows; i++)
+            memcpy(to + i * n * row, from + (i * layout.rows + first) * row, n * row);
     }
-    if (rc < 0)
-        sb_problem_clear(&made);
-    else
-        *part = made;
-    return rc;
+    *part = made;
+    return 0;
+}
+
+void sb_problem_rows_back(const struct sb_problem *part, size_t first, struct sb_problem *whole) {
+    const struct sb_operation *operation = whole->call.operation;
+    for (size_t o = 0; operation->operands[o].name; o++) {
+        struct rows layout = rows_of(&whole->call, o), cut = rows_of(&part->call, o);
+        if (operation->operands[o].role == SB_ROLE_IN)
+            continue;
+        const char *from = part->call.operand[o];
+        char *to = whole->call.operand[o];
+        for (size_t i = 0; i < layout.outer && layout.rows; i++)
+            memcpy(to + (i * layout.rows + first) * layout.bytes,
+                   from + i * cut.rows * layout.bytes, cut.rows * layout.bytes);
+    }
+}
+
+bool sb_problem_has_rows(const struct sb_problem *problem, size_t o) {
+    return problem->call.operation->row && rows_of(&problem->call, o).rows > 0;
 }
 
 int sb_problem_expect(struct sb_problem *problem, struct sb_error *err) {

@@ -32,6 +32,10 @@ int sb_problem_make(const struct sb_operation *operation, const struct sb_proble
  * have): operands that have the letter are cut, others copied. */
 int sb_problem_rows(const struct sb_problem *whole, size_t first, size_t n, struct sb_problem *part,
                     struct sb_error *err);
+/* Puts the rows of a part's outputs where they belong in the whole. */
+void sb_problem_rows_back(const struct sb_problem *part, size_t first, struct sb_problem *whole);
+/* Has operand o the row letter among its dims? */
+bool sb_problem_has_rows(const struct sb_problem *problem, size_t o);
 
 /* The oracle's answer; to be called before the operation runs, which may change operands. */
 int sb_problem_expect(struct sb_problem *problem, struct sb_error *err);

@@ -54,22 +54,6 @@ const struct sb_axis sb_axis_gpu = {
     .planned = no_cuda,
 };
 
-const struct sb_axis sb_axis_batch = {
-    .name = "batch",
-    .summary = "the same rows in another batch",
-    .levels = "a number from 1",
-    .planned = not_built,
-    .builtin_only = true,
-};
-
-const struct sb_axis sb_axis_alignment = {
-    .name = "alignment",
-    .summary = "alignment of operands in memory",
-    .levels = "bytes",
-    .planned = not_built,
-    .builtin_only = true,
-};
-
 const struct sb_axis sb_axis_resume = {
     .name = "resume",
     .summary = "training in one go, or stopped and taken up again",

@@ -27,6 +27,8 @@ void sb_kernel_arguments(const struct sb_operation *operation,
             (struct sb_argument_spec){a->name, SB_ARGUMENT_REAL, NULL, a->min, a->max, a->summary};
     specs[n++] = (struct sb_argument_spec){"seed", SB_ARGUMENT_INTEGER,    "0",
                                            0,      18446744073709549568.0, "of the inputs"};
+    specs[n++] = (struct sb_argument_spec){
+        "calls", SB_ARGUMENT_INTEGER, "3", 1, 100000, "times that it is computed in one process"};
     specs[n] = (struct sb_argument_spec){NULL};
 }
 
@@ -78,6 +80,10 @@ int sb_worker_command(const struct sb_job *job, const char *program, char ***com
         ADD("--shape");
         if (rc == 0)
             rc = sb_strings_take(&argv, sb_text_take(&shape));
+    }
+    if (job->algorithm) {
+        ADD("--algorithm");
+        ADD(job->algorithm);
     }
     for (size_t i = 0; i < job->n_arguments; i++) {
         ADD("--arg");
@@ -132,6 +138,22 @@ static int check_training(const struct sb_job *job, struct sb_error *err) {
     return rc;
 }
 
+/* An algorithm is checked against a kernel that is there; a gap has its own reason. */
+static int check_algorithm(const struct sb_job *job, struct sb_error *err) {
+    const struct sb_kernel *kernel =
+        sb_backend_kernel(sb_backend_find(backend_name(job)), job->subject, dtype_of(job));
+    if (!job->algorithm || !kernel)
+        return 0;
+    SB_AUTO_TEXT struct sb_text names = {0};
+    for (const char *const *name = kernel->algorithms; name && *name; name++) {
+        if (strcmp(*name, job->algorithm) == 0)
+            return 0;
+        sb_text_printf(&names, "%s%s", names.length ? " " : "", *name);
+    }
+    return unknown(&job->algorithm_where, "algorithm", job->algorithm,
+                   strdup(names.length ? names.data : "none"), err);
+}
+
 static int check_kernel(const struct sb_job *job, struct sb_error *err) {
     const struct sb_operation *operation = sb_operation_find(job->subject);
     if (!operation)
@@ -157,7 +179,7 @@ static int check_kernel(const struct sb_job *job, struct sb_error *err) {
         .dtype = dtype, .shape = job->shape, .n_shape = job->n_shape, .attributes = attributes};
     if (sb_problem_check(operation, &options, &inner) < 0)
         return sb_where_error(err, -EINVAL, &job->where, "%s", inner.text);
-    return 0;
+    return check_algorithm(job, err);
 }
 
 int sb_worker_check(const struct sb_job *job, struct sb_error *err) {

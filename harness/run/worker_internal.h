@@ -5,10 +5,12 @@
 #include "kernels/dispatch.h"
 #include "kernels/train/train.h"
 
+#include <samebits/suite.h>
+
 #include <jansson.h>
 
-/* A kernel's arguments: its attributes, then the seed of its inputs. */
-enum { SB_KERNEL_ARGUMENTS = SB_MAX_ATTRIBUTES + 2 };
+/* A kernel's arguments: its attributes, then the seed of its inputs and the number of calls. */
+enum { SB_KERNEL_ARGUMENTS = SB_MAX_ATTRIBUTES + 3 };
 void sb_kernel_arguments(const struct sb_operation *operation,
                          struct sb_argument_spec specs[SB_KERNEL_ARGUMENTS]);
 
@@ -22,5 +24,32 @@ enum sb_dtype sb_dtype_find(const char *name);
 
 /* Adds what a loaded backend says of itself; null where unknown. */
 void sb_worker_add_facts(json_t *json, const struct sb_engine *engine);
+
+/* ---- In the worker's own process --------------------------------------------------------------
+ */
+
+/* What was asked, by the command line and the environment. */
+struct sb_worker_request {
+    enum sb_job_kind kind;
+    const char *subject, *backend, *dtype, *shape, *algorithm, *weights;
+    const char **arguments; /* "name=value", borrowed from argv */
+    size_t n_arguments;
+    unsigned threads;
+    bool deterministic;
+    bool hash_seed_given;
+    uint64_t hash_seed;
+};
+
+/* Values of a job's arguments, by default and as the command line has them. */
+int sb_worker_arguments(const struct sb_worker_request *request,
+                        const struct sb_argument_spec *specs, struct sb_argument_value *values,
+                        struct sb_error *err);
+
+/* Does a kernel job: computes it several times, saves the outputs of the first, and adds to the
+ * report: "accuracy", "calls" {"n", "distinct", "seconds"}, "claim", and what batch and alignment
+ * really were. */
+int sb_worker_kernel(const struct sb_worker_request *request, const struct sb_operation *operation,
+                     enum sb_dtype dtype, struct sb_engine *engine, json_t *report,
+                     struct sb_error *err);
 
 #endif

@@ -23,18 +23,6 @@
 
 enum { EXIT_DONE = 0, EXIT_WRONG = 1, EXIT_ERROR = 2, EXIT_UNSUPPORTED = 77, MOST_THREADS = 1024 };
 
-/* What was asked, by the command line and the environment. */
-struct request {
-    enum sb_job_kind kind;
-    const char *subject, *backend, *dtype, *shape, *weights;
-    const char **arguments; /* "name=value", borrowed from argv */
-    size_t n_arguments;
-    unsigned threads;
-    bool deterministic;
-    bool hash_seed_given;
-    uint64_t hash_seed;
-};
-
 /* ---- Floating point as the hardware has it ----------------------------------------------------
  */
 
@@ -99,7 +87,7 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *number) {
     return true;
 }
 
-static int read_threads(struct request *request, struct sb_error *err) {
+static int read_threads(struct sb_worker_request *request, struct sb_error *err) {
     static const char *const names[] = {"SAMEBITS_THREADS", "OMP_NUM_THREADS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *text = getenv(names[i]);
@@ -119,7 +107,7 @@ static int read_threads(struct request *request, struct sb_error *err) {
 }
 
 /* As Python: without a seed, or with "random", another one in every process. */
-static int read_hash_seed(struct request *request, struct sb_error *err) {
+static int read_hash_seed(struct sb_worker_request *request, struct sb_error *err) {
     const char *text = getenv("SAMEBITS_HASH_SEED");
     request->hash_seed_given = text && *text && strcmp(text, "random") != 0;
     if (request->hash_seed_given) {
@@ -133,16 +121,16 @@ static int read_hash_seed(struct request *request, struct sb_error *err) {
     return 0;
 }
 
-static int read_environment(struct request *request, struct sb_error *err) {
+static int read_environment(struct sb_worker_request *request, struct sb_error *err) {
     const char *deterministic = getenv("SAMEBITS_DETERMINISTIC");
     request->deterministic = deterministic && *deterministic && strcmp(deterministic, "0") != 0;
     int rc = read_threads(request, err);
     return rc < 0 ? rc : read_hash_seed(request, err);
 }
 
-static int parse_command_line(int argc, char **argv, struct request *request,
+static int parse_command_line(int argc, char **argv, struct sb_worker_request *request,
                               struct sb_error *err) {
-    *request = (struct request){.subject = argv[2], .backend = "ref", .dtype = "f32"};
+    *request = (struct sb_worker_request){.subject = argv[2], .backend = "ref", .dtype = "f32"};
     request->kind = strcmp(argv[1], "train") == 0 ? SB_JOB_TRAIN : SB_JOB_KERNEL;
     request->arguments = calloc((size_t)argc, sizeof *request->arguments);
     if (!request->arguments)
@@ -153,6 +141,7 @@ static int parse_command_line(int argc, char **argv, struct request *request,
     } options[] = {{"--backend", &request->backend},
                    {"--dtype", &request->dtype},
                    {"--shape", &request->shape},
+                   {"--algorithm", &request->algorithm},
                    {"--weights", &request->weights}};
     for (int i = 3; i < argc; i += 2) {
         if (i + 1 == argc)
@@ -165,18 +154,19 @@ static int parse_command_line(int argc, char **argv, struct request *request,
         else if (strcmp(argv[i], "--arg") == 0)
             request->arguments[request->n_arguments++] = argv[i + 1];
         else
-            return sb_error_set(
-                err, -EINVAL,
-                "unknown option '%s' (choices: --backend --dtype --shape --arg --weights)",
-                argv[i]);
+            return sb_error_set(err, -EINVAL,
+                                "unknown option '%s' (choices: --backend --dtype --shape "
+                                "--algorithm --arg --weights)",
+                                argv[i]);
     }
     if (!request->weights)
         return sb_error_set(err, -EINVAL, "--weights PATH is missing");
     return 0;
 }
 
-static int set_arguments(const struct request *request, const struct sb_argument_spec *specs,
-                         struct sb_argument_value *values, struct sb_error *err) {
+int sb_worker_arguments(const struct sb_worker_request *request,
+                        const struct sb_argument_spec *specs, struct sb_argument_value *values,
+                        struct sb_error *err) {
     sb_arguments_default(specs, values);
     for (size_t i = 0; i < request->n_arguments; i++) {
         const char *equals = strchr(request->arguments[i], '=');
@@ -194,27 +184,10 @@ static int set_arguments(const struct request *request, const struct sb_argument
     return 0;
 }
 
-/* "512x512x512" */
-static int parse_shape(const char *text, size_t shape[SB_MAX_SIZES], size_t *n,
-                       struct sb_error *err) {
-    const char *at = text;
-    for (*n = 0; *n < SB_MAX_SIZES;) {
-        char *end;
-        errno = 0;
-        unsigned long long size = strtoull(at, &end, 10);
-        if (*at < '0' || *at > '9' || errno || size > SIZE_MAX || (*end && *end != 'x'))
-            break;
-        shape[(*n)++] = (size_t)size;
-        if (!*end)
-            return 0;
-        at = end + 1;
-    }
-    return sb_error_set(err, -EINVAL, "--shape '%s' is not like 512x512x512", text);
-}
-
 /* ---- Report ---------------------------------------------------------------------------------- */
 
-static json_t *report_make(const struct request *request, const struct sb_engine *engine) {
+static json_t *report_make(const struct sb_worker_request *request,
+                           const struct sb_engine *engine) {
     json_t *json = json_object();
     if (engine)
         sb_worker_add_facts(json, engine);
@@ -249,10 +222,10 @@ static int report_write(const json_t *json, struct sb_error *err) {
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */
 
-static int train(const struct request *request, const struct sb_training *training,
+static int train(const struct sb_worker_request *request, const struct sb_training *training,
                  struct sb_engine *engine, json_t *report, struct sb_error *err) {
     struct sb_argument_value values[SB_MAX_ARGUMENTS];
-    int rc = set_arguments(request, training->arguments, values, err);
+    int rc = sb_worker_arguments(request, training->arguments, values, err);
     if (rc == 0 && training->check)
         rc = training->check(values, err);
     if (rc < 0)
@@ -276,60 +249,6 @@ static int train(const struct request *request, const struct sb_training *traini
     return rc;
 }
 
-static int run_problem(struct sb_problem *problem, const struct request *request,
-                       struct sb_engine *engine, json_t *report, struct sb_error *err) {
-    int rc = sb_problem_expect(problem, err);
-    if (rc == 0)
-        rc = sb_engine_call(engine, &problem->call, err);
-    if (rc < 0)
-        return rc;
-    struct sb_problem_room room;
-    struct sb_tensor tensors[SB_MAX_OPERANDS];
-    size_t n = sb_problem_outputs(problem, &room, tensors);
-    rc = sb_weights_write_hdf5(request->weights, tensors, n, err);
-    if (rc < 0)
-        return rc;
-    double error = sb_problem_error(problem), tolerance = sb_problem_tolerance(problem);
-    json_t *accuracy = json_object();
-    json_object_set_new(accuracy, "max_rel_vs_f64", sb_json_real(error));
-    json_object_set_new(accuracy, "tolerance", sb_json_real(tolerance));
-    json_object_set_new(report, "accuracy", accuracy);
-    printf(
-        "largest error against float64, relative to the magnitudes summed: %.3g (any order of "
-        "summation: %.3g)\n",
-        error, tolerance);
-    return 0;
-}
-
-static int kernel(const struct request *request, const struct sb_operation *operation,
-                  enum sb_dtype dtype, struct sb_engine *engine, json_t *report,
-                  struct sb_error *err) {
-    struct sb_argument_spec specs[SB_KERNEL_ARGUMENTS];
-    struct sb_argument_value values[SB_MAX_ARGUMENTS];
-    sb_kernel_arguments(operation, specs);
-    int rc = set_arguments(request, specs, values, err);
-    if (rc < 0)
-        return rc;
-    size_t shape[SB_MAX_SIZES], n_shape = 0, n_attributes = 0;
-    if (request->shape && (rc = parse_shape(request->shape, shape, &n_shape, err)) < 0)
-        return rc;
-    while (operation->attributes[n_attributes].name)
-        n_attributes++;
-    double attributes[SB_MAX_ATTRIBUTES];
-    sb_kernel_attributes(operation, values, attributes);
-    struct sb_problem_options options = {.dtype = dtype,
-                                         .shape = request->shape ? shape : NULL,
-                                         .n_shape = n_shape,
-                                         .attributes = attributes,
-                                         .seed = values[n_attributes].integer};
-    struct sb_problem problem = {0};
-    rc = sb_problem_make(operation, &options, &problem, err);
-    if (rc == 0)
-        rc = run_problem(&problem, request, engine, report, err);
-    sb_problem_clear(&problem);
-    return rc;
-}
-
 /* What a request names, found in the registries. */
 struct found {
     const struct sb_backend *backend;
@@ -339,7 +258,8 @@ struct found {
 };
 
 /* -ENOTSUP: known, but there is no such kernel here. */
-static int find(const struct request *request, struct found *found, struct sb_error *err) {
+static int find(const struct sb_worker_request *request, struct found *found,
+                struct sb_error *err) {
     found->backend = sb_backend_find(request->backend);
     found->dtype = sb_dtype_find(request->dtype);
     if (!found->backend)
@@ -361,7 +281,7 @@ static int find(const struct request *request, struct found *found, struct sb_er
     return gap ? sb_error_set(err, -ENOTSUP, "%s", gap) : 0;
 }
 
-static int do_job(const struct request *request, struct sb_error *err) {
+static int do_job(const struct sb_worker_request *request, struct sb_error *err) {
     struct found found = {0};
     struct sb_engine *engine = NULL;
     int rc = find(request, &found, err);
@@ -370,8 +290,9 @@ static int do_job(const struct request *request, struct sb_error *err) {
         rc = sb_engine_open(found.backend, &options, &engine, err);
     SB_AUTO_JSON json_t *report = report_make(request, engine);
     if (rc == 0)
-        rc = found.training ? train(request, found.training, engine, report, err)
-                            : kernel(request, found.operation, found.dtype, engine, report, err);
+        rc = found.training
+                 ? train(request, found.training, engine, report, err)
+                 : sb_worker_kernel(request, found.operation, found.dtype, engine, report, err);
     bool unsupported = rc == -ENOTSUP || (rc == -ENOENT && !engine);
     if (unsupported)
         json_object_set_new(report, "unsupported", sb_json_string(err->text));
@@ -387,7 +308,7 @@ static int do_job(const struct request *request, struct sb_error *err) {
 
 static int run_job(int argc, char **argv) {
     struct sb_error err = {0};
-    struct request request = {0};
+    struct sb_worker_request request = {0};
     int rc = parse_command_line(argc, argv, &request, &err);
     if (rc == 0)
         rc = read_environment(&request, &err);
@@ -431,7 +352,7 @@ static int check_gemm(struct sb_engine *engine, enum sb_dtype dtype, double *wor
 static int check_isa(void) {
     struct sb_error err = {0};
     struct sb_engine *engine = NULL;
-    struct request request = {0};
+    struct sb_worker_request request = {0};
     int rc = read_threads(&request, &err);
     if (rc == 0)
         rc = sb_engine_open(sb_backend_find("openblas"),

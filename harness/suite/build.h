@@ -101,11 +101,11 @@ struct sb_dims {
     struct sb_where where;
 };
 
-/* A job before its backends, dtypes and shapes are multiplied out. */
+/* A job before its backends, dtypes, algorithms and shapes are multiplied out. */
 struct sb_draft {
-    struct sb_job job; /* all but id, backend, dtype and shape */
+    struct sb_job job; /* all but id and what is multiplied out */
     struct sb_where name_where, weights_where;
-    struct sb_texts backends, dtypes;
+    struct sb_texts backends, dtypes, algorithms;
     struct sb_dims *shapes;
     size_t n_shapes;
     bool need_given; /* one need for repeats and every axis that `require` does not name */

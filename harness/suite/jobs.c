@@ -1,5 +1,5 @@
 /* Stage 1, suite: drafts to jobs: the command line's word, checks of the whole, and backends,
- * dtypes and shapes multiplied out. */
+ * dtypes, algorithms and shapes multiplied out. */
 #include "suite/build.h"
 
 #include "base/cleanup.h"
@@ -24,8 +24,8 @@ void sb_job_clear(struct sb_job *job) {
                                  {job->inputs, job->n_inputs}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         sb_strings_clear(&lists[i]);
-    char *const texts[] = {job->name,  job->id,      job->subject,  job->backend,
-                           job->dtype, job->weights, job->directory};
+    char *const texts[] = {job->name,  job->id,        job->subject, job->backend,
+                           job->dtype, job->algorithm, job->weights, job->directory};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     for (size_t i = 0; i < job->n_arguments; i++) {
@@ -48,6 +48,7 @@ void sb_draft_clear(struct sb_draft *draft) {
     sb_job_clear(&draft->job);
     sb_texts_clear(&draft->backends);
     sb_texts_clear(&draft->dtypes);
+    sb_texts_clear(&draft->algorithms);
     for (size_t i = 0; i < draft->n_shapes; i++)
         free(draft->shapes[i].dims);
     free(draft->shapes);
@@ -344,13 +345,20 @@ static char *make_id(const struct sb_draft *draft, const struct sb_job *job) {
         sb_text_printf(&id, "/%s", job->backend);
     if (draft->dtypes.strings.n > 1)
         sb_text_printf(&id, "/%s", job->dtype);
+    if (draft->algorithms.strings.n > 1)
+        sb_text_printf(&id, "/%s", job->algorithm);
     for (size_t i = 0; draft->n_shapes > 1 && i < job->n_shape; i++)
         sb_text_printf(&id, "%c%zu", i ? 'x' : '/', job->shape[i]);
     return sb_text_take(&id);
 }
 
-static int add_job(struct sb_build *build, const struct sb_draft *draft, size_t backend,
-                   size_t dtype, size_t shape) {
+/* Which of each of the draft's lists; in the order in which they are multiplied out. */
+struct choice {
+    size_t backend, dtype, algorithm, shape;
+};
+
+static int add_job(struct sb_build *build, const struct sb_draft *draft,
+                   const struct choice *choice) {
     struct sb_suite *suite = build->suite;
     SB_CLEANUP(sb_job_clear) struct sb_job job = {0};
     int rc = sb_build_spend(build, sizeof job, &draft->job.where);
@@ -359,11 +367,14 @@ static int add_job(struct sb_build *build, const struct sb_draft *draft, size_t 
     if (rc == 0)
         rc = copy_job(build, &draft->job, &job);
     if (rc == 0)
-        rc = pick(build, &draft->backends, backend, &job.backend, &job.backend_where);
+        rc = pick(build, &draft->backends, choice->backend, &job.backend, &job.backend_where);
     if (rc == 0)
-        rc = pick(build, &draft->dtypes, dtype, &job.dtype, &job.dtype_where);
+        rc = pick(build, &draft->dtypes, choice->dtype, &job.dtype, &job.dtype_where);
     if (rc == 0)
-        rc = copy_shape(build, draft->n_shapes ? &draft->shapes[shape] : NULL, &job);
+        rc = pick(build, &draft->algorithms, choice->algorithm, &job.algorithm,
+                  &job.algorithm_where);
+    if (rc == 0)
+        rc = copy_shape(build, draft->n_shapes ? &draft->shapes[choice->shape] : NULL, &job);
     if (rc < 0)
         return rc;
     job.id = make_id(draft, &job);
@@ -384,8 +395,20 @@ static int add_job(struct sb_build *build, const struct sb_draft *draft, size_t 
     return 0;
 }
 
-static size_t at_least_one(size_t n) {
-    return n ? n : 1;
+/* The next combination, the last list fastest; false when there is none. */
+static bool next_choice(const struct sb_draft *draft, struct choice *choice) {
+    const struct {
+        size_t *at, n;
+    } lists[] = {{&choice->shape, draft->n_shapes},
+                 {&choice->algorithm, draft->algorithms.strings.n},
+                 {&choice->dtype, draft->dtypes.strings.n},
+                 {&choice->backend, draft->backends.strings.n}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        if (++*lists[i].at < lists[i].n)
+            return true;
+        *lists[i].at = 0;
+    }
+    return false;
 }
 
 int sb_draft_finish(struct sb_build *build, struct sb_draft *draft,
@@ -402,12 +425,10 @@ int sb_draft_finish(struct sb_build *build, struct sb_draft *draft,
         rc = require_all(build, job, draft->need, false, &draft->need_where);
     if (rc == 0 && overrides && overrides->require)
         rc = require_all(build, job, *overrides->require, true, &option);
-    for (size_t b = 0; b < at_least_one(draft->backends.strings.n) && rc == 0; b++) {
-        for (size_t d = 0; d < at_least_one(draft->dtypes.strings.n) && rc == 0; d++) {
-            for (size_t s = 0; s < at_least_one(draft->n_shapes) && rc == 0; s++)
-                rc = add_job(build, draft, b, d, s);
-        }
-    }
+    struct choice choice = {0};
+    do {
+        rc = rc == 0 ? add_job(build, draft, &choice) : rc;
+    } while (rc == 0 && next_choice(draft, &choice));
     return rc;
 }
 

@@ -68,7 +68,7 @@ static int read_weights(struct sb_build *build, const struct sb_node *node,
 
 /* ---- Lists ---------------------------------------------------------------------------------- */
 
-/* A list without repetition: backends, dtypes. */
+/* A list without repetition: backends, dtypes, algorithms. */
 static int read_distinct(struct sb_build *build, const struct sb_node *node, const char *what,
                          struct sb_texts *texts) {
     int rc = sb_read_texts(build, node, what, SB_LIST_OR_ONE, texts);
@@ -89,6 +89,11 @@ static int read_backend(struct sb_build *build, const struct sb_node *node,
 
 static int read_dtype(struct sb_build *build, const struct sb_node *node, struct sb_draft *draft) {
     return read_distinct(build, node, "'dtype'", &draft->dtypes);
+}
+
+static int read_algorithm(struct sb_build *build, const struct sb_node *node,
+                          struct sb_draft *draft) {
+    return read_distinct(build, node, "'algorithm'", &draft->algorithms);
 }
 
 /* Globs and paths: a list that a job may empty, to be rid of the defaults'. */
@@ -363,6 +368,7 @@ static const struct job_key {
     {"kernel", KERNEL, 0, read_subject},
     {"backend", BUILTIN, BUILTIN, read_backend},
     {"dtype", KERNEL, KERNEL, read_dtype},
+    {"algorithm", KERNEL, 0, read_algorithm},
     {"shape", KERNEL, 0, read_shape},
     {"shapes", KERNEL, 0, read_shapes},
     {"args", BUILTIN, BUILTIN, read_args},

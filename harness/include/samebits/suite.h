@@ -82,12 +82,12 @@ struct sb_tolerance {
         ulp; /* when ≥ 0: elements within so many ULP are equal enough, instead of rtol and atol */
 };
 
-/* One job, after defaults were filled in and lists of backends, dtypes and shapes were multiplied
- * out: one sb_job for each backend × dtype × shape. */
+/* One job, after defaults were filled in and lists of backends, dtypes, algorithms and shapes
+ * were multiplied out: one sb_job for each combination. */
 struct sb_job {
     char *name; /* as in the suite */
-    char *id; /* unique in the suite: the name, and whatever of backend, dtype and shape has several
-                 values, "gemm/openblas/f32/33x1000x77" */
+    char *id; /* unique in the suite: the name, and whatever of backend, dtype, algorithm and shape
+                 has several values, "gemm/openblas/f32/33x1000x77" */
     enum sb_job_kind kind;
     char **command; /* SB_JOB_COMMAND: argv, ending with NULL; else NULL */
     size_t n_command;
@@ -95,6 +95,7 @@ struct sb_job {
     char *subject;                  /* SB_JOB_TRAIN: "dense"; SB_JOB_KERNEL: "gemm"; else NULL */
     char *backend;                  /* NULL for commands */
     char *dtype;                    /* kernels: "f32" unless given; else NULL */
+    char *algorithm;                /* kernels; NULL: the backend's own choice */
     size_t *shape;                  /* kernels; NULL: the operation's default shape */
     size_t n_shape;
     char *weights; /* path or glob below the run's directory; NULL for a command: every weights file
@@ -116,8 +117,8 @@ struct sb_job {
     enum sb_expect expect;
     char *directory; /* absolute: where the command runs (for a suite the suite file's folder) */
     struct sb_where where;
-    struct sb_where subject_where, backend_where,
-        dtype_where; /* for later checks against registries */
+    /* For later checks against registries. */
+    struct sb_where subject_where, backend_where, dtype_where, algorithm_where;
 };
 
 struct sb_suite {

@@ -1,0 +1,39 @@
+/* Stage 2, matrix: axis batch: the same rows of a kernel, computed together with others or not. */
+#include "base/text.h"
+#include "matrix/axis.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+static const char variable[] = "SAMEBITS_BATCH";
+
+static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
+    (void)machine;
+    uint64_t n;
+    if (strcmp(level, "all") == 0 || (sb_level_number(level, false, UINT32_MAX, &n) && n > 0))
+        return 0;
+    return sb_error_set(err, -EINVAL, "unknown level '%s' (a number of rows from 1, or all)",
+                        level);
+}
+
+static int apply(const struct sb_machine *machine, const char *name, const char *level,
+                 struct sb_setup *setup) {
+    (void)machine, (void)name;
+    return sb_setup_set(setup, variable, level);
+}
+
+static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
+    (void)name, (void)level;
+    return sb_worker_word(seen, "batch");
+}
+
+const struct sb_axis sb_axis_batch = {
+    .name = "batch",
+    .summary = "rows of a kernel that are computed together: the same rows in another batch",
+    .levels = "a number of rows from 1, or all",
+    .builtin_only = true,
+    .check = check,
+    .apply = apply,
+    .observe = observe,
+};
