@@ -59,7 +59,7 @@ const struct sb_axis sb_axis_resume = {
     .summary = "training in one go, or stopped and taken up again",
     .levels = "off, on",
     .planned = not_built,
-    .builtin_only = true,
+    .kinds = 1 << SB_JOB_TRAIN,
 };
 
 const struct sb_axis sb_axis_ranks = {
@@ -67,5 +67,5 @@ const struct sb_axis sb_axis_ranks = {
     .summary = "processes that share the work",
     .levels = "a number from 1",
     .planned = not_built,
-    .builtin_only = true,
+    .kinds = 1 << SB_JOB_TRAIN,
 };

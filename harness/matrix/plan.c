@@ -151,19 +151,20 @@ static int take_axes(const struct sb_suite *suite, const struct sb_machine *mach
         int status = check_axis(job, written, axis, in_command, machine, err);
         if (status < 0)
             return status;
-        if (axis && axis->builtin_only && job->kind == SB_JOB_COMMAND && !in_command) {
+        bool meant = !axis || !axis->kinds || axis->kinds >> job->kind & 1;
+        if (!meant && !in_command) {
             if (!is_own(suite, job, written))
                 continue;
-            return sb_where_error(err, -EINVAL, &written->where,
-                                  "axis '%s' has a meaning for built-in jobs and kernels only",
-                                  written->name);
+            return sb_where_error(
+                err, -EINVAL, &written->where, "axis '%s' has a meaning for %s only", written->name,
+                axis->kinds == 1 << SB_JOB_KERNEL ? "single kernels" : "built-in trainings");
         }
         if (plan->n_axes == SB_MAX_AXES)
             return sb_where_error(err, -EINVAL, &written->where, "a job has at most %d axes",
                                   SB_MAX_AXES);
         struct sb_job_axis *taken = &plan->axes[plan->n_axes++];
-        /* A name that this build cannot vary is any flag when it stands in the command. */
-        taken->axis = axis && axis->planned && in_command ? NULL : axis;
+        /* A name without a meaning here is any flag when it stands in the command. */
+        taken->axis = axis && (axis->planned || !meant) && in_command ? NULL : axis;
         taken->in_command = in_command;
         taken->name = strdup(written->name);
         status = taken->name ? take_levels(taken, written, machine) : -ENOMEM;

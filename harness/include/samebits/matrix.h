@@ -92,7 +92,7 @@ struct sb_axis {
     const char *summary; /* one line for `samebits list axes` */
     const char *levels;  /* what may be written, one line for messages */
     const char *planned; /* why it is known but cannot be varied in this build; NULL: it can */
-    bool builtin_only;   /* has a meaning for built-in jobs and kernels only */
+    unsigned kinds; /* 1 << SB_JOB_… of the kinds of job that it has a meaning for; 0: of all */
     /* Is this level well written? -EINVAL with "unknown level 'avx3' (this CPU has: …)". NULL: any
      * text is. */
     int (*check)(const struct sb_machine *machine, const char *level, struct sb_error *err);

@@ -59,6 +59,12 @@ START_TEST(levels_are_taken_or_refused_with_the_choices)
         {"hostname", "-x", "host name"},
         {"hostname", "a..b", "host name"},
         {"hostname", "a b", "host name"},
+        {"batch", "all", NULL},
+        {"batch", "17", NULL},
+        {"batch", "0", "or all"},
+        {"alignment", "4", NULL},
+        {"alignment", "12", "1 2 4 8"},
+        {"alignment", "128", "1 2 4 8"},
         {"env:FOO", "anything at all", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -316,7 +316,67 @@ START_TEST(mistakes_are_answered_with_place_and_choices)
         "s.yaml:6:20: train 'dense': argument 'epochs': 'many' is no integer from 0 to 1000000");
     refused("    kernel: gemm\n    backend: ref\n    args: {transpose: 1}\n",
             "s.yaml:6:23: kernel 'gemm': unknown argument 'transpose' (choices: transpose_a "
-            "transpose_b seed)");
+            "transpose_b seed calls)");
+}
+END_TEST
+
+START_TEST(an_algorithm_must_be_one_of_the_kernels)
+{
+    refused("    kernel: gemm\n    backend: ref\n    algorithm: [fast]\n",
+            "s.yaml:6:17: unknown algorithm 'fast' (choices: none)");
+}
+END_TEST
+
+static double number_in(const json_t *json, const char *object, const char *key) {
+    return json_number_value(json_object_get(json_object_get(json, object), key));
+}
+
+START_TEST(a_kernel_is_called_several_times_and_says_how_its_results_compare)
+{
+    enter_folder();
+    ck_assert_int_eq(
+        worker("", "kernel", "bias_add", "--arg", "calls=7", "--weights", "w.h5", NULL), 0);
+    SB_AUTO_JSON json_t *json = report();
+    ck_assert(number_in(json, "calls", "n") == 7);
+    ck_assert(number_in(json, "calls", "distinct") == 1); /* its operand is restored each time */
+    ck_assert_double_gt(number_in(json, "calls", "seconds"), 0);
+    ck_assert_double_lt(number_in(json, "accuracy", "max_rel_vs_f64"),
+                        number_in(json, "accuracy", "tolerance"));
+    leave_folder();
+}
+END_TEST
+
+/* On ref the same bits however the rows are cut, and wherever operands start; and an output that is
+ * summed over rows is left out. */
+START_TEST(batches_and_alignment_are_what_was_asked)
+{
+    static const char *const settings[][3] = {{"SAMEBITS_BATCH", "all", "batch"},
+                                              {"SAMEBITS_BATCH", "1", "batch"},
+                                              {"SAMEBITS_BATCH", "7", "batch"},
+                                              {"SAMEBITS_ALIGNMENT", "64", "alignment"},
+                                              {"SAMEBITS_ALIGNMENT", "4", "alignment"}};
+    static const json_int_t wanted[] = {65, 1, 7, 64, 4};
+    struct sb_fingerprint first = {0};
+    enter_folder();
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        struct sb_fingerprint one;
+        setenv(settings[i][0], settings[i][1], 1);
+        ck_assert_int_eq(worker("", "kernel", "gemm", "--shape", "65x33x17", "--arg",
+                                "transpose_a=1", "--weights", "w.h5", NULL),
+                         0);
+        unsetenv(settings[i][0]);
+        SB_AUTO_JSON json_t *json = report();
+        ck_assert_int_eq(json_integer_value(json_object_get(json, settings[i][2])), wanted[i]);
+        fingerprint_of("w.h5", i ? &one : &first);
+        if (i)
+            ck_assert_str_eq(one.text, first.text);
+    }
+    setenv("SAMEBITS_BATCH", "1", 1);
+    ck_assert_int_eq(worker("", "kernel", "dot", "--weights", "w.h5", NULL), 77);
+    setenv("SAMEBITS_BATCH", "0", 1);
+    ck_assert_int_eq(worker("", "kernel", "gemm", "--weights", "w.h5", NULL), 2);
+    unsetenv("SAMEBITS_BATCH");
+    leave_folder();
 }
 END_TEST
 
@@ -459,6 +519,9 @@ int main(int argc, char **argv) {
         another_rounding_mode_is_refused,
         flushing_to_zero_is_refused,
         mistakes_are_answered_with_place_and_choices,
+        an_algorithm_must_be_one_of_the_kernels,
+        a_kernel_is_called_several_times_and_says_how_its_results_compare,
+        batches_and_alignment_are_what_was_asked,
         what_is_only_planned_is_no_mistake_but_unavailable,
         a_command_says_all_that_the_job_says,
         describing_loads_nothing_into_this_process,

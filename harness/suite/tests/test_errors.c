@@ -8,7 +8,8 @@
     "backend, dtype, args, weights, exclude, include, inputs, axes, repeats, timeout, design, "    \
     "require, rtol, atol, ulp, expect"
 #define JOB_KEYS                                                                                   \
-    "name, command, train, kernel, backend, dtype, shape, shapes, args, weights, exclude, "        \
+    "name, command, train, kernel, backend, dtype, algorithm, shape, shapes, args, weights, "      \
+    "exclude, "                                                                                    \
     "include, inputs, axes, repeats, timeout, design, require, rtol, atol, ulp, expect"
 #define GEMM "version: 1\njobs:\n  - name: g\n    kernel: gemm\n"
 
