@@ -77,6 +77,10 @@ static void add_body(struct sb_text *xml, const json_t *job, const struct sb_run
     SB_AUTO_TEXT struct sb_text part = {0};
     sb_say_instability(&part, job);
     add_paragraph(&body, &part, "");
+    sb_say_alarm(&part, job);
+    add_paragraph(&body, &part, "");
+    sb_say_calls(&part, job);
+    add_paragraph(&body, &part, "");
     sb_say_dependence(&part, job);
     add_paragraph(&body, &part, "");
     sb_say_magnitude(&part, job);

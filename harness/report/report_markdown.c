@@ -162,6 +162,10 @@ static void add_details(struct page *page, struct sb_text *part, const json_t *j
     sb_text_puts(part, "</summary>\n\n");
     sb_say_instability(&said, job);
     add_item(part, "", &said);
+    sb_say_alarm(&said, job);
+    add_item(part, "", &said);
+    sb_say_calls(&said, job);
+    add_item(part, "", &said);
     sb_say_dependence(&said, job);
     add_item(part, "", &said);
     sb_say_magnitude(&said, job);

@@ -46,6 +46,8 @@ static void add_diagnostics(struct sb_text *tap, const json_t *job,
     add_string(tap, "severity", sb_text_of(job, "outcome"));
     add_string(tap, "verdict", sb_text_of(job, "verdict"));
     add_said(tap, "unstable", sb_say_instability, job);
+    add_said(tap, "alarm", sb_say_alarm, job);
+    add_said(tap, "calls", sb_say_calls, job);
     add_said(tap, "dependence", sb_say_dependence, job);
     add_said(tap, "magnitude", sb_say_magnitude, job);
     add_said(tap, "evidence", sb_say_evidence, job);

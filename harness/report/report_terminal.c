@@ -52,12 +52,32 @@ static void print_text(const struct page *page, struct sb_text *text, size_t ind
 /* ---- The matrix -------------------------------------------------------------------------------
  */
 
+/* Columns that only some jobs have something for: they are there where one has. */
+static const struct {
+    const char *heading;
+    void (*say)(struct sb_text *text, const json_t *job);
+} extras[] = {{"error vs f64", sb_say_accuracy}, {"cost of det.", sb_say_cost}};
+enum { N_EXTRAS = sizeof extras / sizeof *extras };
+
+static bool has_extra(const json_t *jobs, size_t extra) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(jobs, i, job) {
+        SB_AUTO_TEXT struct sb_text text = {0};
+        extras[extra].say(&text, job);
+        if (text.length)
+            return true;
+    }
+    return false;
+}
+
 /* How much stands in the cells: all, or what leaves room for more columns. */
 struct density {
     size_t job, axis, levels; /* columns for the names of jobs and axes, and for levels */
     bool place;               /* tensor and index of the worst difference */
     bool verdict_first;       /* before the axes, so that it stands in the first block of a folded
                                  table */
+    const bool *extras;       /* N_EXTRAS: which of those columns there are */
 };
 
 static void add_text(struct sb_table *table, struct sb_text *text, size_t most, enum sb_tone tone) {
@@ -76,6 +96,10 @@ static void add_heading(struct sb_table *table, const struct sb_strings *axes,
     if (!density->verdict_first)
         sb_table_add(table, strdup("verdict"), 0, SB_TONE_BOLD);
     sb_table_add(table, strdup("worst difference"), 0, SB_TONE_BOLD);
+    for (size_t i = 0; i < N_EXTRAS; i++) {
+        if (density->extras[i])
+            sb_table_add(table, strdup(extras[i].heading), 0, SB_TONE_BOLD);
+    }
     sb_table_add(table, strdup("evidence"), 0, SB_TONE_BOLD);
 }
 
@@ -110,6 +134,12 @@ static void add_job(struct sb_table *table, const struct page *page, const json_
         add_text(table, &verdict, 0, judged);
     sb_say_worst(&text, job, density->place);
     add_text(table, &text, MOST_PLACE, SB_TONE_PLAIN);
+    for (size_t i = 0; i < N_EXTRAS; i++) {
+        if (!density->extras[i])
+            continue;
+        extras[i].say(&text, job);
+        add_text(table, &text, 0, SB_TONE_PLAIN);
+    }
     sb_say_evidence(&text, job);
     add_text(table, &text, 0, SB_TONE_PLAIN);
 }
@@ -117,7 +147,10 @@ static void add_job(struct sb_table *table, const struct page *page, const json_
 static int make_matrix(const struct page *page, const struct sb_strings *axes,
                        const struct density *density, struct sb_table *table) {
     sb_table_clear(table);
-    *table = (struct sb_table){.n_columns = axes->n + 6,
+    size_t n_extras = 0;
+    for (size_t i = 0; i < N_EXTRAS; i++)
+        n_extras += density->extras[i];
+    *table = (struct sb_table){.n_columns = axes->n + 6 + n_extras,
                                .n_keys = 2,
                                .indent = "  ",
                                .width = page->options->width,
@@ -137,7 +170,8 @@ static int make_matrix(const struct page *page, const struct sb_strings *axes,
 static int print_matrix(const struct page *page) {
     const size_t width = page->options->width, third = width / 3 > 16 ? width / 3 : 16;
     const size_t name = third < MOST_JOB_NAME ? third : MOST_JOB_NAME;
-    const struct density densities[] = {
+    const bool has[N_EXTRAS] = {has_extra(page->jobs, 0), has_extra(page->jobs, 1)};
+    struct density densities[] = {
         {.job = MOST_JOB_NAME, .axis = MOST_AXIS_NAME, .levels = 28, .place = true},
         {.job = name, .axis = MOST_AXIS_NAME, .levels = 12},
         {.job = name, .axis = 13, .verdict_first = true},
@@ -149,6 +183,7 @@ static int print_matrix(const struct page *page) {
         return 0;
     int rc = sb_axis_columns(page->jobs, &axes);
     for (size_t i = 0; i < n_densities && rc == 0; i++) {
+        densities[i].extras = has;
         rc = make_matrix(page, &axes, &densities[i], &table);
         if (rc == 0 && (!width || sb_table_columns(&table) <= width))
             break;
@@ -167,7 +202,10 @@ static bool went_wrong(const json_t *job) {
 
 /* Is there more to say of the job than its line says? */
 static bool has_details(const json_t *job) {
-    return !sb_text_is(job, "verdict", "bitwise") || !sb_text_is(job, "outcome", "pass");
+    SB_AUTO_TEXT struct sb_text alarm = {0};
+    sb_say_alarm(&alarm, job);
+    return alarm.length || !sb_text_is(job, "verdict", "bitwise") ||
+           !sb_text_is(job, "outcome", "pass");
 }
 
 /* An argument as a shell takes it back. */
@@ -246,7 +284,7 @@ static void print_groups(const struct page *page, const json_t *job) {
 
 static void print_details(const struct page *page, const json_t *job) {
     static void (*const sentences[])(struct sb_text *, const json_t *) = {
-        sb_say_instability, sb_say_dependence, sb_say_magnitude};
+        sb_say_instability, sb_say_calls, sb_say_dependence, sb_say_magnitude};
     SB_AUTO_TEXT struct sb_text text = {0};
     bool colour = page->options->colour;
     fputc('\n', page->out);
@@ -270,6 +308,24 @@ static void print_details(const struct page *page, const json_t *job) {
     if (page->options->verbose)
         print_groups(page, job);
     print_log(page, job);
+}
+
+/* Directly below the matrix, whatever else there is to say. */
+static void print_alarms(const struct page *page) {
+    bool colour = page->options->colour;
+    size_t i;
+    json_t *job;
+    json_array_foreach(page->jobs, i, job) {
+        SB_AUTO_TEXT struct sb_text alarm = {0};
+        SB_AUTO_TEXT struct sb_text text = {0};
+        sb_say_alarm(&alarm, job);
+        if (!alarm.length)
+            continue;
+        sb_text_printf(&text, "%s: %s", sb_job_title(job), alarm.data ? alarm.data : "");
+        fprintf(page->out, "\n%s", sb_tone_start(SB_TONE_BAD, colour));
+        print_text(page, &text, 2);
+        fputs(sb_tone_end(colour), page->out);
+    }
 }
 
 /* Details of what went wrong come for every job, up to a number that can be read; those of jobs
@@ -369,6 +425,7 @@ static int write_terminal(const json_t *result, const struct sb_report_options *
     if (rc == 0)
         rc = print_matrix(&page);
     if (rc == 0) {
+        print_alarms(&page);
         print_all_details(&page);
         print_footer(&page);
     }

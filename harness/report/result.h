@@ -47,9 +47,20 @@ size_t sb_count_failed(const struct sb_job_result *job);
 json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
                     enum sb_outcome *outcome);
 
-/* {"deterministic": 1.12}: how many times longer runs take that differ in the flag alone, as the
- * median over the pairs of cells; empty where there is no such pair. */
+/* {"deterministic": 1.12}: how many times longer runs, or a kernel's calls, take that differ in the
+ * flag alone, as the median over the pairs of cells; empty where there is no such pair, and where a
+ * backend has no such switch. */
 json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job);
+
+/* What kernel jobs add; null, empty or NAN for others. calls: {"n", "distinct", "differ_in"}: calls
+ * in one process, the most different results among them, and runs in which there were several.
+ * claims: [{"algorithm", "claim", "note", "run", "measured": "same|differs", "contradicted"}], one
+ * for each algorithm that a library named. accuracy: the run with the largest error. */
+json_t *sb_calls_json(struct sb_making *making, const struct sb_job_result *job);
+json_t *sb_claims_json(struct sb_making *making, const struct sb_job_result *job);
+json_t *sb_accuracy_json(struct sb_making *making, const struct sb_job_result *job);
+/* Median seconds of one call in the run's process, NAN where it is not known. */
+double sb_call_seconds(const struct sb_run *run);
 
 /* What one run really had: per axis under its name, and cpus, threads, libraries, processes. */
 json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *plan,

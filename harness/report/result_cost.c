@@ -22,7 +22,7 @@ static double median(double *values, size_t n) {
 /* One run and the cell that it was of, for putting cells side by side that differ in one axis. */
 struct timed {
     const unsigned *level;
-    double wall_s;
+    double seconds;
 };
 
 struct order {
@@ -54,11 +54,22 @@ static double ratio(const struct timed *runs, size_t from, size_t to, size_t axi
         size_t n = 0;
         for (size_t i = from; i < to; i++) {
             if (runs[i].level[axis] == (side ? on : off))
-                room[n++] = runs[i].wall_s;
+                room[n++] = runs[i].seconds;
         }
         medians[side] = median(room, n);
     }
     return medians[0] > 0 ? medians[1] / medians[0] : NAN;
+}
+
+/* A kernel by itself takes microseconds of a process that takes milliseconds. */
+static double seconds_of(const struct sb_run *run) {
+    double call = sb_call_seconds(run);
+    return isnan(call) ? run->wall_s : call;
+}
+
+/* A worker says "no switch" where its backend has none. */
+static bool has_switch(const struct sb_run *run) {
+    return !json_is_string(json_object_get(run->seen.worker, "deterministic"));
 }
 
 static double median_ratio(struct sb_making *making, const struct sb_job_result *job, size_t axis,
@@ -73,8 +84,8 @@ static double median_ratio(struct sb_making *making, const struct sb_job_result 
     size_t n = 0, n_ratios = 0;
     for (size_t i = 0; i < job->n_runs; i++) {
         const struct sb_run *run = job->runs[i];
-        if (run->status == SB_STATUS_OK)
-            runs[n++] = (struct timed){job->plan->cells[run->cell].level, run->wall_s};
+        if (run->status == SB_STATUS_OK && has_switch(run))
+            runs[n++] = (struct timed){job->plan->cells[run->cell].level, seconds_of(run)};
     }
     struct order order = {.n_axes = job->plan->n_axes, .axis = axis};
     qsort_r(runs, n, sizeof *runs, compare_timed, &order);

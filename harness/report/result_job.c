@@ -144,20 +144,6 @@ static json_t *witness_json(struct sb_making *making, const struct sb_job_result
     return json;
 }
 
-static json_t *accuracy_json(struct sb_making *making, const struct sb_job_result *job) {
-    double worst = NAN;
-    for (size_t i = 0; i < job->n_runs; i++) {
-        const struct sb_run *run = job->runs[i];
-        if (run->status == SB_STATUS_OK && !isnan(run->accuracy) && !(worst >= run->accuracy))
-            worst = run->accuracy;
-    }
-    if (isnan(worst))
-        return json_null();
-    json_t *json = sb_new(making, json_object());
-    sb_put(making, json, "max_rel_vs_f64", sb_json_real(worst));
-    return json;
-}
-
 /* ---- Groups -----------------------------------------------------------------------------------
  */
 
@@ -207,6 +193,7 @@ static void put_identity(struct sb_making *making, json_t *entry, const struct s
     sb_put(making, entry, "kernel", sb_json_string(job->subject));
     sb_put(making, entry, "backend", sb_json_string(job->backend));
     sb_put(making, entry, "dtype", sb_json_string(job->dtype));
+    sb_put(making, entry, "algorithm", sb_json_string(job->algorithm));
     sb_put(making, entry, "shape", shape_json(making, job));
 }
 
@@ -235,7 +222,9 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
     put_magnitude(making, entry, job);
     sb_put(making, entry, "witness", witness_json(making, job));
     sb_put(making, entry, "culprit", json_null()); /* known once runs are traced */
-    sb_put(making, entry, "accuracy", accuracy_json(making, job));
+    sb_put(making, entry, "accuracy", sb_accuracy_json(making, job));
+    sb_put(making, entry, "calls", sb_calls_json(making, job));
+    sb_put(making, entry, "claims", sb_claims_json(making, job));
     sb_put(making, entry, "cost", sb_cost_json(making, job));
     sb_put(making, entry, "groups", groups_json(making, job));
     return entry;

@@ -31,6 +31,14 @@ extern const char sb_bound_legend[];
 void sb_say_instability(struct sb_text *text, const json_t *job);
 void sb_say_dependence(struct sb_text *text, const json_t *job);
 void sb_say_magnitude(struct sb_text *text, const json_t *job);
+/* Of kernels: results that differ within a process, and claims that did not show. */
+void sb_say_calls(struct sb_text *text, const json_t *job);
+/* What must not be overlooked: a library's claim that measurement contradicts, a result that is
+ * wrong. */
+void sb_say_alarm(struct sb_text *text, const json_t *job);
+/* "2.1e-07", the largest error against float64, and "1.12 ×", what deterministic=on costs. */
+void sb_say_accuracy(struct sb_text *text, const json_t *job);
+void sb_say_cost(struct sb_text *text, const json_t *job);
 /* "threads=2 and deterministic=off" of an object that maps axes to lists of levels. */
 void sb_say_when(struct sb_text *text, const json_t *when);
 /* "r00002 (threads=1)   r00005 (threads=2)"; "r00002   r00005 (both threads=2)" */

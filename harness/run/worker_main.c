@@ -194,7 +194,12 @@ static json_t *report_make(const struct sb_worker_request *request,
     else
         json_object_set_new(json, "backend", json_string(request->backend));
     json_object_set_new(json, "threads_asked", json_integer(request->threads));
-    json_object_set_new(json, "deterministic", json_boolean(request->deterministic));
+    /* A training's input pipeline has a switch, whatever its backend has. */
+    bool has_switch =
+        request->kind == SB_JOB_TRAIN || !engine || sb_engine_backend(engine)->set_deterministic;
+    json_object_set_new(json, "deterministic",
+                        has_switch ? json_boolean(request->deterministic)
+                                   : json_string("no switch"));
     json_object_set_new(json, "hash_seed",
                         request->hash_seed_given ? json_integer((json_int_t)request->hash_seed)
                                                  : json_string("random"));

@@ -12,8 +12,9 @@
 #include <string.h>
 
 static const char *const documents[] = {
-    "axes",  "bitwise",     "controls", "differences", "fail", "failed",  "hostile", "inconclusive",
-    "inert", "interrupted", "many",     "nothing",     "race", "skipped", "threads", "unstable",
+    "axes",    "bitwise",      "controls", "differences", "fail",     "failed",
+    "hostile", "inconclusive", "inert",    "interrupted", "kernels",  "many",
+    "nothing", "race",         "skipped",  "threads",     "unstable",
 };
 
 enum { N_DOCUMENTS = sizeof documents / sizeof *documents };

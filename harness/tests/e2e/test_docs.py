@@ -56,6 +56,17 @@ class Docs(program.Program):
         first = done.stdout.splitlines()[0]
         self.assertIn(first, readme)
 
+    def test_the_suite_of_the_kernels_page_runs(self):
+        with open(os.path.join(SOURCE, "docs", "kernels.md"), encoding="utf-8") as file:
+            suite = re.search(r"```yaml\n(version: 1\n.*?)```", file.read(), re.S).group(1)
+        self.write("kernels.yaml", suite)
+        done = self.samebits("run", "kernels.yaml", "--out", "r")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        jobs = {job["id"]: job for job in self.result("r")["jobs"]}
+        self.assertEqual(jobs["gemm/ref"]["verdict"], "bitwise")
+        self.assertEqual(jobs["gemm/ref"]["calls"]["distinct"], 1)
+        self.assertFalse(jobs["gemm/ref"]["accuracy"]["inaccurate"])
+
     def test_every_document_that_is_linked_exists(self):
         with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
             for target in re.findall(r"\]\(([^)]+)\)", file.read()):
