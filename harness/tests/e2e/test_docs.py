@@ -1,4 +1,5 @@
 """The commands that the documentation shows are run as they stand."""
+import json
 import os
 import re
 import shlex
@@ -60,9 +61,9 @@ class Docs(program.Program):
         with open(os.path.join(SOURCE, "docs", "kernels.md"), encoding="utf-8") as file:
             suite = re.search(r"```yaml\n(version: 1\n.*?)```", file.read(), re.S).group(1)
         self.write("kernels.yaml", suite)
-        done = self.samebits("run", "kernels.yaml", "--out", "r")
+        done = self.samebits("run", "kernels.yaml", "--json")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        jobs = {job["id"]: job for job in self.result("r")["jobs"]}
+        jobs = {job["id"]: job for job in json.loads(done.stdout)["jobs"]}
         self.assertEqual(jobs["gemm/ref"]["verdict"], "bitwise")
         self.assertEqual(jobs["gemm/ref"]["calls"]["distinct"], 1)
         self.assertFalse(jobs["gemm/ref"]["accuracy"]["inaccurate"])
