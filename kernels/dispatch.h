@@ -57,7 +57,9 @@ struct sb_operation {
     const char *derived;        /* letters of sizes that follow from those; NULL: none */
     size_t shape[SB_MAX_SIZES]; /* unless given */
     size_t odd[SB_MAX_SIZES];   /* a small one that is no multiple of anything, for tests */
-    const char *reduced;        /* letters over which elements of the result are summed */
+    /* Letters over which elements of the result are summed; where outputs differ in that, groups
+     * joined by a space, of which the longest counts. */
+    const char *reduced;
     /* The letter along which rows are computed independently: a row's outputs (those that have the
      * letter among their dims) must not depend on which other rows are there. 0: there is none. */
     char row;

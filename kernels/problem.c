@@ -257,11 +257,13 @@ double sb_problem_error(const struct sb_problem *problem) {
 
 double sb_problem_tolerance(const struct sb_problem *problem) {
     const struct sb_call *call = &problem->call;
-    double terms = 1, own = limits_of(call->dtype)->unit;
+    double most = 1, terms = 1, own = limits_of(call->dtype)->unit;
     double sums = call->dtype == SB_DTYPE_F64 ? own : limits_of(SB_DTYPE_F32)->unit;
-    for (const char *dim = call->operation->reduced; *dim; dim++)
-        terms *= (double)sb_call_size(call, *dim);
-    double tolerance = (terms + 8) * 2 * sums + (own > sums ? 4 * own : 0);
+    for (const char *dim = call->operation->reduced; *dim; dim++) {
+        terms = *dim == ' ' ? 1 : terms * (double)sb_call_size(call, *dim);
+        most = fmax(most, terms);
+    }
+    double tolerance = (most + 8) * 2 * sums + (own > sums ? 4 * own : 0);
     /* Factors that are rounded to a coarser type first: one rounding of each. */
     if (call->report && call->report->unit > sums)
         tolerance += 4 * call->report->unit;
