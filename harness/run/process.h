@@ -175,7 +175,7 @@ void sb_reap_kill(void);
  * have a session of their own. */
 void sb_reap_strays(const char *cookie, const pid_t *spare, size_t n_spare);
 
-/* ---- Guards (process_guard.c, process_client.c) -----------------------------------------------
+/* ---- Guards (guard*.c, process.c) --------------------------------------------------------------
  */
 
 struct sb_guard {

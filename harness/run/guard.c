@@ -1,0 +1,214 @@
+/* Stage 3: a guard's life: it takes a run, starts it, watches it, ends it with all that it started,
+ * says how it ended, and waits for the next. */
+#include "run/guard.h"
+#include "base/cleanup.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double unseen_s = 0.1, unhurried_s = 0.01; /* see may_remove_rubbish */
+
+/* So long after a run the next one is not coming at once. */
+enum { IDLE_NS = 1000000 };
+
+/* ---- Messages ---------------------------------------------------------------------------------
+ */
+
+static void start(struct sb_guard_life *guard, const char *message, size_t length) {
+    struct sb_guarded *run = calloc(1, sizeof *run);
+    if (!run || guard->run) {
+        free(run);
+        guard->orphaned = true; /* cannot go on: samebits sees the end of the socket */
+        return;
+    }
+    guard->run = run;
+    run->log.from = run->log.to = run->request.log = -1;
+    run->how = SB_ENDED_EXIT;
+    struct sb_error err = {0};
+    int rc = sb_run_request_unpack(message, length, &run->request);
+    run->request.log = sb_steal_fd(&guard->received);
+    rc = rc < 0 ? sb_error_errno(&err, rc, "a request") : sb_guarded_begin(guard, run, &err);
+    if (rc < 0) {
+        sb_guarded_not_started(guard, &err, rc);
+        return;
+    }
+    run->started = sb_monotonic();
+    sb_watch_start(&run->watch, run->main, run->started);
+}
+
+static void free_layer(struct sb_guard_life *guard, uint64_t serial) {
+    for (size_t i = 0; i < guard->n_ended; i++) {
+        if (guard->ended[i].serial != serial)
+            continue;
+        if (sb_layer_give_up(&guard->ended[i], &guard->rubbish) < 0)
+            sb_layer_remove(&guard->ended[i]);
+        sb_layer_clear(&guard->ended[i]);
+        guard->ended[i] = guard->ended[--guard->n_ended];
+        return;
+    }
+}
+
+/* Removing takes as long as starting: it is done while a longer run is under way, or when none is
+ * asked for; one folder at a time, since each may take milliseconds in which nothing is observed.
+ */
+static void remove_rubbish(struct sb_guard_life *guard) {
+    char *folder = guard->rubbish.items[--guard->rubbish.n];
+    guard->rubbish.items[guard->rubbish.n] = NULL;
+    sb_remove_tree(folder, NULL);
+    free(folder);
+}
+
+/* Never in the first moments of a run: a short one has no others to be seen in. Where short runs
+ * follow one another it waits, but not for ever. */
+static bool may_remove_rubbish(const struct sb_guard_life *guard) {
+    enum { MOST_RUBBISH = 512 };
+    if (!guard->rubbish.n)
+        return false;
+    if (!guard->run || guard->rubbish.n > MOST_RUBBISH)
+        return true;
+    double now = sb_monotonic();
+    return now - guard->run->watch.started > unseen_s && guard->run->watch.next - now > unhurried_s;
+}
+
+static void handle_message(struct sb_guard_life *guard, enum sb_message kind, size_t length) {
+    const char *message = guard->in.data;
+    switch (kind) {
+    case SB_MESSAGE_START:
+        start(guard, message, length);
+        break;
+    case SB_MESSAGE_INTERRUPT:
+        if (guard->run && guard->run->request.serial == sb_message_serial(message, length))
+            sb_guarded_interrupt(guard->run);
+        break;
+    case SB_MESSAGE_STOP:
+        guard->orphaned = true;
+        break;
+    case SB_MESSAGE_FREE:
+        free_layer(guard, sb_message_serial(message, length));
+        break;
+    default:
+        guard->orphaned = true;
+    }
+}
+
+static void listen_to_samebits(struct sb_guard_life *guard) {
+    ssize_t n = sb_message_receive(guard->socket, &guard->in, &guard->received, false);
+    if (n == -EAGAIN)
+        return;
+    if (n <= 0)
+        guard->orphaned = guard->bereft = true;
+    enum sb_message kind;
+    size_t length;
+    int rc;
+    while (!guard->orphaned && (rc = sb_message_next(&guard->in, &kind, &length)) != -EAGAIN) {
+        if (rc < 0) {
+            guard->orphaned = true;
+            break;
+        }
+        handle_message(guard, kind, length);
+        sb_message_drop(&guard->in, length);
+    }
+}
+
+static void listen_to_signals(struct sb_guard_life *guard) {
+    struct signalfd_siginfo info[8];
+    while (read(guard->signals, info, sizeof info) > 0)
+        ;
+    if (getppid() != guard->parent)
+        guard->orphaned = guard->bereft = true;
+}
+
+static void wait_for_something(struct sb_guard_life *guard) {
+    struct pollfd fds[] = {{.fd = guard->socket, .events = POLLIN},
+                           {.fd = guard->signals, .events = POLLIN},
+                           {.fd = guard->run ? guard->run->log.from : -1, .events = POLLIN}};
+    struct timespec timeout = {0};
+    if (guard->run) {
+        double wait = sb_guarded_deadline(guard->run) - sb_monotonic();
+        if (wait > 0) {
+            timeout.tv_sec = (time_t)wait;
+            timeout.tv_nsec = (long)((wait - (double)timeout.tv_sec) * 1e9);
+        }
+    }
+    int n = 0;
+    if (may_remove_rubbish(guard)) {
+        const struct timespec moment = {.tv_nsec = guard->run ? 0 : IDLE_NS};
+        n = ppoll(fds, 3, &moment, NULL);
+        if (n == 0)
+            remove_rubbish(guard);
+    }
+    if (n == 0)
+        n = ppoll(fds, 3, guard->run ? &timeout : NULL, NULL);
+    if (n <= 0)
+        return;
+    if (fds[1].revents)
+        listen_to_signals(guard);
+    if (fds[2].revents && !sb_log_drain(&guard->run->log)) {
+        sb_cleanup_fd(&guard->run->log.from); /* the run closed its output, and goes on */
+        guard->run->log.from = -1;
+    }
+    if (fds[0].revents)
+        listen_to_samebits(guard);
+}
+
+static void watch_run(struct sb_guard_life *guard) {
+    struct sb_guarded *run = guard->run;
+    double now = sb_monotonic();
+    sb_guarded_advance(guard, run, now);
+    if (run->phase == SB_PHASE_DONE) {
+        sb_guarded_finish(guard);
+    } else if (now >= run->watch.next) {
+        if (run->phase == SB_PHASE_RUNNING)
+            sb_watch_sample(&run->watch, now);
+        else
+            run->watch.next = now + SB_GUARD_SETTLE_S;
+    }
+}
+
+/* samebits is gone, or needs no more runs. */
+static void give_up(struct sb_guard_life *guard) {
+    if (guard->run) {
+        struct sb_guarded *run = guard->run;
+        run->how = SB_ENDED_INTERRUPTED;
+        double hopeless = sb_monotonic() + SB_GUARD_HOPELESS_S;
+        for (sb_reap_kill(); !sb_guarded_reap(guard, run) && sb_monotonic() < hopeless;
+             sb_reap_kill())
+            usleep((useconds_t)(SB_GUARD_KILL_AGAIN_S * 1e6));
+        sb_guarded_finish(guard);
+    }
+    if (guard->sandbox->kind->close)
+        guard->sandbox->kind->close(guard->sandbox);
+    sb_remove_tree(guard->sandbox->guard_folder, NULL);
+    if (guard->bereft)
+        sb_layers_close(guard->sandbox);
+}
+
+_Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent) {
+    struct sb_guard_life guard = {
+        .sandbox = sandbox, .socket = socket, .parent = parent, .received = -1};
+    struct sb_ready ready = {0};
+    struct sb_error err = {0};
+    int rc = sb_guard_set_up(&guard, index, &err);
+    ready.code = rc;
+    ready.error = rc < 0 ? err.text : NULL;
+    ready.overlay_variant = sandbox->overlay_variant;
+    ready.notes = sandbox->shared;
+    SB_AUTO_TEXT struct sb_text out = {0};
+    sb_ready_pack(&ready, &out);
+    guard.orphaned = sb_message_send(socket, &out, -1) < 0 || rc < 0;
+    while (!guard.orphaned) {
+        if (guard.run)
+            watch_run(&guard);
+        if (!guard.orphaned)
+            wait_for_something(&guard);
+    }
+    give_up(&guard);
+    _exit(0);
+}

@@ -1,0 +1,90 @@
+/* Stage 3, inside run/: what the parts of a guard share: its life (guard.c), how it becomes one
+ * (guard_setup.c), and what it does for a run (guard_start.c, guard_end.c, guard_reply.c). */
+#ifndef SB_RUN_GUARD_H
+#define SB_RUN_GUARD_H
+
+#include "run/process.h"
+
+/* What outlives the main process gets a moment to end by itself: a helper that ends when its pipe
+ * closes was not left behind. */
+#define SB_GUARD_SETTLE_S 0.1
+#define SB_GUARD_KILL_AGAIN_S 0.005 /* between two rounds of KILL */
+#define SB_GUARD_HOPELESS_S 20.0    /* so long after KILL nothing will end a process any more */
+
+enum sb_phase {
+    SB_PHASE_RUNNING,
+    SB_PHASE_SETTLING,    /* the main process has ended, others have not */
+    SB_PHASE_TERMINATING, /* TERM was sent */
+    SB_PHASE_KILLING,
+    SB_PHASE_DONE,
+};
+
+/* A run under way. */
+struct sb_guarded {
+    struct sb_run_request request;
+    struct sb_layer layer;
+    struct sb_log log;
+    struct sb_watch watch;
+    enum sb_phase phase;
+    double started, deadline, hopeless;
+    double next_signal; /* in the last two phases */
+    pid_t main;
+    bool main_ended, unkillable;
+    double ended;
+    int status;
+    double cpu_s;
+    long max_rss_kb;
+    enum sb_ended how;
+    struct sb_told told;  /* who got TERM */
+    struct sb_text names; /* of them */
+};
+
+struct sb_guard_life {
+    struct sb_sandbox *sandbox;
+    int socket, signals;
+    pid_t parent;
+    struct sb_launch_area area;
+    struct sb_text in;
+    int received;           /* descriptor that came with a message, -1: none */
+    bool orphaned;          /* is to end */
+    bool bereft;            /* since samebits was killed */
+    struct sb_guarded *run; /* NULL: idle */
+    struct sb_layer *ended; /* layers that are still to be read */
+    size_t n_ended;
+    struct sb_strings rubbish; /* folders of layers that nobody needs any more */
+    pid_t *hopeless;           /* processes of earlier runs that no signal ends */
+    size_t n_hopeless;
+};
+
+/* ---- Becoming one (guard_setup.c) -------------------------------------------------------------
+ */
+
+/* Descriptors, signals, namespaces; the sandbox is opened and, in the first guard, tried. */
+int sb_guard_set_up(struct sb_guard_life *guard, unsigned index, struct sb_error *err);
+
+/* ---- Starting a run (guard_start.c) -----------------------------------------------------------
+ */
+
+/* -errno: no process of it is left, or one that has told its failure and is to be waited for. */
+int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err);
+
+/* ---- Ending it (guard_end.c) ------------------------------------------------------------------
+ */
+
+/* Collects what has ended; true when no process of the run is left. */
+bool sb_guarded_reap(const struct sb_guard_life *guard, struct sb_guarded *run);
+/* What is due at this moment. */
+void sb_guarded_advance(struct sb_guard_life *guard, struct sb_guarded *run, double now);
+/* TERM; asked twice, KILL. */
+void sb_guarded_interrupt(struct sb_guarded *run);
+/* When something is due next, a sample too. */
+double sb_guarded_deadline(const struct sb_guarded *run);
+
+/* ---- Saying how it ended (guard_reply.c) ------------------------------------------------------
+ */
+
+/* Both end guard->run. */
+void sb_guarded_finish(struct sb_guard_life *guard);
+void sb_guarded_not_started(struct sb_guard_life *guard, const struct sb_error *err, int code);
+
+#endif

@@ -1,0 +1,74 @@
+/* Stage 3: a guard starts a run: its layer, its log, its process. */
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "run/guard.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/wait.h>
+
+static int empty_tmp(const struct sb_sandbox *sandbox, struct sb_error *err) {
+    SB_AUTO_DIR DIR *folder = opendir(sandbox->tmp);
+    if (!folder)
+        return sb_error_errno(err, -errno, "%s", sandbox->tmp);
+    int rc = 0;
+    for (struct dirent *found; rc == 0 && (found = readdir(folder));) {
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
+            continue;
+        SB_AUTO_FREE char *path = sb_path_join(sandbox->tmp, found->d_name);
+        rc = path ? sb_remove_tree(path, err) : -ENOMEM;
+    }
+    return rc;
+}
+
+/* Which namespaces the run needs beyond those of the guard. */
+static int namespaces(const struct sb_sandbox *sandbox, const struct sb_run_request *request) {
+    int flags = sandbox->kind->mount_namespace || request->alias ? CLONE_NEWNS : 0;
+    return request->hostname ? flags | CLONE_NEWUTS : flags;
+}
+
+static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err) {
+    struct sb_launch launch = {.sandbox = guard->sandbox,
+                               .layer = &run->layer,
+                               .request = &run->request,
+                               .null = 0,
+                               .output = -1,
+                               .namespaces = namespaces(guard->sandbox, &run->request)};
+    SB_AUTO_FD int output = -1;
+    int rc = sb_launch_prepare(&launch, err);
+    if (rc == 0)
+        rc = sb_log_open(&run->log, sb_steal_fd(&run->request.log), run->request.log_limit, &output,
+                         err);
+    launch.output = output;
+    if (rc == 0)
+        rc = sb_launch_start(&launch, &guard->area, &run->main, err);
+    if (rc == -EPERM && launch.namespaces && !guard->sandbox->user_namespace &&
+        !guard->sandbox->kind->mount_namespace && run->main > 0) {
+        /* In place, and an axis asks for a namespace that only a user namespace allows. */
+        waitpid(run->main, NULL, 0);
+        run->main = 0;
+        launch.namespaces |= CLONE_NEWUSER;
+        launch.map_user = true;
+        rc = sb_launch_start(&launch, &guard->area, &run->main, err);
+    }
+    sb_launch_clear(&launch);
+    return rc;
+}
+
+int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err) {
+    struct sb_sandbox *sandbox = guard->sandbox;
+    run->layer.serial = run->request.serial;
+    run->layer.alias = run->request.alias;
+    run->layer.start = run->request.start;
+    int rc = sb_layer_make(sandbox, &run->layer, err);
+    if (rc == 0 && !sandbox->kind->mount_namespace)
+        rc = empty_tmp(sandbox, err);
+    if (rc == 0 && run->request.alias)
+        rc = sb_make_folders(run->request.alias, 0700, err);
+    if (rc == 0 && sandbox->kind->before)
+        rc = sandbox->kind->before(sandbox, &run->layer, err);
+    if (rc == 0)
+        rc = launch(guard, run, err);
+    return rc;
+}
