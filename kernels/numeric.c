@@ -87,6 +87,52 @@ double sb_log(double x) {
     return k * ln2_high + (f + (tail + k * ln2_low));
 }
 
+/* tanh x = e / (e + 2) with e = e^(2x) - 1: near 0 by its series to the 20th power (the next term
+ * is below 2^-62 of the first), so that nothing cancels. */
+double sb_tanh(double x) {
+    double far = x < 0 ? -x : x, share;
+    if (x != x || far == 0)
+        return x;
+    if (far < 0.55) {
+        double r = 2.0 * far, sum = 1.0;
+        for (int divisor = 20; divisor >= 2; divisor--)
+            sum = 1.0 + r * sum / divisor;
+        share = r * sum / (r * sum + 2.0);
+    } else {
+        share = far > 20.0 ? 1.0 : 1.0 - 2.0 / (sb_exp(2.0 * far) + 1.0);
+    }
+    return x < 0 ? -share : share;
+}
+
+/* e^(-x²), with what is lost when x² is rounded: of the upper half of x the square is exact. */
+static double exp_minus_square(double x) {
+    double upper = from_bits(to_bits(x) & ~(uint64_t)0x7ffffff);
+    return sb_exp(-upper * upper) * sb_exp((upper - x) * (upper + x));
+}
+
+/* Near 0, erf x = 2/√π·e^(-x²)·Σ 2^n·x^(2n+1) / (1·3·…·(2n+1)), whose terms are all positive
+ * (Abramowitz and Stegun, 7.1.6); beyond 1.25, 1 - erfc x by the continued fraction 7.1.14, where
+ * erfc is below 0.08 and its errors count as little. */
+double sb_erf(double x) {
+    double far = x < 0 ? -x : x, share;
+    if (x != x || far == 0)
+        return x;
+    if (far < 1.25) {
+        double twice = 2.0 * far * far, sum = 1.0;
+        for (int divisor = far < 0.5 ? 27 : 59; divisor >= 3; divisor -= 2)
+            sum = 1.0 + twice * sum / divisor;
+        share = 0x1.20dd750429b6dp0 * far * (sum * exp_minus_square(far));
+    } else if (far < 6.0) {
+        double fraction = far;
+        for (int n = far < 2.0 ? 120 : 60; n >= 1; n--)
+            fraction = far + 0.5 * n / fraction;
+        share = 1.0 - 0x1.20dd750429b6dp-1 * exp_minus_square(far) / fraction;
+    } else {
+        share = 1.0;
+    }
+    return x < 0 ? -share : share;
+}
+
 void sb_sincos_turns(double turns, double *sine, double *cosine) {
     int quarter = (int)(turns * 4.0 + 0.5);
     double a = (turns - quarter * 0.25) * 0x1.921fb54442d18p+2; /* |a| ≤ π/4 */
