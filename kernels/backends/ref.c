@@ -1,6 +1,7 @@
 /* kernels: backend `ref`, plain C in a fixed order: the same bits on every machine, at every
  * compiler level, thread count and batch size. Built with -ffp-contract=off and without -march. */
 #include "kernels/backends/ref_gemm.h"
+#include "kernels/backends/ref_kernels.h"
 #include "kernels/dispatch.h"
 #include "kernels/numeric.h"
 
@@ -78,6 +79,9 @@ PLAIN(bias_gradient)
 PLAIN(relu)
 PLAIN(relu_gradient)
 PLAIN(adam)
+PLAIN(sgd)
+PLAIN(gradient_norm)
+PLAIN(allreduce)
 
 static int cross_entropy(void *state, const struct sb_call *call, struct sb_error *err) {
     (void)state;
@@ -100,6 +104,21 @@ static const struct sb_kernel kernels[] = {
     {"relu_gradient", BOTH, relu_gradient, HALF},
     {"cross_entropy", BOTH, cross_entropy, HALF},
     {"adam", BOTH, adam, HALF},
+    {"mean", BOTH, sb_ref_mean, HALF},
+    {"softmax", BOTH, sb_ref_softmax, HALF},
+    {"softmax_gradient", BOTH, sb_ref_softmax_gradient, HALF},
+    {"gelu", BOTH, sb_ref_gelu, HALF},
+    {"gelu_gradient", BOTH, sb_ref_gelu_gradient, HALF},
+    {"dropout", BOTH, sb_ref_dropout, HALF},
+    {"layernorm", BOTH, sb_ref_layernorm, HALF},
+    {"layernorm_gradient", BOTH, sb_ref_layernorm_gradient, HALF},
+    {"batchnorm", BOTH, sb_ref_batchnorm, HALF},
+    {"batchnorm_gradient", BOTH, sb_ref_batchnorm_gradient, HALF},
+    {"embedding", BOTH, sb_ref_embedding, HALF},
+    {"embedding_gradient", BOTH, sb_ref_embedding_gradient, HALF},
+    {"sgd", BOTH, sgd, HALF},
+    {"gradient_norm", BOTH, gradient_norm, HALF},
+    {"allreduce", BOTH, allreduce, HALF},
     {NULL},
 };
 

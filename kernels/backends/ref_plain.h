@@ -1,6 +1,6 @@
-/* kernels, ref: everything but gemm, for one element type. Included for float and double with REAL
- * and N(name), which it takes away again. Every loop adds in ascending order, or in eight lanes
- * that are then added pairwise. */
+/* kernels, ref: sums, optimizers and other small ones, for one element type. Included for float and
+ * double with REAL and N(name), which it takes away again. Every loop adds in ascending order, or
+ * in eight lanes that are then added pairwise. */
 
 static REAL N(lanes)(const REAL *a, const REAL *b, size_t n) {
     REAL lane[8] = {0};
@@ -107,6 +107,45 @@ static void N(adam)(const struct sb_call *call) {
         m[i] += (g[i] - m[i]) * rest_1;
         v[i] += (g[i] * g[i] - v[i]) * rest_2;
         w[i] -= (m[i] * alpha) / ((REAL)sb_sqrt(v[i]) + epsilon);
+    }
+}
+
+/* Keras's formula: keras/src/optimizers/sgd.py; weight decay: optimizers/base_optimizer.py. */
+static void N(sgd)(const struct sb_call *call) {
+    REAL *w = call->operand[0], *m = call->operand[1];
+    const REAL *g = call->operand[2];
+    REAL rate = (REAL)call->attribute[0], momentum = (REAL)call->attribute[1];
+    REAL decay = (REAL)(call->attribute[2] * call->attribute[0]);
+    bool nesterov = call->attribute[3] != 0;
+    for (size_t i = 0; i < call->size[0]; i++) {
+        REAL step = g[i] * rate;
+        m[i] = m[i] * momentum - step;
+        w[i] -= w[i] * decay;
+        w[i] += nesterov ? m[i] * momentum - step : m[i];
+    }
+}
+
+/* Squares in double: of f32 they are exact, and none is too large. */
+static void N(gradient_norm)(const struct sb_call *call) {
+    const REAL *g = call->operand[0];
+    double sum = 0, limit = call->attribute[0];
+    for (size_t i = 0; i < call->size[0]; i++)
+        sum += (double)g[i] * g[i];
+    double norm = sb_sqrt(sum);
+    *(REAL *)call->operand[1] = (REAL)norm;
+    *(REAL *)call->operand[2] = (REAL)(norm > limit || norm != norm ? limit / norm : 1);
+}
+
+/* Rank by rank. */
+static void N(allreduce)(const struct sb_call *call) {
+    size_t r = call->size[0], n = call->size[1];
+    const REAL *x = call->operand[0];
+    REAL *y = call->operand[1];
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i];
+    for (size_t rank = 1; rank < r; rank++) {
+        for (size_t i = 0; i < n; i++)
+            y[i] += x[rank * n + i];
     }
 }
 
