@@ -93,7 +93,7 @@ static void N(layernorm_gradient)(const struct sb_call *call) {
         N(layernorm_row_gradient)(call, i);
     for (size_t j = 0; j < call->size[1]; j += COLUMNS)
         N(layernorm_column_gradient)
-        (call, j, call->size[1] - j < COLUMNS ? call->size[1] - j : COLUMNS);
+    (call, j, call->size[1] - j < COLUMNS ? call->size[1] - j : COLUMNS);
 }
 
 static void N(batchnorm)(const struct sb_call *call) {
