@@ -17,19 +17,20 @@
 /* What the axes batch and alignment ask for, in the environment. */
 static const char batch_variable[] = "SAMEBITS_BATCH", alignment_variable[] = "SAMEBITS_ALIGNMENT";
 
-enum { BOUNDARY = 64 };
+enum { BOUNDARY = 64, MOST_KEPT = 64 };
 
 struct job {
     const struct sb_worker_request *request;
     struct sb_engine *engine;
     struct sb_problem problem;
     struct sb_call_report said;
-    size_t batch;    /* rows computed together; 0: all, and the axis is not varied */
+    bool rows_only;  /* the axis batch is varied: outputs that have no rows are left out */
+    size_t batch;    /* rows computed together; 0: all */
     size_t n_calls;  /* that are to be made */
-    size_t distinct; /* different outputs among them */
+    size_t distinct; /* different outputs among them, counted up to MOST_KEPT */
     double *seconds; /* of each call */
-    void *initial[SB_MAX_OPERANDS], *first[SB_MAX_OPERANDS]; /* copies of what a call changes */
-    void **seen; /* other outputs than the first's, packed one operand after the other */
+    void *initial;   /* outputs before a call, packed one operand after the other */
+    void **seen;     /* different outputs, the first call's first, packed likewise */
 };
 
 static size_t operand_bytes(const struct sb_call *call, size_t o) {
@@ -42,10 +43,7 @@ static bool is_output(const struct sb_call *call, size_t o) {
 
 static void job_clear(struct job *job) {
     sb_problem_clear(&job->problem);
-    for (size_t o = 0; o < SB_MAX_OPERANDS; o++) {
-        free(job->initial[o]);
-        free(job->first[o]);
-    }
+    free(job->initial);
     for (size_t i = 0; job->seen && i < job->distinct; i++)
         free(job->seen[i]);
     free(job->seen);
@@ -131,23 +129,27 @@ static int make_problem(struct job *job, const struct sb_operation *operation, e
 
 /* ---- Calls ----------------------------------------------------------------------------------- */
 
-static int copy_operands(const struct sb_call *call, void *copies[SB_MAX_OPERANDS],
-                         struct sb_error *err) {
-    for (size_t o = 0; call->operation->operands[o].name; o++) {
-        if (!is_output(call, o))
-            continue;
-        copies[o] = malloc(operand_bytes(call, o));
-        if (!copies[o])
-            return sb_error_errno(err, -ENOMEM, "kernel '%s'", call->operation->name);
-        memcpy(copies[o], call->operand[o], operand_bytes(call, o));
+/* Outputs one after the other, for telling results apart. */
+static void *pack(const struct sb_call *call, size_t *bytes) {
+    *bytes = 0;
+    for (size_t o = 0; call->operation->operands[o].name; o++)
+        *bytes += is_output(call, o) ? operand_bytes(call, o) : 0;
+    char *packed = malloc(*bytes), *at = packed;
+    for (size_t o = 0; packed && call->operation->operands[o].name; o++) {
+        size_t n = is_output(call, o) ? operand_bytes(call, o) : 0;
+        memcpy(at, call->operand[o], n);
+        at += n;
     }
-    return 0;
+    return packed;
 }
 
-static void restore_operands(const struct sb_call *call, void *const copies[SB_MAX_OPERANDS]) {
+/* Writes packed outputs back to their operands. */
+static void unpack(const struct sb_call *call, const void *packed) {
+    const char *at = packed;
     for (size_t o = 0; call->operation->operands[o].name; o++) {
-        if (is_output(call, o))
-            memcpy(call->operand[o], copies[o], operand_bytes(call, o));
+        size_t n = is_output(call, o) ? operand_bytes(call, o) : 0;
+        memcpy(call->operand[o], at, n);
+        at += n;
     }
 }
 
@@ -176,20 +178,6 @@ static double now(void) {
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* Outputs one after the other, for telling results apart. */
-static void *pack(const struct sb_call *call, size_t *bytes) {
-    *bytes = 0;
-    for (size_t o = 0; call->operation->operands[o].name; o++)
-        *bytes += is_output(call, o) ? operand_bytes(call, o) : 0;
-    char *packed = malloc(*bytes), *at = packed;
-    for (size_t o = 0; packed && call->operation->operands[o].name; o++) {
-        size_t n = is_output(call, o) ? operand_bytes(call, o) : 0;
-        memcpy(at, call->operand[o], n);
-        at += n;
-    }
-    return packed;
-}
-
 /* Has an earlier call given these outputs? If not, they are kept. */
 static int note_outputs(struct job *job, struct sb_error *err) {
     size_t bytes;
@@ -200,30 +188,56 @@ static int note_outputs(struct job *job, struct sb_error *err) {
         if (memcmp(job->seen[i], packed, bytes) == 0)
             return 0;
     }
-    job->seen[job->distinct++] = sb_steal_pointer(&packed);
+    if (job->distinct < MOST_KEPT)
+        job->seen[job->distinct++] = sb_steal_pointer(&packed);
     return 0;
 }
 
 static int make_calls(struct job *job, struct sb_error *err) {
     const struct sb_call *call = &job->problem.call;
+    size_t bytes;
     job->seconds = calloc(job->n_calls, sizeof *job->seconds);
-    job->seen = calloc(job->n_calls, sizeof *job->seen);
-    if (!job->seconds || !job->seen)
+    job->seen = calloc(MOST_KEPT, sizeof *job->seen);
+    job->initial = pack(call, &bytes);
+    if (!job->seconds || !job->seen || !job->initial)
         return sb_error_errno(err, -ENOMEM, "calls");
-    int rc = copy_operands(call, job->initial, err);
+    int rc = 0;
     for (size_t i = 0; i < job->n_calls && rc == 0; i++) {
-        restore_operands(call, job->initial);
+        unpack(call, job->initial);
         double begun = now();
         rc = job->batch ? call_in_batches(job, err) : sb_engine_call(job->engine, call, err);
         job->seconds[i] = now() - begun;
         if (rc == 0)
             rc = note_outputs(job, err);
-        if (rc == 0 && i == 0)
-            rc = copy_operands(call, job->first, err);
     }
     if (rc == 0)
-        restore_operands(call, job->first);
+        unpack(call, job->seen[0]);
     return rc;
+}
+
+/* ---- Outputs ----------------------------------------------------------------------------------
+ */
+
+/* What the job saves. Where rows are cut, an output that has none (a gradient summed over all rows)
+ * is another quantity, and left out at every level. */
+static size_t outputs(const struct job *job, struct sb_problem_room *room,
+                      struct sb_tensor tensors[SB_MAX_OPERANDS]) {
+    size_t n = sb_problem_outputs(&job->problem, room, tensors), kept = 0, i = 0;
+    for (size_t o = 0; i < n; o++) {
+        if (!is_output(&job->problem.call, o))
+            continue;
+        if (!job->rows_only || sb_problem_has_rows(&job->problem, o))
+            tensors[kept++] = tensors[i];
+        i++;
+    }
+    return kept;
+}
+
+static int save(const struct job *job, struct sb_error *err) {
+    struct sb_problem_room room;
+    struct sb_tensor tensors[SB_MAX_OPERANDS];
+    size_t n = outputs(job, &room, tensors);
+    return sb_weights_write_hdf5(job->request->weights, tensors, n, err);
 }
 
 /* ---- Report ---------------------------------------------------------------------------------- */
@@ -253,11 +267,30 @@ static void report_accuracy(const struct job *job, json_t *report) {
         error, most);
 }
 
+/* Fingerprints of the results other than the first call's. */
+static json_t *others_json(const struct job *job) {
+    enum { MOST_LISTED = 16 };
+    json_t *others = json_array();
+    for (size_t i = 1; i < job->distinct && i <= MOST_LISTED; i++) {
+        struct sb_problem_room room;
+        struct sb_tensor tensors[SB_MAX_OPERANDS];
+        struct sb_fingerprint fingerprint = {0};
+        unpack(&job->problem.call, job->seen[i]);
+        size_t n = outputs(job, &room, tensors);
+        if (sb_tensors_fingerprint(tensors, n, SB_DIGEST_XXH3, &fingerprint, NULL) == 0)
+            json_array_append_new(others, json_string(fingerprint.text));
+        sb_fingerprint_clear(&fingerprint);
+    }
+    unpack(&job->problem.call, job->seen[0]);
+    return others;
+}
+
 static void report_calls(const struct job *job, json_t *report) {
     json_t *calls = json_object();
     json_object_set_new(calls, "n", json_integer((json_int_t)job->n_calls));
     json_object_set_new(calls, "distinct", json_integer((json_int_t)job->distinct));
     json_object_set_new(calls, "seconds", sb_json_real(median_seconds(job)));
+    json_object_set_new(calls, "others", others_json(job));
     json_object_set_new(report, "calls", calls);
     printf("%zu call%s in this process: %zu different result%s\n", job->n_calls,
            job->n_calls == 1 ? "" : "s", job->distinct, job->distinct == 1 ? "" : "s");
@@ -276,30 +309,14 @@ static void report_claim(const struct job *job, json_t *report) {
     json_object_set_new(report, "claim", claim);
 }
 
-/* Where rows are cut, an output that has none (a gradient summed over all rows) is another
- * quantity, and left out at every level. */
-static int save(const struct job *job, bool rows_only, struct sb_error *err) {
-    struct sb_problem_room room;
-    struct sb_tensor tensors[SB_MAX_OPERANDS];
-    size_t n = sb_problem_outputs(&job->problem, &room, tensors), kept = 0, i = 0;
-    for (size_t o = 0; i < n; o++) {
-        if (!is_output(&job->problem.call, o))
-            continue;
-        if (!rows_only || sb_problem_has_rows(&job->problem, o))
-            tensors[kept++] = tensors[i];
-        i++;
-    }
-    return sb_weights_write_hdf5(job->request->weights, tensors, kept, err);
-}
-
 int sb_worker_kernel(const struct sb_worker_request *request, const struct sb_operation *operation,
                      enum sb_dtype dtype, struct sb_engine *engine, json_t *report,
                      struct sb_error *err) {
     SB_CLEANUP(job_clear) struct job job = {.request = request, .engine = engine};
     const char *batch = getenv(batch_variable);
-    bool rows_only = batch && *batch;
+    job.rows_only = batch && *batch;
     int rc = read_variable(batch_variable, &job.batch, err);
-    if (rc == 0 && rows_only && !operation->row)
+    if (rc == 0 && job.rows_only && !operation->row)
         rc = sb_error_set(err, -ENOTSUP, "kernel '%s' has no independent rows to batch",
                           operation->name);
     if (rc == 0)
@@ -309,10 +326,10 @@ int sb_worker_kernel(const struct sb_worker_request *request, const struct sb_op
     if (rc == 0)
         rc = make_calls(&job, err);
     if (rc == 0)
-        rc = save(&job, rows_only, err);
+        rc = save(&job, err);
     if (rc < 0)
         return rc;
-    if (rows_only) {
+    if (job.rows_only) {
         size_t rows = sb_call_size(&job.problem.call, operation->row);
         json_object_set_new(
             report, "batch",

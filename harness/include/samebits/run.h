@@ -256,8 +256,9 @@ void sb_schedule_result_clear(struct sb_schedule_result *result);
  * its working directory:
  *   {"backend", "library", "version", "core", "threads", "deterministic", "hash_seed",
  * "rounding_mode", "ftz", "daz", "accuracy": {"max_rel_vs_f64"}, "untrained": bool, "unsupported":
- * "why"}, each null or absent where unknown. A kernel's has "calls" {"n", "distinct", "seconds"} as
- * well (seconds: median of a call), "claim" {"algorithm", "claim", "note", "workspace"} where the
+ * "why"}, each null or absent where unknown. A kernel's has "calls" {"n", "distinct", "seconds",
+ * "others"} as well (seconds: median of a call; others: fingerprints of results that are not the
+ * first call's), "claim" {"algorithm", "claim", "note", "workspace"} where the
  * library says something, and "batch" and "alignment" where those axes are varied. */
 int sb_worker_command(const struct sb_job *job, const char *program, char ***command,
                       struct sb_error *err);
