@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_STATIC_LINKING_ONLY /* the state on the stack */
+#include <xxhash.h>
+
 extern const struct sb_backend sb_backend_ref;
 
 struct sb_engine {
     const struct sb_backend *backend;
     void *state;
     void *plain; /* state of `ref`, for what the backend has no kernel for; NULL: it is `ref` */
+    uint64_t step, calls;
+    sb_trace_function *trace;
+    void *trace_context;
 };
 
 const char *const sb_claim_names[] = {"none", "deterministic", "nondeterministic"};
@@ -240,20 +246,70 @@ static int check_algorithm(const struct sb_kernel *kernel, const char *algorithm
                         *names ? names : " none");
 }
 
+/* Digest of the operands that are read (or written), as they are now. */
+static void digest(const struct sb_call *call, bool written, uint8_t bytes[16]) {
+    XXH3_state_t state;
+    XXH3_128bits_reset(&state);
+    for (size_t o = 0; call->operation->operands[o].name; o++) {
+        if (call->operation->operands[o].role == (written ? SB_ROLE_IN : SB_ROLE_OUT))
+            continue;
+        XXH3_128bits_update(&state, call->operand[o],
+                            sb_call_elements(call, o) * sb_dtype_size(sb_call_dtype(call, o)));
+    }
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
+    memcpy(bytes, canonical.digest, 16);
+}
+
+static int run_kernel(const struct sb_kernel *kernel, void *state, const struct sb_call *call,
+                      struct sb_error *err) {
+    int rc = call->algorithm ? check_algorithm(kernel, call->algorithm, err) : 0;
+    if (rc < 0)
+        return rc;
+    return kernel->widened & SB_BIT(call->dtype) ? run_widened(kernel, state, call, err)
+                                                 : kernel->run(state, call, err);
+}
+
 int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct sb_error *err) {
     const char *name = call->operation->name;
     const struct sb_kernel *kernel = sb_backend_kernel(engine->backend, name, call->dtype);
+    struct sb_traced_call traced = {.step = engine->step,
+                                    .call = ++engine->calls,
+                                    .backend = engine->backend->name,
+                                    .made = call};
     void *state = engine->state;
     if (!kernel && engine->plain) {
         kernel = sb_backend_kernel(&sb_backend_ref, name, call->dtype);
         state = engine->plain;
+        traced.backend = sb_backend_ref.name;
     }
     if (!kernel)
         return sb_error_set(err, -ENOTSUP, "backend '%s': no kernel '%s' for dtype %s",
                             engine->backend->name, name, sb_dtype_names[call->dtype]);
-    int rc = call->algorithm ? check_algorithm(kernel, call->algorithm, err) : 0;
-    if (rc == 0)
-        rc = kernel->widened & SB_BIT(call->dtype) ? run_widened(kernel, state, call, err)
-                                                   : kernel->run(state, call, err);
-    return rc < 0 ? sb_error_prefix(err, rc, "backend '%s': %s", engine->backend->name, name) : 0;
+    if (engine->trace)
+        digest(call, false, traced.in);
+    int rc = run_kernel(kernel, state, call, err);
+    if (rc < 0)
+        return sb_error_prefix(err, rc, "backend '%s': %s", engine->backend->name, name);
+    if (!engine->trace)
+        return 0;
+    digest(call, true, traced.out);
+    return engine->trace(engine->trace_context, &traced, err);
+}
+
+uint64_t sb_engine_calls(const struct sb_engine *engine) {
+    return engine->calls;
+}
+
+void sb_engine_set_calls(struct sb_engine *engine, uint64_t calls) {
+    engine->calls = calls;
+}
+
+void sb_engine_set_step(struct sb_engine *engine, uint64_t step) {
+    engine->step = step;
+}
+
+void sb_engine_trace(struct sb_engine *engine, sb_trace_function *function, void *context) {
+    engine->trace = function;
+    engine->trace_context = context;
 }

@@ -192,4 +192,23 @@ const struct sb_backend *sb_engine_backend(const struct sb_engine *engine);
 void sb_engine_describe(const struct sb_engine *engine, struct sb_backend_facts *facts);
 int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct sb_error *err);
 
+/* Calls made so far; a training that another process goes on with counts on. */
+uint64_t sb_engine_calls(const struct sb_engine *engine);
+void sb_engine_set_calls(struct sb_engine *engine, uint64_t calls);
+/* The training step that further calls belong to, from 1. */
+void sb_engine_set_step(struct sb_engine *engine, uint64_t step);
+
+/* Called after every call with digests (XXH3-128, canonical) of what went in and came out: of the
+ * bytes of all inputs, and of all outputs, one operand after the other. `backend` is the one whose
+ * kernel ran. */
+struct sb_traced_call {
+    uint64_t step, call; /* from 1 */
+    const char *backend;
+    const struct sb_call *made;
+    uint8_t in[16], out[16];
+};
+typedef int sb_trace_function(void *context, const struct sb_traced_call *call,
+                              struct sb_error *err);
+void sb_engine_trace(struct sb_engine *engine, sb_trace_function *function, void *context);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "kernels/dispatch.h"
 
-extern const struct sb_operation sb_operation_adam, sb_operation_bias_add,
+extern const struct sb_operation sb_operation_adam, sb_operation_allreduce, sb_operation_bias_add,
     sb_operation_bias_gradient, sb_operation_cross_entropy, sb_operation_gemm, sb_operation_relu,
     sb_operation_relu_gradient;
 

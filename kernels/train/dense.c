@@ -2,6 +2,7 @@
  * training keeps its bits, without anything else. */
 #include "kernels/train/dataset.h"
 #include "kernels/train/dictionary.h"
+#include "kernels/train/loop.h"
 #include "kernels/train/network.h"
 #include "kernels/train/train.h"
 
@@ -216,40 +217,52 @@ static int make_streams(const struct sb_argument_value *a, struct sb_stream *str
     return rc;
 }
 
-/* One pass over the pipeline; *loss is the mean over its batches. */
-static int train_epoch(struct sb_network *network, struct sb_engine *engine,
-                       struct sb_dataset *pipeline, const struct data *data, double *loss,
-                       struct sb_error *err) {
-    size_t most = sb_dataset_max_items(pipeline), size = item_size(data), n, batches = 0;
-    char *items = malloc(most * size);
-    float *x = malloc(most * data->features * sizeof *x);
-    int32_t *labels = malloc(most * sizeof *labels);
-    struct sb_iterator *iterator = NULL;
-    int rc = items && x && labels ? 0 : sb_error_errno(err, -ENOMEM, "batch");
-    if (rc == 0)
-        rc = sb_iterator_open(pipeline, &iterator, err);
-    double sum = 0;
-    while (rc == 0 && (rc = sb_iterator_next(iterator, items, &n, err)) == 1) {
-        for (size_t i = 0; i < n; i++) {
-            memcpy(x + i * data->features, items + i * size, data->features * sizeof *x);
-            memcpy(labels + i, items + (i + 1) * size - sizeof *labels, sizeof *labels);
-        }
-        double of_batch;
-        rc = sb_network_gradient(network, engine, x, labels, n, &of_batch, err);
-        if (rc == 0)
-            rc = sb_network_step(network, engine, err);
-        if (rc == 0) {
-            sum += of_batch;
-            batches++;
-        }
+/* What one run owns. */
+struct job {
+    struct data data;
+    struct sb_network network;
+    struct sb_dataset *pipeline;
+    float *x;        /* [batch,features] */
+    int32_t *labels; /* [batch] */
+    struct sb_variable **variables;
+    struct sb_train_result result;
+};
+
+static int gradient(void *model, struct sb_engine *engine, const void *items, size_t n,
+                    double *loss, struct sb_error *err) {
+    struct job *job = model;
+    size_t features = job->data.features, size = item_size(&job->data);
+    for (size_t i = 0; i < n; i++) {
+        const char *item = (const char *)items + i * size;
+        memcpy(job->x + i * features, item, features * sizeof *job->x);
+        memcpy(job->labels + i, item + features * sizeof *job->x, sizeof *job->labels);
     }
-    if (rc == 0)
-        *loss = batches ? sum / (double)batches : 0;
-    sb_iterator_close(iterator);
-    free(items);
-    free(x);
-    free(labels);
-    return rc;
+    return sb_network_gradient(&job->network, engine, job->x, job->labels, n, loss, err);
+}
+
+static int update(void *model, struct sb_engine *engine, struct sb_error *err) {
+    struct job *job = model;
+    return sb_network_step(&job->network, engine, err);
+}
+
+static int learn(struct job *job, struct sb_engine *engine, const struct sb_train_options *options,
+                 struct sb_error *err) {
+    size_t most = sb_dataset_max_items(job->pipeline);
+    job->x = malloc(most * job->data.features * sizeof *job->x);
+    job->labels = malloc(most * sizeof *job->labels);
+    job->variables = calloc(2 * job->network.n_layers, sizeof *job->variables);
+    if (!job->x || !job->labels || !job->variables)
+        return sb_error_errno(err, -ENOMEM, "batch");
+    sb_network_variables(&job->network, job->variables);
+    struct sb_learner learner = {.model = job,
+                                 .dtype = job->network.dtype,
+                                 .variables = job->variables,
+                                 .n_variables = 2 * job->network.n_layers,
+                                 .steps = &job->network.steps,
+                                 .gradient = gradient,
+                                 .update = update};
+    return sb_learn(&learner, engine, job->pipeline, options->arguments[EPOCHS].integer, options,
+                    &job->result, err);
 }
 
 static int add_tensor(struct sb_train_result *result, char *name, enum sb_dtype dtype,
@@ -316,14 +329,6 @@ static int save(const struct sb_network *network, bool optimizer, struct sb_trai
     return rc;
 }
 
-/* What one run owns. */
-struct job {
-    struct data data;
-    struct sb_network network;
-    struct sb_dataset *pipeline;
-    struct sb_train_result result;
-};
-
 static int train(struct job *job, struct sb_engine *engine, const struct sb_train_options *options,
                  struct sb_error *err) {
     const struct sb_argument_value *a = options->arguments;
@@ -346,13 +351,8 @@ static int train(struct job *job, struct sb_engine *engine, const struct sb_trai
         return rc;
     sb_network_initialise(&job->network, streams);
     job->network.learning_rate = a[LEARNING_RATE].real;
-    job->result.losses = calloc(a[EPOCHS].integer + 1, sizeof(double));
-    if (!job->result.losses)
-        return sb_error_errno(err, -ENOMEM, "losses");
-    for (; job->result.n_losses < a[EPOCHS].integer && rc == 0; job->result.n_losses++)
-        rc = train_epoch(&job->network, engine, job->pipeline, &job->data,
-                         &job->result.losses[job->result.n_losses], err);
-    if (rc < 0)
+    rc = learn(job, engine, options, err);
+    if (rc < 0 || job->result.stopped)
         return rc;
     job->result.untrained = sb_network_untrained(&job->network);
     rc = save(&job->network, a[SAVE_OPTIMIZER].boolean, &job->result);
@@ -366,6 +366,9 @@ static int run(struct sb_engine *engine, const struct sb_train_options *options,
     sb_network_clear(&job.network);
     sb_dataset_free(job.pipeline);
     clear_data(&job.data);
+    free(job.x);
+    free(job.labels);
+    free(job.variables);
     if (rc < 0)
         sb_train_result_clear(&job.result);
     else

@@ -192,6 +192,13 @@ int sb_network_gradient(struct sb_network *network, struct sb_engine *engine, co
     return rc;
 }
 
+void sb_network_variables(struct sb_network *network, struct sb_variable **variables) {
+    for (size_t l = 0; l < network->n_layers; l++) {
+        variables[2 * l] = &network->layers[l].kernel;
+        variables[2 * l + 1] = &network->layers[l].bias;
+    }
+}
+
 int sb_network_step(struct sb_network *network, struct sb_engine *engine, struct sb_error *err) {
     network->steps++;
     for (size_t i = 0; i < 2 * network->n_layers; i++) {

@@ -48,6 +48,9 @@ int sb_network_gradient(struct sb_network *network, struct sb_engine *engine, co
 /* One step of Adam on every variable. */
 int sb_network_step(struct sb_network *network, struct sb_engine *engine, struct sb_error *err);
 
+/* Every variable, layer by layer: kernel, bias. variables[2 × n_layers] */
+void sb_network_variables(struct sb_network *network, struct sb_variable **variables);
+
 /* Do all weights still have the bits that they were given? */
 bool sb_network_untrained(const struct sb_network *network);
 

@@ -47,6 +47,11 @@ struct sb_train_options {
     bool deterministic; /* the input pipeline keeps its order whatever the arguments say, as under
                            TensorFlow's enable_op_determinism */
     uint64_t hash_seed;
+    unsigned ranks; /* that share each batch; 0 and 1: none do */
+    /* See kernels/train/loop.h. */
+    uint64_t resume_at;     /* step after which to stop; 0: never */
+    const char *checkpoint; /* file for the state between two processes */
+    bool resumed;           /* this is the second process */
 };
 
 /* Weights as they are after training. Zero-initialise; free with sb_train_result_clear. */
@@ -54,6 +59,7 @@ struct sb_train_result {
     struct sb_tensor *tensors; /* names as in Keras's files; owns names, dims and data */
     size_t n;
     bool untrained; /* no weight differs from its initial value */
+    bool stopped;   /* the state is in the checkpoint, and there are no tensors yet */
     double *losses; /* mean of each epoch's batches */
     size_t n_losses;
 };
