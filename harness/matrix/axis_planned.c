@@ -3,7 +3,6 @@
 
 static const char no_probe[] = "needs the probe, which is not in this build";
 static const char no_cuda[] = "no CUDA backend in this build";
-static const char not_built[] = "not in this build";
 
 const struct sb_axis sb_axis_entropy = {
     .name = "entropy",
@@ -52,20 +51,4 @@ const struct sb_axis sb_axis_gpu = {
     .summary = "the GPU that the run may use",
     .levels = "a number from 0",
     .planned = no_cuda,
-};
-
-const struct sb_axis sb_axis_resume = {
-    .name = "resume",
-    .summary = "training in one go, or stopped and taken up again",
-    .levels = "off, on",
-    .planned = not_built,
-    .kinds = 1 << SB_JOB_TRAIN,
-};
-
-const struct sb_axis sb_axis_ranks = {
-    .name = "ranks",
-    .summary = "processes that share the work",
-    .levels = "a number from 1",
-    .planned = not_built,
-    .kinds = 1 << SB_JOB_TRAIN,
 };

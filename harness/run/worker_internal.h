@@ -45,6 +45,11 @@ int sb_worker_arguments(const struct sb_worker_request *request,
                         const struct sb_argument_spec *specs, struct sb_argument_value *values,
                         struct sb_error *err);
 
+/* Does a training and saves its weights. -EAGAIN: it stopped half-way, and the program is to be
+ * started again with the same arguments and environment. */
+int sb_worker_train(const struct sb_worker_request *request, const struct sb_training *training,
+                    struct sb_engine *engine, json_t *report, struct sb_error *err);
+
 /* Does a kernel job: computes it several times, saves the outputs of the first, and adds to the
  * report: "accuracy", "calls" {"n", "distinct", "seconds"}, "claim", and what batch and alignment
  * really were. */

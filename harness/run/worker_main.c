@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/trace.h"
 #include "kernels/problem.h"
 #include "run/worker_internal.h"
 
@@ -227,33 +228,6 @@ static int report_write(const json_t *json, struct sb_error *err) {
 
 /* ---- Jobs ------------------------------------------------------------------------------------ */
 
-static int train(const struct sb_worker_request *request, const struct sb_training *training,
-                 struct sb_engine *engine, json_t *report, struct sb_error *err) {
-    struct sb_argument_value values[SB_MAX_ARGUMENTS];
-    int rc = sb_worker_arguments(request, training->arguments, values, err);
-    if (rc == 0 && training->check)
-        rc = training->check(values, err);
-    if (rc < 0)
-        return rc;
-    struct sb_train_options options = {values, request->threads, request->deterministic,
-                                       request->hash_seed};
-    struct sb_train_result result = {0};
-    rc = training->run(engine, &options, &result, err);
-    if (rc == 0)
-        rc = sb_weights_write_hdf5(request->weights, result.tensors, result.n, err);
-    if (rc == 0) {
-        json_t *losses = json_array();
-        for (size_t i = 0; i < result.n_losses; i++) {
-            json_array_append_new(losses, sb_json_real(result.losses[i]));
-            printf("epoch %zu: loss %.9g\n", i + 1, result.losses[i]);
-        }
-        json_object_set_new(report, "losses", losses);
-        json_object_set_new(report, "untrained", json_boolean(result.untrained));
-    }
-    sb_train_result_clear(&result);
-    return rc;
-}
-
 /* What a request names, found in the registries. */
 struct found {
     const struct sb_backend *backend;
@@ -296,8 +270,12 @@ static int do_job(const struct sb_worker_request *request, struct sb_error *err)
     SB_AUTO_JSON json_t *report = report_make(request, engine);
     if (rc == 0)
         rc = found.training
-                 ? train(request, found.training, engine, report, err)
+                 ? sb_worker_train(request, found.training, engine, report, err)
                  : sb_worker_kernel(request, found.operation, found.dtype, engine, report, err);
+    if (rc == -EAGAIN) {
+        sb_engine_close(engine);
+        return rc;
+    }
     bool unsupported = rc == -ENOTSUP || (rc == -ENOENT && !engine);
     if (unsupported)
         json_object_set_new(report, "unsupported", sb_json_string(err->text));
@@ -311,6 +289,20 @@ static int do_job(const struct sb_worker_request *request, struct sb_error *err)
     return unsupported ? -ENOTSUP : rc;
 }
 
+/* The rest of a training, in a process that knows only what the first has written to a file. */
+static int begin_again(int argc, char **argv, struct sb_error *err) {
+    SB_AUTO_FREE char *program = sb_program_path();
+    SB_AUTO_FREE char **command = calloc((size_t)argc + 2, sizeof *command);
+    if (!program || !command)
+        return sb_error_errno(err, -ENOMEM, "exec");
+    command[0] = program;
+    for (int i = 0; i < argc; i++)
+        command[i + 1] = argv[i];
+    fflush(NULL);
+    execv(program, command);
+    return sb_error_errno(err, -errno, "%s", program);
+}
+
 static int run_job(int argc, char **argv) {
     struct sb_error err = {0};
     struct sb_worker_request request = {0};
@@ -322,6 +314,8 @@ static int run_job(int argc, char **argv) {
     if (rc == 0)
         rc = do_job(&request, &err);
     free(request.arguments);
+    if (rc == -EAGAIN)
+        rc = begin_again(argc, argv, &err);
     if (rc == 0 && fflush(stdout) != 0)
         rc = sb_error_errno(&err, -errno, "stdout");
     if (rc < 0)
@@ -395,6 +389,28 @@ static int describe(const char *backend) {
     return text && fflush(stdout) == 0 ? EXIT_DONE : EXIT_ERROR;
 }
 
+/* A trace as lines of columns, for people and scripts. */
+static int show_trace(const char *path) {
+    struct sb_trace_reader *reader = NULL;
+    struct sb_trace_record record;
+    struct sb_error err = {0};
+    int rc = sb_trace_reader_open(path, &reader, &err);
+    while (rc >= 0 && (rc = sb_trace_read(reader, &record, &err)) == 1) {
+        printf("%" PRIu64 "\t%" PRIu32 "\t%s\t%s\t%s\t", record.call, record.step, record.kernel,
+               record.backend, record.dtype < SB_N_DTYPES ? sb_dtype_names[record.dtype] : "?");
+        for (size_t i = 0; i < record.n_sizes; i++)
+            printf("%s%" PRIu64, i ? "x" : "", record.sizes[i]);
+        for (size_t i = 0; i < 2 * SB_TRACE_DIGEST; i++)
+            printf("%s%02x", i % SB_TRACE_DIGEST ? "" : "\t",
+                   (i < SB_TRACE_DIGEST ? record.in : record.out)[i % SB_TRACE_DIGEST]);
+        putchar('\n');
+    }
+    sb_trace_reader_close(reader);
+    if (rc < 0)
+        fprintf(stderr, "samebits worker: %s\n", err.text);
+    return rc == 0 && fflush(stdout) == 0 ? EXIT_DONE : EXIT_ERROR;
+}
+
 int sb_worker_main(int argc, char **argv) {
     if (argc >= 3 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "kernel") == 0))
         return run_job(argc, argv);
@@ -402,10 +418,13 @@ int sb_worker_main(int argc, char **argv) {
         return check_isa();
     if (argc == 3 && strcmp(argv[1], "describe") == 0)
         return describe(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "trace") == 0)
+        return show_trace(argv[2]);
     fprintf(stderr,
             "usage: samebits worker train|kernel NAME [--backend B] [--dtype D] [--shape MxNxK]\n"
             "                       [--arg NAME=VALUE]… --weights PATH\n"
             "       samebits worker check-isa\n"
-            "       samebits worker describe BACKEND\n");
+            "       samebits worker describe BACKEND\n"
+            "       samebits worker trace FILE\n");
     return EXIT_ERROR;
 }

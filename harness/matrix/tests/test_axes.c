@@ -65,6 +65,11 @@ START_TEST(levels_are_taken_or_refused_with_the_choices)
         {"alignment", "4", NULL},
         {"alignment", "12", "1 2 4 8"},
         {"alignment", "128", "1 2 4 8"},
+        {"resume", "none", NULL},
+        {"resume", "12", NULL},
+        {"resume", "0", "a step from 1"},
+        {"ranks", "4", NULL},
+        {"ranks", "0", "from 1"},
         {"env:FOO", "anything at all", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -197,7 +197,7 @@ START_TEST(a_default_that_does_not_fit_a_command_is_dropped)
 {
     struct planned planned = {.machine = a_machine()};
     plan_with(&planned,
-              "version: 1\ndefaults:\n  axes: {resume: [off, on], batch: [1, 2], threads: [1, 2]}\n"
+              "version: 1\ndefaults:\n  axes: {resume: [none, 3], batch: [1, 2], threads: [1, 2]}\n"
               "jobs:\n  - name: j\n    command: [./train]\n    weights: w.h5\n"
               "  - name: k\n    train: dense\n");
     ck_assert_uint_eq(planned.plan->jobs[0].n_axes, 1);
