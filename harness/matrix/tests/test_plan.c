@@ -203,7 +203,7 @@ START_TEST(a_default_that_does_not_fit_a_command_is_dropped)
     ck_assert_uint_eq(planned.plan->jobs[0].n_axes, 1);
     ck_assert_str_eq(planned.plan->jobs[0].axes[0].name, "threads");
     ck_assert_uint_eq(planned.plan->jobs[1].n_axes, 2);
-    ck_assert_ptr_nonnull(planned.plan->jobs[1].axes[0].unavailable);
+    ck_assert_str_eq(planned.plan->jobs[1].axes[0].name, "resume");
     unplan(&planned);
 }
 END_TEST
