@@ -1,6 +1,7 @@
 /* kernels: registries, and calls by way of them. */
 #include "kernels/dispatch.h"
 #include "kernels/half.h"
+#include "kernels/module.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -151,6 +152,9 @@ int sb_engine_open(const struct sb_backend *backend, const struct sb_engine_opti
     if (backend->planned)
         return sb_error_set(err, -ENOTSUP, "backend '%s': not built (%s)", backend->name,
                             backend->planned);
+    int rc = backend->module ? sb_module_load(backend->name, &backend, err) : 0;
+    if (rc < 0)
+        return sb_error_prefix(err, rc, "backend '%s'", backend->name);
     if (backend->api != SB_BACKEND_API)
         return sb_error_set(err, -ENOTSUP,
                             "backend '%s': made for version %u of the interface, not %d",
@@ -159,7 +163,7 @@ int sb_engine_open(const struct sb_backend *backend, const struct sb_engine_opti
     if (!opened)
         return sb_error_errno(err, -ENOMEM, "backend '%s'", backend->name);
     opened->backend = backend;
-    int rc = backend->load(&opened->state, err);
+    rc = backend->load(&opened->state, err);
     if (rc < 0) {
         free(opened);
         return sb_error_prefix(err, rc, "backend '%s'", backend->name);

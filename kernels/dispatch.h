@@ -152,6 +152,9 @@ struct sb_backend {
     int (*set_threads)(void *state, unsigned threads, struct sb_error *err);
     int (*set_deterministic)(void *state, bool on, struct sb_error *err); /* NULL: no such switch */
     void (*describe)(void *state, struct sb_backend_facts *facts);
+    /* The code is a shared object, loaded with an engine (module.h); here the table only says what
+     * there is, without functions. */
+    bool module;
 };
 
 /* Generated registries, each ending with NULL; what is planned is in them too. */

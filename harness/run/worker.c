@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "kernels/module.h"
 #include "kernels/problem.h"
 #include "run/worker_internal.h"
 
@@ -138,10 +139,17 @@ static int check_training(const struct sb_job *job, struct sb_error *err) {
     return rc;
 }
 
+/* Known, or a module that others have written, of which only a process that loads it knows more. */
+static bool is_backend(const char *name) {
+    SB_AUTO_FREE char *path = NULL;
+    return sb_backend_find(name) || sb_module_find(name, &path, NULL) == 0;
+}
+
 /* An algorithm is checked against a kernel that is there; a gap has its own reason. */
 static int check_algorithm(const struct sb_job *job, struct sb_error *err) {
+    const struct sb_backend *backend = sb_backend_find(backend_name(job));
     const struct sb_kernel *kernel =
-        sb_backend_kernel(sb_backend_find(backend_name(job)), job->subject, dtype_of(job));
+        backend ? sb_backend_kernel(backend, job->subject, dtype_of(job)) : NULL;
     if (!job->algorithm || !kernel)
         return 0;
     SB_AUTO_TEXT struct sb_text names = {0};
@@ -185,7 +193,7 @@ static int check_kernel(const struct sb_job *job, struct sb_error *err) {
 int sb_worker_check(const struct sb_job *job, struct sb_error *err) {
     if (job->kind == SB_JOB_COMMAND)
         return 0;
-    if (!sb_backend_find(backend_name(job)))
+    if (!is_backend(backend_name(job)))
         return unknown(&job->backend_where, "backend", backend_name(job), sb_backend_names(), err);
     return job->kind == SB_JOB_TRAIN ? check_training(job, err) : check_kernel(job, err);
 }
@@ -276,8 +284,28 @@ void sb_worker_add_facts(json_t *json, const struct sb_engine *engine) {
     json_object_set_new(json, "threads", facts.threads ? json_integer(facts.threads) : json_null());
 }
 
+/* What is tried in a child: a backend, and whether it has a kernel. */
+struct trial {
+    const char *backend;
+    const struct sb_operation *operation; /* NULL: any */
+    enum sb_dtype dtype;
+};
+
+static int try_backend(const struct trial *trial, struct sb_engine **engine, struct sb_error *err) {
+    const struct sb_backend *backend;
+    int rc = sb_backend_load(trial->backend, &backend, err);
+    if (rc < 0)
+        return sb_error_prefix(err, rc, "backend '%s'", trial->backend);
+    SB_AUTO_FREE char *gap =
+        trial->operation ? sb_backend_gap(backend, trial->operation, trial->dtype) : NULL;
+    if (gap)
+        return sb_error_set(err, -ENOTSUP, "%s", gap);
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    struct sb_engine_options options = {.threads = cpus > 0 ? (unsigned)cpus : 1};
+    return sb_engine_open(backend, &options, engine, err);
+}
+
 static void describe_in_child(void *context, int out) {
-    const struct sb_backend *backend = context;
     int silent = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (silent >= 0) { /* a library may write to stderr when it is loaded */
         dup2(silent, 1);
@@ -285,9 +313,7 @@ static void describe_in_child(void *context, int out) {
     }
     struct sb_error err = {0};
     struct sb_engine *engine = NULL;
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    struct sb_engine_options options = {.threads = cpus > 0 ? (unsigned)cpus : 1};
-    if (sb_engine_open(backend, &options, &engine, &err) < 0) {
+    if (try_backend(context, &engine, &err) < 0) {
         dprintf(out, "%s", err.text);
         _exit(1);
     }
@@ -296,19 +322,11 @@ static void describe_in_child(void *context, int out) {
     json_dumpfd(json, out, JSON_COMPACT);
 }
 
-json_t *sb_worker_describe(const char *name, char **missing) {
-    const struct sb_backend *backend = sb_backend_find(name);
+static json_t *describe_trial(const struct trial *trial, char **missing) {
+    const char *name = trial->backend;
     *missing = NULL;
-    if (!backend) {
-        *missing = sb_format("unknown backend '%s'", name);
-        return NULL;
-    }
-    if (backend->planned) {
-        *missing = sb_format("backend '%s': not built (%s)", name, backend->planned);
-        return NULL;
-    }
     SB_AUTO_TEXT struct sb_text text = {0};
-    int code = in_child(describe_in_child, (void *)backend, &text);
+    int code = in_child(describe_in_child, (void *)trial, &text);
     json_t *json = code == 0 && text.data ? json_loadb(text.data, text.length, 0, NULL) : NULL;
     if (json)
         return json;
@@ -322,20 +340,30 @@ json_t *sb_worker_describe(const char *name, char **missing) {
     return NULL;
 }
 
+json_t *sb_worker_describe(const char *name, char **missing) {
+    const struct sb_backend *backend = sb_backend_find(name);
+    if (!is_backend(name)) {
+        *missing = sb_format("unknown backend '%s'", name);
+        return NULL;
+    }
+    if (backend && backend->planned) {
+        *missing = sb_format("backend '%s': not built (%s)", name, backend->planned);
+        return NULL;
+    }
+    return describe_trial(&(struct trial){.backend = name}, missing);
+}
+
 char *sb_worker_unavailable(const struct sb_job *job) {
     if (job->kind == SB_JOB_COMMAND)
         return NULL;
-    const struct sb_backend *backend = sb_backend_find(backend_name(job));
-    if (!backend)
-        return sb_format("unknown backend '%s'", backend_name(job));
+    struct trial trial = {.backend = backend_name(job)};
+    if (!is_backend(trial.backend))
+        return sb_format("unknown backend '%s'", trial.backend);
     if (job->kind == SB_JOB_KERNEL) {
-        const struct sb_operation *operation = sb_operation_find(job->subject);
-        enum sb_dtype dtype = dtype_of(job);
-        if (!operation || dtype == SB_N_DTYPES)
+        trial.operation = sb_operation_find(job->subject);
+        trial.dtype = dtype_of(job);
+        if (!trial.operation || trial.dtype == SB_N_DTYPES)
             return sb_format("unknown kernel '%s' or dtype", job->subject);
-        char *gap = sb_backend_gap(backend, operation, dtype);
-        if (gap)
-            return gap;
     } else {
         const struct sb_training *training = sb_training_find(job->subject);
         if (!training)
@@ -344,7 +372,7 @@ char *sb_worker_unavailable(const struct sb_job *job) {
             return sb_format("training job '%s': not built (%s)", job->subject, training->planned);
     }
     char *missing;
-    json_decref(sb_worker_describe(backend->name, &missing));
+    json_decref(describe_trial(&trial, &missing));
     return missing;
 }
 

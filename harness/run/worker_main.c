@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/trace.h"
+#include "kernels/module.h"
 #include "kernels/problem.h"
 #include "run/worker_internal.h"
 
@@ -239,10 +240,11 @@ struct found {
 /* -ENOTSUP: known, but there is no such kernel here. */
 static int find(const struct sb_worker_request *request, struct found *found,
                 struct sb_error *err) {
-    found->backend = sb_backend_find(request->backend);
     found->dtype = sb_dtype_find(request->dtype);
-    if (!found->backend)
-        return sb_error_set(err, -EINVAL, "unknown backend '%s'", request->backend);
+    int rc = sb_backend_load(request->backend, &found->backend, err);
+    if (rc < 0)
+        return rc == -ENOENT ? sb_error_prefix(err, -ENOTSUP, "backend '%s'", request->backend)
+                             : rc;
     if (request->kind == SB_JOB_TRAIN) {
         found->training = sb_training_find(request->subject);
         if (!found->training)

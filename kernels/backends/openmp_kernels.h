@@ -1,0 +1,23 @@
+/* kernels, openmp: its table, for the program, which only needs to know what there is, and for the
+ * module that has the code. Each defines KERNEL(operation, algorithms) first. */
+KERNEL(gemm, NULL)
+KERNEL(gemv, NULL)
+KERNEL(dot, sb_openmp_orders)
+KERNEL(sum, sb_openmp_orders)
+KERNEL(mean, sb_openmp_orders)
+KERNEL(bias_add, NULL)
+KERNEL(bias_gradient, sb_openmp_orders)
+KERNEL(relu, NULL)
+KERNEL(relu_gradient, NULL)
+KERNEL(cross_entropy, sb_openmp_orders)
+KERNEL(softmax, NULL)
+KERNEL(softmax_gradient, NULL)
+KERNEL(layernorm, NULL)
+KERNEL(layernorm_gradient, sb_openmp_orders)
+KERNEL(batchnorm, NULL)
+KERNEL(batchnorm_gradient, NULL)
+KERNEL(embedding, NULL)
+KERNEL(embedding_gradient, sb_openmp_orders)
+KERNEL(gradient_norm, sb_openmp_orders)
+KERNEL(allreduce, sb_openmp_collectives)
+#undef KERNEL
