@@ -80,9 +80,11 @@ START_TEST(glorot_weights_stay_within_their_limit_and_fill_it)
     ck_assert(largest > 0.999f * limit);
     for (int i = 0; i < 100; i++)
         ck_assert(bias[i] == 0);
-    ck_assert(sb_network_untrained(&network));
+    struct sb_variable *variables[2];
+    sb_network_variables(&network, variables);
+    ck_assert(sb_variables_untrained(variables, 2, SB_DTYPE_F32));
     ((float *)network.layers[0].kernel.value)[19999] *= -1;
-    ck_assert(!sb_network_untrained(&network));
+    ck_assert(!sb_variables_untrained(variables, 2, SB_DTYPE_F32));
     sb_network_clear(&network);
 }
 END_TEST

@@ -7,7 +7,6 @@
 #include "kernels/train/train.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +224,8 @@ struct job {
     float *x;        /* [batch,features] */
     int32_t *labels; /* [batch] */
     struct sb_variable **variables;
+    double learning_rate;
+    uint64_t steps; /* of Adam, so far */
     struct sb_train_result result;
 };
 
@@ -242,7 +243,8 @@ static int gradient(void *model, struct sb_engine *engine, const void *items, si
 
 static int update(void *model, struct sb_engine *engine, struct sb_error *err) {
     struct job *job = model;
-    return sb_network_step(&job->network, engine, err);
+    return sb_variables_adam(job->variables, 2 * job->network.n_layers, job->network.dtype, engine,
+                             job->learning_rate, ++job->steps, err);
 }
 
 static int learn(struct job *job, struct sb_engine *engine, const struct sb_train_options *options,
@@ -258,74 +260,30 @@ static int learn(struct job *job, struct sb_engine *engine, const struct sb_trai
                                  .dtype = job->network.dtype,
                                  .variables = job->variables,
                                  .n_variables = 2 * job->network.n_layers,
-                                 .steps = &job->network.steps,
+                                 .steps = &job->steps,
                                  .gradient = gradient,
                                  .update = update};
     return sb_learn(&learner, engine, job->pipeline, options->arguments[EPOCHS].integer, options,
                     &job->result, err);
 }
 
-static int add_tensor(struct sb_train_result *result, char *name, enum sb_dtype dtype,
-                      unsigned rank, uint64_t rows, uint64_t columns, const void *data) {
-    uint64_t *dims = calloc(2, sizeof *dims);
-    size_t bytes = rows * columns * sb_dtype_size(dtype);
-    void *copy = malloc(bytes);
-    struct sb_tensor *tensors = realloc(result->tensors, (result->n + 1) * sizeof *tensors);
-    if (tensors)
-        result->tensors = tensors;
-    if (!name || !dims || !copy || !tensors) {
-        free(name);
-        free(dims);
-        free(copy);
-        return -ENOMEM;
-    }
-    dims[0] = rank == 2 ? rows : columns;
-    dims[1] = columns;
-    memcpy(copy, data, bytes);
-    result->tensors[result->n++] = (struct sb_tensor){name, dtype, rank, dims, copy};
-    return 0;
-}
-
-static char *numbered(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *numbered(const char *format, ...) {
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    return n < 0 ? NULL : text;
-}
-
-/* Names as in Keras 3's .weights.h5: layers/dense, layers/dense_1, …; optimizer/vars holds
- * iterations, learning rate, then momentum and velocity of each variable. */
-static int save(const struct sb_network *network, bool optimizer, struct sb_train_result *result) {
+/* Names as in Keras 3's .weights.h5: layers/dense, layers/dense_1, … */
+static int save(struct job *job, const struct sb_argument_value *a) {
     int rc = 0;
-    for (size_t l = 0; l < network->n_layers && rc == 0; l++) {
-        const struct sb_layer *layer = &network->layers[l];
+    for (size_t l = 0; l < job->network.n_layers && rc == 0; l++) {
+        const struct sb_layer *layer = &job->network.layers[l];
         char suffix[24] = "";
         if (l)
             snprintf(suffix, sizeof suffix, "_%zu", l);
-        rc = add_tensor(result, numbered("layers/dense%s/vars/0", suffix), network->dtype, 2,
-                        layer->in, layer->out, layer->kernel.value);
-        if (rc == 0)
-            rc = add_tensor(result, numbered("layers/dense%s/vars/1", suffix), network->dtype, 1, 1,
-                            layer->out, layer->bias.value);
+        for (size_t v = 0; v < 2 && rc == 0; v++) {
+            const struct sb_variable *variable = v ? &layer->bias : &layer->kernel;
+            rc = sb_result_add_variable(&job->result, job->network.dtype, variable, variable->value,
+                                        "layers/dense%s/vars/%zu", suffix, v);
+        }
     }
-    if (!optimizer || rc < 0)
-        return rc;
-    int64_t iterations = (int64_t)network->steps;
-    float learning_rate = (float)network->learning_rate;
-    rc = add_tensor(result, numbered("optimizer/vars/0"), SB_DTYPE_I64, 0, 1, 1, &iterations);
-    if (rc == 0)
-        rc =
-            add_tensor(result, numbered("optimizer/vars/1"), SB_DTYPE_F32, 0, 1, 1, &learning_rate);
-    for (size_t i = 0; i < 4 * network->n_layers && rc == 0; i++) {
-        const struct sb_layer *layer = &network->layers[i / 4];
-        const struct sb_variable *v = i % 4 < 2 ? &layer->kernel : &layer->bias;
-        rc = add_tensor(result, numbered("optimizer/vars/%zu", i + 2), network->dtype,
-                        i % 4 < 2 ? 2 : 1, i % 4 < 2 ? layer->in : 1, layer->out,
-                        i % 2 ? v->velocity : v->momentum);
-    }
+    if (a[SAVE_OPTIMIZER].boolean && rc == 0)
+        rc = sb_result_add_adam(&job->result, job->network.dtype, job->variables,
+                                2 * job->network.n_layers, a[LEARNING_RATE].real, job->steps);
     return rc;
 }
 
@@ -350,12 +308,13 @@ static int train(struct job *job, struct sb_engine *engine, const struct sb_trai
     if (rc < 0)
         return rc;
     sb_network_initialise(&job->network, streams);
-    job->network.learning_rate = a[LEARNING_RATE].real;
+    job->learning_rate = a[LEARNING_RATE].real;
     rc = learn(job, engine, options, err);
     if (rc < 0 || job->result.stopped)
         return rc;
-    job->result.untrained = sb_network_untrained(&job->network);
-    rc = save(&job->network, a[SAVE_OPTIMIZER].boolean, &job->result);
+    job->result.untrained =
+        sb_variables_untrained(job->variables, 2 * job->network.n_layers, job->network.dtype);
+    rc = save(job, a);
     return rc < 0 ? sb_error_errno(err, rc, "weights") : 0;
 }
 

@@ -1,11 +1,9 @@
 /* kernels, train: see network.h. */
 #include "kernels/train/network.h"
-#include "kernels/numeric.h"
 #include "kernels/ops/operations.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 static void *elements(const struct sb_network *network, size_t rows, size_t columns) {
     size_t n;
@@ -14,33 +12,11 @@ static void *elements(const struct sb_network *network, size_t rows, size_t colu
     return calloc(n, sb_dtype_size(network->dtype));
 }
 
-static int make_variable(const struct sb_network *network, size_t rows, size_t columns,
-                         struct sb_variable *variable) {
-    variable->n = rows * columns;
-    variable->value = elements(network, rows, columns);
-    variable->gradient = elements(network, rows, columns);
-    variable->momentum = elements(network, rows, columns);
-    variable->velocity = elements(network, rows, columns);
-    variable->initial = elements(network, rows, columns);
-    return variable->value && variable->gradient && variable->momentum && variable->velocity &&
-                   variable->initial
-               ? 0
-               : -ENOMEM;
-}
-
-static void clear_variable(struct sb_variable *variable) {
-    free(variable->value);
-    free(variable->gradient);
-    free(variable->momentum);
-    free(variable->velocity);
-    free(variable->initial);
-}
-
 void sb_network_clear(struct sb_network *network) {
     for (size_t l = 0; l < network->n_layers; l++) {
         struct sb_layer *layer = &network->layers[l];
-        clear_variable(&layer->kernel);
-        clear_variable(&layer->bias);
+        sb_variable_clear(&layer->kernel);
+        sb_variable_clear(&layer->bias);
         free(layer->z);
         free(layer->y);
         free(layer->dy);
@@ -51,8 +27,7 @@ void sb_network_clear(struct sb_network *network) {
 
 int sb_network_make(enum sb_dtype dtype, const size_t *sizes, size_t n_layers, size_t max_batch,
                     struct sb_network *network, struct sb_error *err) {
-    struct sb_network made = {
-        .dtype = dtype, .n_layers = n_layers, .max_batch = max_batch, .learning_rate = 0.001};
+    struct sb_network made = {.dtype = dtype, .n_layers = n_layers, .max_batch = max_batch};
     made.layers = calloc(n_layers, sizeof *made.layers);
     int rc = made.layers ? 0 : -ENOMEM;
     if (rc < 0)
@@ -61,9 +36,10 @@ int sb_network_make(enum sb_dtype dtype, const size_t *sizes, size_t n_layers, s
         struct sb_layer *layer = &made.layers[l];
         layer->in = sizes[l];
         layer->out = sizes[l + 1];
-        rc = make_variable(&made, layer->in, layer->out, &layer->kernel);
+        const uint64_t dims[] = {layer->in, layer->out};
+        rc = sb_variable_make(dtype, 2, dims, &layer->kernel);
         if (rc == 0)
-            rc = make_variable(&made, 1, layer->out, &layer->bias);
+            rc = sb_variable_make(dtype, 1, dims + 1, &layer->bias);
         layer->z = elements(&made, max_batch, layer->out);
         layer->y = elements(&made, max_batch, layer->out);
         layer->dy = elements(&made, max_batch, layer->out);
@@ -79,20 +55,10 @@ int sb_network_make(enum sb_dtype dtype, const size_t *sizes, size_t n_layers, s
 }
 
 void sb_network_initialise(struct sb_network *network, struct sb_stream *streams) {
-    size_t size = sb_dtype_size(network->dtype);
     for (size_t l = 0; l < network->n_layers; l++) {
         struct sb_layer *layer = &network->layers[l];
-        struct sb_variable *kernel = &layer->kernel;
-        double limit = sb_sqrt(6.0 / ((double)layer->in + (double)layer->out));
-        for (size_t i = 0; i < kernel->n; i++) {
-            float value;
-            sb_stream_fill_uniform(&streams[l], (float)-limit, (float)limit, &value, 1);
-            if (network->dtype == SB_DTYPE_F32)
-                ((float *)kernel->value)[i] = value;
-            else
-                ((double *)kernel->value)[i] = value;
-        }
-        memcpy(kernel->initial, kernel->value, kernel->n * size);
+        sb_variable_glorot(&layer->kernel, network->dtype, (double)layer->in, (double)layer->out,
+                           &streams[l]);
     }
 }
 
@@ -197,35 +163,4 @@ void sb_network_variables(struct sb_network *network, struct sb_variable **varia
         variables[2 * l] = &network->layers[l].kernel;
         variables[2 * l + 1] = &network->layers[l].bias;
     }
-}
-
-int sb_network_step(struct sb_network *network, struct sb_engine *engine, struct sb_error *err) {
-    network->steps++;
-    for (size_t i = 0; i < 2 * network->n_layers; i++) {
-        struct sb_layer *layer = &network->layers[i / 2];
-        struct sb_variable *v = i % 2 ? &layer->bias : &layer->kernel;
-        int rc = sb_engine_call(
-            engine,
-            &(struct sb_call){
-                .operation = &sb_operation_adam,
-                .dtype = network->dtype,
-                .size = {v->n},
-                .operand = {v->value, v->momentum, v->velocity, v->gradient},
-                .attribute = {network->learning_rate, 0.9, 0.999, 1e-7, (double)network->steps}},
-            err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-bool sb_network_untrained(const struct sb_network *network) {
-    size_t size = sb_dtype_size(network->dtype);
-    for (size_t l = 0; l < network->n_layers; l++) {
-        const struct sb_layer *layer = &network->layers[l];
-        if (memcmp(layer->kernel.value, layer->kernel.initial, layer->kernel.n * size) != 0 ||
-            memcmp(layer->bias.value, layer->bias.initial, layer->bias.n * size) != 0)
-            return false;
-    }
-    return true;
 }

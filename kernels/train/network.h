@@ -1,19 +1,14 @@
-/* kernels, train: a chain of dense layers, its gradient and Adam, by way of an engine. */
+/* kernels, train: a chain of dense layers, and its gradient, by way of an engine. */
 #ifndef SB_KERNELS_NETWORK_H
 #define SB_KERNELS_NETWORK_H
 
 #include "kernels/dispatch.h"
 #include "kernels/train/rng.h"
+#include "kernels/train/variable.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* One weight tensor, with the state of its optimizer; n elements of the network's dtype each. */
-struct sb_variable {
-    size_t n;
-    void *value, *gradient, *momentum, *velocity, *initial;
-};
 
 /* y = activation(x·kernel + bias): kernel [in,out], bias [out], relu in all layers but the last. */
 struct sb_layer {
@@ -28,8 +23,6 @@ struct sb_network {
     struct sb_layer *layers;
     size_t n_layers;
     size_t max_batch;
-    double learning_rate; /* Adam's; its other constants are Keras's defaults */
-    uint64_t steps;       /* taken so far */
 };
 
 /* sizes[n_layers + 1]: inputs, then the outputs of each layer. Weights are zero. */
@@ -45,14 +38,8 @@ void sb_network_initialise(struct sb_network *network, struct sb_stream *streams
 int sb_network_gradient(struct sb_network *network, struct sb_engine *engine, const void *x,
                         const int32_t *labels, size_t batch, double *loss, struct sb_error *err);
 
-/* One step of Adam on every variable. */
-int sb_network_step(struct sb_network *network, struct sb_engine *engine, struct sb_error *err);
-
 /* Every variable, layer by layer: kernel, bias. variables[2 × n_layers] */
 void sb_network_variables(struct sb_network *network, struct sb_variable **variables);
-
-/* Do all weights still have the bits that they were given? */
-bool sb_network_untrained(const struct sb_network *network);
 
 void sb_network_clear(struct sb_network *network);
 
