@@ -47,9 +47,7 @@ static void free_layer(struct sb_guard_life *guard, uint64_t serial) {
     for (size_t i = 0; i < guard->n_ended; i++) {
         if (guard->ended[i].serial != serial)
             continue;
-        if (sb_layer_give_up(&guard->ended[i], &guard->rubbish) < 0)
-            sb_layer_remove(&guard->ended[i]);
-        sb_layer_clear(&guard->ended[i]);
+        sb_guard_discard(guard, &guard->ended[i]);
         guard->ended[i] = guard->ended[--guard->n_ended];
         return;
     }
@@ -65,6 +63,11 @@ static void remove_rubbish(struct sb_guard_life *guard) {
     free(folder);
 }
 
+/* Between two samples of a run there is time for little things. */
+static bool is_quiet(const struct sb_guard_life *guard) {
+    return !guard->run || guard->run->watch.next - sb_monotonic() > unhurried_s;
+}
+
 /* Never in the first moments of a run: a short one has no others to be seen in. Where short runs
  * follow one another it waits, but not for ever. */
 static bool may_remove_rubbish(const struct sb_guard_life *guard) {
@@ -73,8 +76,7 @@ static bool may_remove_rubbish(const struct sb_guard_life *guard) {
         return false;
     if (!guard->run || guard->rubbish.n > MOST_RUBBISH)
         return true;
-    double now = sb_monotonic();
-    return now - guard->run->watch.started > unseen_s && guard->run->watch.next - now > unhurried_s;
+    return sb_monotonic() - guard->run->watch.started > unseen_s && is_quiet(guard);
 }
 
 static void handle_message(struct sb_guard_life *guard, enum sb_message kind, size_t length) {
@@ -130,6 +132,8 @@ static void wait_for_something(struct sb_guard_life *guard) {
                            {.fd = guard->signals, .events = POLLIN},
                            {.fd = guard->run ? guard->run->log.from : -1, .events = POLLIN}};
     struct timespec timeout = {0};
+    if (guard->sandbox->kind->ahead && is_quiet(guard))
+        sb_guard_prepare(guard, NULL); /* what is wrong is said when a run needs it */
     if (guard->run) {
         double wait = sb_guarded_deadline(guard->run) - sb_monotonic();
         if (wait > 0) {
@@ -185,6 +189,7 @@ static void give_up(struct sb_guard_life *guard) {
     }
     if (guard->sandbox->kind->close)
         guard->sandbox->kind->close(guard->sandbox);
+    sb_mounts_leave(guard->sandbox, &guard->covered);
     sb_remove_tree(guard->sandbox->guard_folder, NULL);
     if (guard->bereft)
         sb_layers_close(guard->sandbox);

@@ -45,11 +45,13 @@ struct sb_guard_life {
     pid_t parent;
     struct sb_launch_area area;
     struct sb_text in;
-    int received;           /* descriptor that came with a message, -1: none */
-    bool orphaned;          /* is to end */
-    bool bereft;            /* since samebits was killed */
-    struct sb_guarded *run; /* NULL: idle */
-    struct sb_layer *ended; /* layers that are still to be read */
+    int received;              /* descriptor that came with a message, -1: none */
+    bool orphaned;             /* is to end */
+    bool bereft;               /* since samebits was killed */
+    struct sb_guarded *run;    /* NULL: idle */
+    struct sb_layer next;      /* its view stands in our namespace; root NULL: none */
+    struct sb_covered covered; /* by the view of `next`, or of a run that had it before */
+    struct sb_layer *ended;    /* layers that are still to be read */
     size_t n_ended;
     struct sb_strings rubbish; /* folders of layers that nobody needs any more */
     pid_t *hopeless;           /* processes of earlier runs that no signal ends */
@@ -67,6 +69,14 @@ int sb_guard_set_up(struct sb_guard_life *guard, unsigned index, struct sb_error
 
 /* -errno: no process of it is left, or one that has told its failure and is to be waited for. */
 int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err);
+
+/* Where views are entered ahead: the next run's, so that it stands when the run comes. */
+int sb_guard_prepare(struct sb_guard_life *guard, struct sb_error *err);
+/* After a run that has left its view as it found it: the next one may have it. False: it is to be
+ * thrown away. */
+bool sb_guard_keep_view(struct sb_guard_life *guard, struct sb_layer *layer);
+/* Files of the layer are no longer needed: they go in a quiet moment. */
+void sb_guard_discard(struct sb_guard_life *guard, struct sb_layer *layer);
 
 /* ---- Ending it (guard_end.c) ------------------------------------------------------------------
  */

@@ -80,7 +80,8 @@ static void free_run(struct sb_guard_life *guard) {
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     free(run->told.pids);
-    remember_layer(guard, &run->layer);
+    if (run->layer.root)
+        remember_layer(guard, &run->layer);
     sb_run_request_clear(&run->request);
     free(run);
 }
@@ -107,9 +108,10 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
     run->watch.seen = (struct sb_observation){0};
     if (reply.end.seen.n_samples)
         reply.end.seen.hostname = seen_hostname(run);
-    reply.files = readable(guard, run->layer.files);
     reply.written = run->layer.written;
     run->layer.written = (struct sb_strings){0};
+    if (run->unkillable || !sb_guard_keep_view(guard, &run->layer))
+        reply.files = readable(guard, run->layer.files);
     sb_strings_sort(&reply.written);
     if (!guard->orphaned)
         send_reply(guard, &reply);

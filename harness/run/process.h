@@ -100,6 +100,7 @@ struct sb_launch {
     const char *step;  /* "execvp" and the like */
     const char *about; /* the path that it was about */
     int error;         /* positive errno */
+    struct sb_covered covered;
     char options[256]; /* of a mount */
 };
 
@@ -115,6 +116,8 @@ int sb_launch_area_open(struct sb_launch_area *area, struct sb_error *err);
 int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area *area, pid_t *pid,
                     struct sb_error *err);
 int sb_launch_fail(struct sb_launch *launch, const char *step, const char *about);
+/* What a launch that failed has told, as an error. */
+int sb_launch_error(const struct sb_launch *launch, struct sb_error *err);
 int sb_launch_prepare(struct sb_launch *launch, struct sb_error *err);
 void sb_launch_clear(struct sb_launch *launch);
 

@@ -25,6 +25,11 @@ int sb_launch_fail(struct sb_launch *launch, const char *step, const char *about
     return -launch->error;
 }
 
+int sb_launch_error(const struct sb_launch *launch, struct sb_error *err) {
+    return sb_error_set(err, -launch->error, "%s%s%s: %s", launch->step, *launch->about ? " " : "",
+                        launch->about, strerror(launch->error));
+}
+
 /* What a shell would try: the name itself when it has a slash, else each folder of the run's own
  * PATH. The search happens in the child, in the run's view. */
 static int make_candidates(struct sb_launch *launch) {
@@ -182,9 +187,10 @@ static int become_job(struct sb_launch *launch) {
     setsid();
     if (set_descriptors(launch) < 0 || enter_namespaces(launch) < 0)
         return -1;
-    if (kind->enter && kind->enter(launch->sandbox, launch->layer, launch) < 0)
+    bool enter = kind->enter && !kind->ahead;
+    if (enter && kind->enter(launch->sandbox, launch->layer, launch) < 0)
         return -1;
-    if (!kind->enter && launch->layer->alias &&
+    if (!enter && launch->layer->alias &&
         sb_mounts_alias(launch->sandbox, launch->layer, launch) < 0)
         return -1;
     if (chdir(launch->request->start) < 0)
@@ -230,8 +236,5 @@ int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area 
     if (rc < 0)
         return sb_error_errno(err, rc, "fork");
     *pid = started;
-    if (told->error)
-        return sb_error_set(err, -told->error, "%s%s%s: %s", told->step, *told->about ? " " : "",
-                            told->about, strerror(told->error));
-    return 0;
+    return told->error ? sb_launch_error(told, err) : 0;
 }

@@ -162,7 +162,7 @@ int sb_sandbox_open(const struct sb_sandbox_options *options, const struct sb_ma
     struct sb_sandbox *made = calloc(1, sizeof *made);
     if (!made)
         return sb_error_errno(err, -ENOMEM, "a sandbox");
-    made->layers_lock = made->base_lock = made->stash_lock = -1;
+    made->layers_lock = made->base_lock = made->stash_lock = made->lower = -1;
     made->directory = realpath(options->directory, NULL);
     int rc = made->directory ? sb_exchange_recover(made->directory, err)
                              : sb_error_errno(err, -errno, "%s", options->directory);

@@ -22,9 +22,14 @@ struct sb_view_kind {
     const char *name;
     bool mount_namespace;
     bool alone; /* one run at a time */
+    /* The guard itself enters the view, in its mount namespace, before the run is there, and the
+     * run's namespace is a copy. */
+    bool ahead;
+    bool folders_late; /* the layer's folders are made when there is something to put there */
     /* In the guard, each NULL where there is nothing to do. open: once, before the first run;
      * before: makes the layer of one run; enter: in the child between fork and exec, where nothing
-     * may be allocated, 0 or a negative errno with launch->step set; after: when nothing of the
+     * may be allocated (or in the guard, see `ahead`), 0 or a negative errno with launch->step set;
+     * after: when nothing of the
      * run is alive any more; close: before the guard ends, in whatever state the last run is. */
     int (*open)(struct sb_sandbox *sandbox, struct sb_error *err);
     int (*before)(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err);
@@ -97,6 +102,20 @@ int sb_tree_copy_entry(const char *from, const char *to, const struct stat *st,
 /* Mode, owner (where possible) and times of `st` for `path`. */
 void sb_tree_set_metadata(const char *path, const struct stat *st);
 
+/* ---- Folders that nobody touched (sandbox_untouched.c) ----------------------------------------
+ */
+
+/* An empty folder as it was noted: all of it that a later user could tell. */
+struct sb_untouched {
+    struct stat st;
+    uint64_t attributes; /* hash of extended attributes and inode flags */
+};
+
+/* Of a folder that is known to be empty. 0 or a negative errno. */
+int sb_untouched_note(const char *path, struct sb_untouched *noted);
+/* Is it still empty, and like it was noted? Times of access and change may differ. */
+bool sb_untouched_still(const char *path, const struct sb_untouched *noted);
+
 /* ---- The sandbox ------------------------------------------------------------------------------
  */
 
@@ -112,6 +131,11 @@ struct sb_layer {
     struct sb_listing listing;
     struct sb_strings written; /* relative to `files`, sorted */
     struct sb_text notes;      /* for the run's message */
+    /* Of a view that was entered ahead. */
+    bool used;                    /* a run has had it */
+    double entered;               /* monotonic seconds */
+    struct stat lower;            /* of the working directory at that time */
+    struct sb_untouched fresh[3]; /* files, tmp, mask */
 };
 
 struct sb_sandbox {
@@ -135,6 +159,8 @@ struct sb_sandbox {
     uint64_t serial; /* of the last run */
     /* In a guard only. */
     char *guard_folder; /* <layers>/<guard> */
+    uint64_t n_layers;  /* made by this guard */
+    int lower;          /* overlay: the working directory itself, under every view of it; -1 */
     bool (*cancelled)(void *context);
     void *cancelled_context;
     struct sb_listing pristine; /* inplace: as everything was when the sandbox was opened */
@@ -151,6 +177,9 @@ void sb_layers_close(struct sb_sandbox *sandbox);
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err);
 void sb_layer_remove(struct sb_layer *layer);
 /* Adds the layer's folders to a list of those to be removed. */
+/* Is there nothing of a run in the layer, so that another one would find it as this one did? */
+int sb_layer_note(const struct sb_sandbox *sandbox, struct sb_layer *layer);
+bool sb_layer_untouched(const struct sb_sandbox *sandbox, const struct sb_layer *layer);
 int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish);
 void sb_layer_clear(struct sb_layer *layer);
 /* Is `path` the folder `folder` or below it? Both canonical. */
@@ -159,6 +188,11 @@ void sb_layer_clear(struct sb_layer *layer);
 int sb_lock_folder(const char *path, int how);
 bool sb_path_below(const char *path, const char *folder);
 uint64_t sb_path_hash(const char *path);
+
+/* Which mounts of a view stand. */
+struct sb_covered {
+    bool directory, tmp;
+};
 
 /* sandbox_mounts.c: mounts below a folder, and the mounts that a run's view is made of. */
 int sb_mounts_below(const char *directory, struct sb_strings *relative, struct sb_error *err);
@@ -170,12 +204,14 @@ int sb_mounts_enter(const struct sb_sandbox *sandbox, const struct sb_layer *lay
                     struct sb_launch *launch,
                     int (*cover)(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
                                  struct sb_launch *launch));
+/* Takes the mounts of a view out of this namespace: those who have copies keep them. */
+void sb_mounts_leave(const struct sb_sandbox *sandbox, struct sb_covered *covered);
 /* In the child, in a fresh mount namespace: the working directory at layer->alias too. */
 int sb_mounts_alias(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
                     struct sb_launch *launch);
 /* In the guard: a mount namespace of its own, with a tmpfs for layers where that is asked for. */
 int sb_mounts_guard(struct sb_sandbox *sandbox, struct sb_error *err);
-/* In a forked child of the guard: enters a view and writes, renames and mounts in it. */
+/* A view is entered, and a forked child of the guard writes, renames and mounts in it. */
 int sb_mounts_try(struct sb_sandbox *sandbox, struct sb_error *err);
 
 /* sandbox_copy.c: the copy of one run, and what differs in it after the end. */

@@ -258,6 +258,7 @@ const struct sb_view_kind sb_view_inplace = {
     .mode = SB_ISOLATE_INPLACE,
     .name = "inplace",
     .alone = true,
+    .folders_late = true,
     .open = inplace_open,
     .before = inplace_before,
     .after = inplace_after,

@@ -198,20 +198,38 @@ void sb_layers_close(struct sb_sandbox *sandbox) {
 }
 
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err) {
-    layer->root = sb_format("%s/%llu", sandbox->guard_folder, (unsigned long long)layer->serial);
+    layer->root =
+        sb_format("%s/%llu", sandbox->guard_folder, (unsigned long long)sandbox->n_layers++);
     layer->files = layer->root ? sb_format("%s/files", layer->root) : NULL;
     layer->tmp = layer->root ? sb_format("%s/tmp", layer->root) : NULL;
     layer->mask = layer->root ? sb_format("%s/mask", layer->root) : NULL;
     if (!layer->files || !layer->tmp || !layer->mask)
         return sb_error_errno(err, -ENOMEM, "a private layer");
+    clock_gettime(CLOCK_REALTIME_COARSE, &layer->since); /* the clock of file times */
+    if (sandbox->kind->folders_late)
+        return 0;
     if (mkdir(layer->root, 0700) < 0 || mkdir(layer->files, 0700) < 0)
         return sb_error_errno(err, -errno, "%s", layer->root);
     if (sandbox->kind->mount_namespace && mkdir(layer->tmp, 0700) < 0)
         return sb_error_errno(err, -errno, "%s", layer->tmp);
     if (sandbox->kind->mount_namespace && sandbox->hidden && mkdir(layer->mask, 0755) < 0)
         return sb_error_errno(err, -errno, "%s", layer->mask);
-    clock_gettime(CLOCK_REALTIME_COARSE, &layer->since); /* the clock of file times */
     return 0;
+}
+
+int sb_layer_note(const struct sb_sandbox *sandbox, struct sb_layer *layer) {
+    int rc = sb_untouched_note(layer->files, &layer->fresh[0]);
+    if (rc == 0)
+        rc = sb_untouched_note(layer->tmp, &layer->fresh[1]);
+    if (rc == 0 && sandbox->hidden)
+        rc = sb_untouched_note(layer->mask, &layer->fresh[2]);
+    return rc;
+}
+
+bool sb_layer_untouched(const struct sb_sandbox *sandbox, const struct sb_layer *layer) {
+    return sb_untouched_still(layer->files, &layer->fresh[0]) &&
+           sb_untouched_still(layer->tmp, &layer->fresh[1]) &&
+           (!sandbox->hidden || sb_untouched_still(layer->mask, &layer->fresh[2]));
 }
 
 int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish) {

@@ -121,6 +121,7 @@ static int bind_fixed(const struct sb_sandbox *sandbox, const struct sb_layer *l
         return -1;
     if (mount(layer->tmp, sandbox->tmp, NULL, MS_BIND, NULL) < 0)
         return sb_launch_fail(launch, "mount", sandbox->tmp);
+    launch->covered.tmp = true;
     if (layer->alias && mount(sandbox->directory, layer->alias, NULL, MS_BIND | MS_REC, NULL) < 0)
         return sb_launch_fail(launch, "mount", layer->alias);
     return 0;
@@ -146,6 +147,7 @@ int sb_mounts_enter(const struct sb_sandbox *sandbox, const struct sb_layer *lay
     }
     if (cover(sandbox, layer, launch) < 0)
         return -1;
+    launch->covered.directory = true;
     for (size_t i = 0; i < sandbox->submounts.n; i++) {
         if (bind_descriptor(launch, submounts[i], sandbox->directory, sandbox->submounts.items[i]) <
             0)
@@ -153,6 +155,15 @@ int sb_mounts_enter(const struct sb_sandbox *sandbox, const struct sb_layer *lay
         close(submounts[i]);
     }
     return bind_fixed(sandbox, layer, launch);
+}
+
+void sb_mounts_leave(const struct sb_sandbox *sandbox, struct sb_covered *covered) {
+    /* What is mounted on the view goes with it; what still uses it keeps it. */
+    if (covered->directory)
+        umount2(sandbox->directory, MNT_DETACH);
+    if (covered->tmp)
+        umount2(sandbox->tmp, MNT_DETACH);
+    *covered = (struct sb_covered){0};
 }
 
 int sb_mounts_alias(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
@@ -195,36 +206,45 @@ static int exercise(const struct sb_sandbox *sandbox, struct sb_launch *launch, 
     return fd < 0 ? sb_launch_fail(launch, "write", other) : 0;
 }
 
+/* In a child, since what it does ends with its namespace. */
+static int exercise_apart(struct sb_launch *launch, bool entered, struct sb_error *err) {
+    const struct sb_sandbox *sandbox = launch->sandbox;
+    bool writable = access(sandbox->directory, W_OK) == 0;
+    char text[512] = "";
+    int pipes[2], status = 0;
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return sb_error_errno(err, -errno, "pipe");
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNS) < 0)
+            sb_launch_fail(launch, "unshare", "");
+        else if (entered || sandbox->kind->enter(sandbox, launch->layer, launch) == 0)
+            exercise(sandbox, launch, writable);
+        if (launch->error)
+            dprintf(pipes[1], "%s%s%s: %s", launch->step, *launch->about ? " " : "", launch->about,
+                    strerror(launch->error));
+        _exit(launch->error ? 1 : 0);
+    }
+    close(pipes[1]);
+    ssize_t n = read(pipes[0], text, sizeof text - 1);
+    close(pipes[0]);
+    if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
+        return sb_error_set(err, -ENOTSUP, "%s", n > 0 ? text : "the trial process failed");
+    return 0;
+}
+
 int sb_mounts_try(struct sb_sandbox *sandbox, struct sb_error *err) {
     struct sb_layer layer = {.serial = 0};
     struct sb_launch launch = {.sandbox = sandbox, .layer = &layer};
-    bool writable = access(sandbox->directory, W_OK) == 0;
-    int pipes[2];
+    bool ahead = sandbox->kind->ahead;
     int rc = sb_layer_make(sandbox, &layer, err);
     if (rc == 0 && sandbox->kind->before)
         rc = sandbox->kind->before(sandbox, &layer, err);
-    if (rc == 0 && pipe2(pipes, O_CLOEXEC) < 0)
-        rc = sb_error_errno(err, -errno, "pipe");
-    if (rc == 0) {
-        char text[512] = "";
-        pid_t pid = fork();
-        if (pid == 0) {
-            if (unshare(CLONE_NEWNS) < 0)
-                sb_launch_fail(&launch, "unshare", "");
-            else if (sandbox->kind->enter(sandbox, &layer, &launch) == 0)
-                exercise(sandbox, &launch, writable);
-            if (launch.error)
-                dprintf(pipes[1], "%s%s%s: %s", launch.step, *launch.about ? " " : "", launch.about,
-                        strerror(launch.error));
-            _exit(launch.error ? 1 : 0);
-        }
-        close(pipes[1]);
-        ssize_t n = read(pipes[0], text, sizeof text - 1);
-        close(pipes[0]);
-        int status = 0;
-        if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
-            rc = sb_error_set(err, -ENOTSUP, "%s", n > 0 ? text : "the trial process failed");
-    }
+    if (rc == 0 && ahead && sandbox->kind->enter(sandbox, &layer, &launch) < 0)
+        rc = sb_launch_error(&launch, err);
+    if (rc == 0)
+        rc = exercise_apart(&launch, ahead, err);
+    sb_mounts_leave(sandbox, &launch.covered);
     sb_layer_remove(&layer);
     sb_layer_clear(&layer);
     return rc;

@@ -32,6 +32,11 @@ unsigned sb_overlay_variants(void) {
     return sizeof variants / sizeof *variants;
 }
 
+static int overlay_open(struct sb_sandbox *sandbox, struct sb_error *err) {
+    sandbox->lower = open(sandbox->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return sandbox->lower < 0 ? sb_error_errno(err, -errno, "%s", sandbox->directory) : 0;
+}
+
 static int overlay_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
                           struct sb_error *err) {
     SB_AUTO_FREE char *work = sb_format("%s/work", layer->root);
@@ -41,36 +46,29 @@ static int overlay_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
     if (mkdir(work, 0700) < 0)
         return sb_error_errno(err, -errno, "%s", work);
     /* The view's own mode, owner and times are those of the layer's root. */
-    if (stat(sandbox->directory, &st) < 0)
+    if (fstat(sandbox->lower, &layer->lower) < 0)
         return sb_error_errno(err, -errno, "%s", sandbox->directory);
-    sb_tree_set_metadata(layer->files, &st);
-    if (layer->mask && sandbox->hidden) {
-        SB_AUTO_FREE char *hidden = sb_path_join(sandbox->directory, sandbox->hidden);
-        if (hidden && stat(hidden, &st) == 0)
-            sb_tree_set_metadata(layer->mask, &st);
-    }
+    sb_tree_set_metadata(layer->files, &layer->lower);
+    if (layer->mask && sandbox->hidden && fstatat(sandbox->lower, sandbox->hidden, &st, 0) == 0)
+        sb_tree_set_metadata(layer->mask, &st);
     return 0;
 }
 
 /* Paths may hold commas and colons, which would end an option: only descriptors are named. */
 static int cover(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
                  struct sb_launch *launch) {
-    int lower = open(sandbox->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (lower < 0)
-        return sb_launch_fail(launch, "open", sandbox->directory);
     int upper = open(layer->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (upper < 0)
         return sb_launch_fail(launch, "open", layer->root);
     snprintf(launch->options, sizeof launch->options,
              "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d/files,"
              "workdir=/proc/self/fd/%d/work%s",
-             lower, upper, upper, variants[sandbox->overlay_variant].options);
+             sandbox->lower, upper, upper, variants[sandbox->overlay_variant].options);
     int rc = mount("overlay", sandbox->directory, "overlay", 0, launch->options);
     if (rc < 0)
-        return sb_launch_fail(launch, "mount an overlay over", sandbox->directory);
-    close(lower);
+        sb_launch_fail(launch, "mount an overlay over", sandbox->directory);
     close(upper);
-    return 0;
+    return rc;
 }
 
 static int overlay_enter(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
@@ -95,15 +93,15 @@ static int wrote(const struct sb_sandbox *sandbox, const struct sb_layer *layer,
     if (!S_ISREG(entry->st.st_mode))
         return 0;
     SB_AUTO_FREE char *upper = sb_path_join(layer->files, entry->path);
-    SB_AUTO_FREE char *old = sb_path_join(sandbox->directory, entry->path);
-    if (!upper || !old)
+    if (!upper)
         return -ENOMEM;
     bool copied = has_mark(upper, prefix, "origin");
     if (copied && has_mark(upper, prefix, "metacopy"))
         return 0;
     if (!copied)
         *written = true;
-    else if (lstat(old, &lower) == 0 && S_ISREG(lower.st_mode))
+    else if (fstatat(sandbox->lower, entry->path, &lower, AT_SYMLINK_NOFOLLOW) == 0 &&
+             S_ISREG(lower.st_mode))
         *written = lower.st_mtim.tv_sec != at->tv_sec || lower.st_mtim.tv_nsec != at->tv_nsec ||
                    lower.st_size != entry->st.st_size;
     else
@@ -129,6 +127,8 @@ const struct sb_view_kind sb_view_overlay = {
     .mode = SB_ISOLATE_OVERLAY,
     .name = "overlay",
     .mount_namespace = true,
+    .ahead = true,
+    .open = overlay_open,
     .before = overlay_before,
     .enter = overlay_enter,
     .after = overlay_after,
