@@ -37,7 +37,12 @@ static void agrees(struct sb_engine *engine, const struct sb_operation *operatio
     struct sb_error err = {0};
     make(operation->name, dtype, shape, NULL, &problem);
     ck_assert_int_eq(sb_problem_expect(&problem, &err), 0);
-    ck_assert_msg(sb_engine_call(engine, &problem.call, &err) == 0, "%s", err.text);
+    int rc = sb_engine_call(engine, &problem.call, &err);
+    if (rc == -ENOTSUP && dtype == SB_DTYPE_BF16) { /* which not every CPU has */
+        sb_problem_clear(&problem);
+        return;
+    }
+    ck_assert_msg(rc == 0, "%s", err.text);
     double error = sb_problem_error(&problem), tolerance = sb_problem_tolerance(&problem);
     ck_assert_msg(error <= tolerance, "%s on %s, %s: %g > %g", operation->name,
                   sb_engine_backend(engine)->name, sb_dtype_names[dtype], error, tolerance);
@@ -77,6 +82,10 @@ END_TEST
 
 START_TEST(blis_agrees_with_every_oracle)
 { all_agree("blis"); }
+END_TEST
+
+START_TEST(onednn_agrees_with_every_oracle)
+{ all_agree("onednn"); }
 END_TEST
 
 /* The detector detects: one element beyond what rounding allows, and a NaN. */
@@ -452,7 +461,8 @@ END_TEST
 
 SB_TEST_MAIN("kernels-operations", ref_agrees_with_every_oracle, openblas_agrees_with_every_oracle,
              openmp_agrees_with_every_oracle, blis_agrees_with_every_oracle,
-             a_planted_error_is_beyond_the_tolerance, transposed_operands_are_multiplied_as_such,
+             onednn_agrees_with_every_oracle, a_planted_error_is_beyond_the_tolerance,
+             transposed_operands_are_multiplied_as_such,
              ref_gemm_has_the_bits_of_the_naive_loop_on_every_path_and_thread_count,
              ref_fuses_no_multiplication_with_an_addition, a_row_has_the_same_bits_in_any_batch,
              inputs_are_a_function_of_the_seed, what_is_not_in_this_build_is_known_by_name,

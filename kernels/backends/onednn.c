@@ -1,0 +1,17 @@
+/* kernels: backend `onednn` as the program knows it; its code is a module, which links oneDNN. */
+#include "kernels/backends/onednn.h"
+
+#define KERNEL(operation, native) {#operation, native, NULL, SB_ONEDNN_ALL & ~(native)},
+static const struct sb_kernel kernels[] = {
+#include "kernels/backends/onednn_kernels.h"
+    {NULL},
+};
+
+const struct sb_backend sb_backend_onednn = {
+    .api = SB_BACKEND_API,
+    .name = "onednn",
+    .summary = "oneDNN's primitives; what it lacks is computed as in ref",
+    .kernels = kernels,
+    .gaps = "oneDNN has no such primitive; training takes ref's",
+    .module = true,
+};

@@ -1,0 +1,114 @@
+/* kernels, onednn: see primitive.h. */
+#include "kernels/backends/onednn/primitive.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+bool primitive_ok(struct primitive *primitive, dnnl_status_t status, const char *what) {
+    if (primitive->rc < 0)
+        return false;
+    if (status == dnnl_success)
+        return true;
+    const char *dtype = sb_dtype_names[primitive->call->dtype];
+    if (status == dnnl_unimplemented)
+        primitive->rc = sb_error_set(primitive->err, -ENOTSUP,
+                                     "oneDNN has no implementation of this (%s) here", dtype);
+    else if (status == dnnl_out_of_memory)
+        primitive->rc = sb_error_errno(primitive->err, -ENOMEM, "%s", what);
+    else
+        primitive->rc =
+            sb_error_set(primitive->err, -EIO, "%s: oneDNN's status %d", what, (int)status);
+    return false;
+}
+
+static dnnl_memory_desc_t memory(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
+                                 const dnnl_dim_t *strides, dnnl_data_type_t type) {
+    dnnl_memory_desc_t made = {0};
+    dnnl_dims_t copy = {0}, steps = {0};
+    dnnl_dim_t step = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        copy[i] = dims[i];
+        steps[i] = strides ? strides[i] : step;
+        step *= dims[i];
+    }
+    primitive_ok(primitive, dnnl_memory_desc_init_by_strides(&made, rank, copy, type, steps),
+                 "memory");
+    return made;
+}
+
+dnnl_memory_desc_t memory_of(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
+                             const dnnl_dim_t *strides) {
+    return memory(primitive, rank, dims, strides,
+                  primitive->call->dtype == SB_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32);
+}
+
+dnnl_memory_desc_t memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
+    return memory(primitive, rank, dims, NULL, dnnl_f32);
+}
+
+void primitive_hint(struct primitive *primitive, const void *operation) {
+    if (primitive->rc == 0)
+        primitive_ok(primitive,
+                     dnnl_primitive_desc_create(&primitive->hint, operation, NULL,
+                                                primitive->onednn->engine, NULL),
+                     "forward primitive");
+}
+
+void primitive_describe(struct primitive *primitive, const void *operation) {
+    if (primitive->rc == 0)
+        primitive_ok(primitive,
+                     dnnl_primitive_desc_create(&primitive->description, operation, NULL,
+                                                primitive->onednn->engine, primitive->hint),
+                     "primitive");
+}
+
+void primitive_take(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
+                    void *data) {
+    dnnl_exec_arg_t *taken = &primitive->arguments[primitive->n_arguments];
+    if (primitive->rc < 0)
+        return;
+    taken->arg = argument;
+    if (primitive_ok(primitive,
+                     dnnl_memory_create(&taken->memory, memory, primitive->onednn->engine, data),
+                     "memory"))
+        primitive->n_arguments++;
+}
+
+/* What oneDNN calls an implementation: "brgemm:avx512_core". It makes no claim of determinism. */
+static void report(const struct primitive *primitive) {
+    struct sb_call_report *said = primitive->call->report;
+    const char *name = NULL;
+    dnnl_dim_t bytes = 0;
+    if (!said)
+        return;
+    if (dnnl_primitive_desc_query(primitive->description, dnnl_query_impl_info_str, 0, &name) ==
+            dnnl_success &&
+        name)
+        snprintf(said->algorithm, sizeof said->algorithm, "%s", name);
+    if (dnnl_primitive_desc_query(primitive->description, dnnl_query_memory_consumption_s64, 0,
+                                  &bytes) == dnnl_success &&
+        bytes > 0)
+        said->workspace = (uint64_t)bytes;
+}
+
+int primitive_run(struct primitive *primitive) {
+    dnnl_primitive_t made = NULL;
+    if (primitive->rc == 0 &&
+        primitive_ok(primitive, dnnl_primitive_create(&made, primitive->description),
+                     "primitive") &&
+        primitive_ok(primitive,
+                     dnnl_primitive_execute(made, primitive->onednn->stream, primitive->n_arguments,
+                                            primitive->arguments),
+                     "execute") &&
+        primitive_ok(primitive, dnnl_stream_wait(primitive->onednn->stream), "wait"))
+        report(primitive);
+    for (int i = 0; i < primitive->n_arguments; i++)
+        dnnl_memory_destroy(primitive->arguments[i].memory);
+    if (made)
+        dnnl_primitive_destroy(made);
+    if (primitive->description)
+        dnnl_primitive_desc_destroy(primitive->description);
+    if (primitive->hint)
+        dnnl_primitive_desc_destroy(primitive->hint);
+    return primitive->rc;
+}

@@ -1,0 +1,21 @@
+/* kernels, onednn: its table, for the program and for the module that has the code. Each defines
+ * KERNEL(operation, dtypes that oneDNN itself has) first. */
+KERNEL(gemm, SB_ONEDNN_BF16)
+KERNEL(gemv, SB_ONEDNN_BF16)
+KERNEL(dot, SB_ONEDNN_BF16)
+KERNEL(sum, SB_ONEDNN_F32)
+KERNEL(mean, SB_ONEDNN_F32)
+KERNEL(gradient_norm, SB_ONEDNN_F32)
+KERNEL(bias_add, SB_ONEDNN_F32)
+KERNEL(bias_gradient, SB_ONEDNN_F32)
+KERNEL(relu, SB_ONEDNN_BF16)
+KERNEL(relu_gradient, SB_ONEDNN_BF16)
+KERNEL(gelu, SB_ONEDNN_F32)
+KERNEL(gelu_gradient, SB_ONEDNN_F32)
+KERNEL(softmax, SB_ONEDNN_F32)
+KERNEL(softmax_gradient, SB_ONEDNN_F32)
+KERNEL(layernorm, SB_ONEDNN_F32)
+KERNEL(layernorm_gradient, SB_ONEDNN_F32)
+KERNEL(batchnorm, SB_ONEDNN_F32)
+KERNEL(batchnorm_gradient, SB_ONEDNN_F32)
+#undef KERNEL
