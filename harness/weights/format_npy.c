@@ -2,7 +2,6 @@
  * Its tensor is named as numpy.savez names the first array that it is given: so the array has one
  * fingerprint in both formats, and two files can be compared whatever they are called. */
 #include "base/cleanup.h"
-#include "weights/element.h"
 #include "weights/npy_header.h"
 #include "weights/stream.h"
 
@@ -11,37 +10,23 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { GATHER_BYTES = 1 << 20 };
-
 static bool npy_recognise(const unsigned char *head, size_t n, const char *path) {
     (void)path;
     return n >= 10 && memcmp(head, "\x93NUMPY", 6) == 0;
 }
 
-/* Fortran order: the first index runs fastest in the file, the last one in what is handed out. */
-static int gather(struct sb_stream *stream, const struct sb_npy_header *header, const char *stored,
-                  struct sb_error *err) {
-    const struct sb_tensor_info *info = &header->info;
-    size_t size = sb_dtype_size(info->dtype);
-    uint64_t index[SB_MAX_RANK] = {0}, stride[SB_MAX_RANK], at = 0, n = 0;
-    for (unsigned i = 0; i < info->rank; i++)
-        stride[i] = i ? stride[i - 1] * info->dims[i - 1] : 1;
-    int r = sb_stream_reserve(stream, GATHER_BYTES, info->name, err);
-    for (uint64_t left = info->n_elements; r == 0 && left; left--) {
-        memcpy(stream->buffer + n++ * size, stored + at * size, size);
-        if (left == 1 || n == GATHER_BYTES / size) {
-            r = sb_stream_hand_out(stream, info, header->big_endian, n, err);
-            n = 0;
-        }
-        for (unsigned i = info->rank; i-- > 0;) {
-            at += stride[i];
-            if (++index[i] < info->dims[i])
-                break;
-            at -= stride[i] * info->dims[i];
-            index[i] = 0;
-        }
-    }
-    return r;
+/* A file from its beginning on. */
+struct place {
+    int fd;
+    uint64_t at;
+};
+
+static int read_next(void *context, void *data, size_t n, struct sb_error *err) {
+    struct place *place = context;
+    if (sb_read_at(place->fd, data, n, place->at) < 0)
+        return sb_error_set(err, -EBADMSG, "npy: the file ends in its header");
+    place->at += n;
+    return 0;
 }
 
 static int read_transposed(struct sb_stream *stream, const struct sb_npy_header *header,
@@ -51,7 +36,7 @@ static int read_transposed(struct sb_stream *stream, const struct sb_npy_header 
     char *mapped = mmap(NULL, stream->file_bytes, PROT_READ, MAP_PRIVATE, stream->fd, 0);
     if (mapped == MAP_FAILED)
         return sb_error_errno(err, -errno, "'%s'", header->info.name);
-    int r = gather(stream, header, mapped + header->data, err);
+    int r = sb_npy_gather(stream, header, mapped + header->data, err);
     munmap(mapped, stream->file_bytes);
     return r;
 }
@@ -67,7 +52,7 @@ static int npy_read(const char *path, int fd, struct sb_tensor_sink *sink, struc
     struct sb_npy_header header;
     struct stat status;
     bool wanted = true;
-    int r = sb_npy_header_read(fd, &header, err);
+    int r = sb_npy_header_read(read_next, &(struct place){fd, 0}, &header, err);
     if (r < 0)
         return r;
     if (fstat(fd, &status) < 0)

@@ -2,7 +2,7 @@
 #include "weights/npy_header.h"
 
 #include "base/cleanup.h"
-#include "weights/stream.h"
+#include "weights/element.h"
 #include "weights/tensors.h"
 
 #include <ctype.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LONGEST_HEADER = 1 << 20 };
+enum { LONGEST_HEADER = 1 << 20, GATHER_BYTES = 1 << 20 };
 
 struct literal {
     const char *at, *end;
@@ -146,27 +146,60 @@ static int parse(struct literal *text, struct sb_npy_header *header, struct sb_e
     return header->ignored ? 0 : sb_tensor_info_count(&header->info, err);
 }
 
-int sb_npy_header_read(int fd, struct sb_npy_header *header, struct sb_error *err) {
+int sb_npy_header_read(sb_npy_read *read, void *context, struct sb_npy_header *header,
+                       struct sb_error *err) {
     unsigned char start[12];
     *header = (struct sb_npy_header){0};
-    if (sb_read_at(fd, start, 10, 0) < 0)
-        return sb_error_set(err, -EBADMSG, "npy: the file ends in its header");
+    int rc = read(context, start, 10, err);
+    if (rc < 0)
+        return rc;
+    if (memcmp(start, "\x93NUMPY", 6) != 0)
+        return sb_error_set(err, -EBADMSG, "npy: not an array of NumPy");
     uint32_t length = start[8] | (uint32_t)start[9] << 8;
     header->data = 10;
     if (start[6] > 1) {
-        if (start[6] > 3 || sb_read_at(fd, start, 12, 0) < 0)
+        if (start[6] > 3)
             return sb_error_set(err, -EBADMSG, "npy: version %d is not known (1, 2, 3)", start[6]);
+        rc = read(context, start + 10, 2, err);
         length |= (uint32_t)start[10] << 16 | (uint32_t)start[11] << 24;
         header->data = 12;
     }
-    if (length > LONGEST_HEADER)
+    if (rc == 0 && length > LONGEST_HEADER)
         return sb_error_set(err, -EBADMSG, "npy: a header of %u bytes is refused", length);
-    SB_AUTO_FREE char *text = malloc((size_t)length + 1);
-    if (!text)
+    SB_AUTO_FREE char *text = rc == 0 ? malloc((size_t)length + 1) : NULL;
+    if (rc == 0 && !text)
         return sb_error_errno(err, -ENOMEM, "npy");
-    if (sb_read_at(fd, text, length, header->data) < 0)
-        return sb_error_set(err, -EBADMSG, "npy: the file ends in its header");
+    if (rc == 0)
+        rc = read(context, text, length, err);
+    if (rc < 0)
+        return rc;
     header->data += length;
     struct literal literal = {.at = text, .end = text + length};
     return parse(&literal, header, err);
+}
+
+/* Fortran order: the first index runs fastest as stored, the last one in what is handed out. */
+int sb_npy_gather(struct sb_stream *stream, const struct sb_npy_header *header, const char *stored,
+                  struct sb_error *err) {
+    const struct sb_tensor_info *info = &header->info;
+    size_t size = sb_dtype_size(info->dtype);
+    uint64_t index[SB_MAX_RANK] = {0}, stride[SB_MAX_RANK], at = 0, n = 0;
+    for (unsigned i = 0; i < info->rank; i++)
+        stride[i] = i ? stride[i - 1] * info->dims[i - 1] : 1;
+    int r = sb_stream_reserve(stream, GATHER_BYTES, info->name, err);
+    for (uint64_t left = info->n_elements; r == 0 && left; left--) {
+        memcpy(stream->buffer + n++ * size, stored + at * size, size);
+        if (left == 1 || n == GATHER_BYTES / size) {
+            r = sb_stream_hand_out(stream, info, header->big_endian, n, err);
+            n = 0;
+        }
+        for (unsigned i = info->rank; i-- > 0;) {
+            at += stride[i];
+            if (++index[i] < info->dims[i])
+                break;
+            at -= stride[i] * info->dims[i];
+            index[i] = 0;
+        }
+    }
+    return r;
 }

@@ -2,6 +2,8 @@
 #ifndef SB_WEIGHTS_NPY_HEADER_H
 #define SB_WEIGHTS_NPY_HEADER_H
 
+#include "weights/stream.h"
+
 #include <samebits/weights.h>
 
 #include <stdbool.h>
@@ -14,8 +16,16 @@ struct sb_npy_header {
     uint64_t data;       /* where the elements begin */
 };
 
-/* Reads the header at the beginning of fd. -EBADMSG saying what is wrong; Python objects, which are
+/* Exactly the next n bytes; -EBADMSG where there are fewer. */
+typedef int sb_npy_read(void *context, void *data, size_t n, struct sb_error *err);
+
+/* Reads the header, and nothing behind it. -EBADMSG saying what is wrong; Python objects, which are
  * pickles, are refused so. */
-int sb_npy_header_read(int fd, struct sb_npy_header *header, struct sb_error *err);
+int sb_npy_header_read(sb_npy_read *read, void *context, struct sb_npy_header *header,
+                       struct sb_error *err);
+
+/* Hands the elements of an array in Fortran order out in C order. */
+int sb_npy_gather(struct sb_stream *stream, const struct sb_npy_header *header, const char *stored,
+                  struct sb_error *err);
 
 #endif
