@@ -1,5 +1,7 @@
 /* Stage 4, weights: reads HDF5, in pieces, whatever the storage layout.
  * What is stored contiguously in its final form is read past libhdf5 by its place in the file. */
+#include "weights/format_hdf5.h"
+
 #include "base/cleanup.h"
 #include "weights/element.h"
 #include "weights/hdf5_file.h"
@@ -13,7 +15,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     SLAB_BYTES = 16 << 20, /* of data that libhdf5 reads */
@@ -177,8 +178,7 @@ static int read_elements(struct reading *reading, const struct dataset *dataset,
                             "'%s' would be %" PRIu64 " bytes, out of a file of %" PRIu64
                             ": more than data can be compressed (%d times, and 1 GiB of fill "
                             "values, are read)",
-                            dataset->info.name, n_bytes, reading->stream.file_bytes,
-                            MOST_EXPANSION);
+                            dataset->info.name, n_bytes, reading->stream.bytes.n, MOST_EXPANSION);
     reading->promised += n_bytes;
     haddr_t offset = HADDR_UNDEF;
     if (dataset->layout == H5D_CONTIGUOUS)
@@ -227,20 +227,16 @@ static int pass_ignored(void *context, const char *name, const char *why) {
     return sink->ignored ? sink->ignored(sink->context, name, why) : 0;
 }
 
-static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+int sb_hdf5_read(const struct sb_bytes *bytes, struct sb_tensor_sink *sink, struct sb_error *err) {
     const struct sb_hdf5_library *h5 = sb_hdf5_library(err);
-    struct stat status;
     if (!h5)
         return -ENOSYS;
-    if (fstat(fd, &status) < 0)
-        return sb_error_errno(err, -errno, "%s", path);
-    struct reading reading = {
-        .h5 = h5, .stream = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size}};
-    if (__builtin_mul_overflow(reading.stream.file_bytes, MOST_EXPANSION, &reading.most_promised) ||
+    struct reading reading = {.h5 = h5, .stream = {.bytes = *bytes, .sink = sink}};
+    if (__builtin_mul_overflow(bytes->n, MOST_EXPANSION, &reading.most_promised) ||
         __builtin_add_overflow(reading.most_promised, FREE_EXPANSION, &reading.most_promised))
         reading.most_promised = UINT64_MAX;
     hid_t file;
-    int r = sb_hdf5_file_open(h5, fd, &file, err);
+    int r = sb_hdf5_file_open(h5, &reading.stream.bytes, &file, err);
     if (r < 0)
         return r;
     struct sb_hdf5_visitor visitor = {
@@ -249,6 +245,12 @@ static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, stru
     sb_stream_clear(&reading.stream);
     h5->H5Fclose(file);
     return r;
+}
+
+static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+    struct sb_bytes bytes;
+    int r = sb_bytes_of_file(fd, &bytes);
+    return r < 0 ? sb_error_errno(err, r, "%s", path) : sb_hdf5_read(&bytes, sink, err);
 }
 
 /* The signature stands at 0, 512, 1024, 2048 …: what is before it is the user's. */
@@ -262,7 +264,7 @@ static bool hdf5_recognise(const unsigned char *head, size_t n, const char *path
     return false;
 }
 
-static int hdf5_prepare(struct sb_error *err) {
+int sb_hdf5_prepare(struct sb_error *err) {
     const struct sb_hdf5_library *h5 = sb_hdf5_library(err);
     int r = h5 ? sb_hdf5_file_prepare(h5, err) : -ENOSYS;
     return r < 0 ? r : sb_hdf5_lzf_register(h5, err);
@@ -273,6 +275,6 @@ const struct sb_format sb_format_hdf5 = {
     .summary = "HDF5: Keras weights, h5py, MATLAB 7.3",
     .extensions = ".h5 .hdf5 .keras.h5 .weights.h5 .mat",
     .recognise = hdf5_recognise,
-    .prepare = hdf5_prepare,
+    .prepare = sb_hdf5_prepare,
     .read = hdf5_read,
 };

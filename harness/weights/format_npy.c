@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 static bool npy_recognise(const unsigned char *head, size_t n, const char *path) {
     (void)path;
@@ -33,11 +32,11 @@ static int read_transposed(struct sb_stream *stream, const struct sb_npy_header 
                            struct sb_error *err) {
     /* From the file's start, since a mapping begins at a page. If somebody shortens the file now,
      * this process ends by SIGBUS, and that is said of the file. */
-    char *mapped = mmap(NULL, stream->file_bytes, PROT_READ, MAP_PRIVATE, stream->fd, 0);
+    char *mapped = mmap(NULL, stream->bytes.n, PROT_READ, MAP_PRIVATE, stream->bytes.fd, 0);
     if (mapped == MAP_FAILED)
         return sb_error_errno(err, -errno, "'%s'", header->info.name);
     int r = sb_npy_gather(stream, header, mapped + header->data, err);
-    munmap(mapped, stream->file_bytes);
+    munmap(mapped, stream->bytes.n);
     return r;
 }
 
@@ -50,20 +49,19 @@ static int read_elements(struct sb_stream *stream, const struct sb_npy_header *h
 
 static int npy_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
     struct sb_npy_header header;
-    struct stat status;
     bool wanted = true;
     int r = sb_npy_header_read(read_next, &(struct place){fd, 0}, &header, err);
     if (r < 0)
         return r;
-    if (fstat(fd, &status) < 0)
-        return sb_error_errno(err, -errno, "%s", path);
     header.info.name = (char[]){"arr_0"};
     if (header.ignored)
         return sink->ignored ? sink->ignored(sink->context, header.info.name, header.ignored) : 0;
-    SB_CLEANUP(sb_stream_clear)
-    struct sb_stream stream = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size};
+    SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
+    r = sb_bytes_of_file(fd, &stream.bytes);
+    if (r < 0)
+        return sb_error_errno(err, r, "%s", path);
     uint64_t n_bytes = header.info.n_elements * sb_dtype_size(header.info.dtype);
-    if (stream.file_bytes < header.data || stream.file_bytes - header.data != n_bytes)
+    if (stream.bytes.n < header.data || stream.bytes.n - header.data != n_bytes)
         return sb_error_set(err, -EBADMSG, "npy: the file has not the size that its header says");
     r = sink->begin(sink->context, &header.info, &wanted, err);
     if (r < 0 || !wanted)

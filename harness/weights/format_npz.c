@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { PIECE_BYTES = 256 << 10, MOST_REORDERED = 1 << 30 };
 
@@ -120,12 +119,9 @@ static int read_members(const struct sb_zip *zip, struct sb_stream *out, struct 
 
 static int npz_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
     SB_CLEANUP(sb_zip_clear) struct sb_zip zip = {0};
-    struct stat status;
-    if (fstat(fd, &status) < 0)
-        return sb_error_errno(err, -errno, "%s", path);
-    SB_CLEANUP(sb_stream_clear)
-    struct sb_stream out = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size};
-    int rc = sb_zip_read(fd, out.file_bytes, &zip, err);
+    SB_CLEANUP(sb_stream_clear) struct sb_stream out = {.sink = sink};
+    int rc = sb_bytes_of_file(fd, &out.bytes);
+    rc = rc < 0 ? sb_error_errno(err, rc, "%s", path) : sb_zip_read(fd, out.bytes.n, &zip, err);
     return rc < 0 ? rc : read_members(&zip, &out, err);
 }
 

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MOST_HEADER_BYTES = 100000000 }; /* the reference implementation's limit */
 
@@ -180,17 +179,16 @@ static int safetensors_read(const char *path, int fd, struct sb_tensor_sink *sin
                             struct sb_error *err) {
     SB_AUTO_JSON json_t *header = NULL;
     SB_CLEANUP(entries_clear) struct entries entries = {0};
-    struct stat status;
     uint64_t at = 0;
-    if (fstat(fd, &status) < 0)
-        return sb_error_errno(err, -errno, "%s", path);
-    SB_CLEANUP(sb_stream_clear)
-    struct sb_stream stream = {.fd = fd, .sink = sink, .file_bytes = (uint64_t)status.st_size};
-    int r = read_header(fd, stream.file_bytes, &at, &header, err);
+    SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
+    int r = sb_bytes_of_file(fd, &stream.bytes);
+    if (r < 0)
+        return sb_error_errno(err, r, "%s", path);
+    r = read_header(fd, stream.bytes.n, &at, &header, err);
     if (r == 0)
         r = get_entries(header, &entries, err);
     if (r == 0)
-        r = check_layout(&entries, stream.file_bytes - at, err);
+        r = check_layout(&entries, stream.bytes.n - at, err);
     for (size_t i = 0; i < entries.n && r == 0; i++)
         r = hand_out(&stream, &entries.items[i], at, err);
     return r;

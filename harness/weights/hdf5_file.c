@@ -1,41 +1,36 @@
-/* Stage 4, weights: a file driver for libhdf5 over an open descriptor. See weights/hdf5_file.h.
- * The parser's sandbox allows no open(2); and so a file cannot make libhdf5 open another one. */
+/* Stage 4, weights: a file driver for libhdf5 over bytes that are open already. See
+ * weights/hdf5_file.h. The parser's sandbox allows no open(2); and so a file cannot make libhdf5
+ * open another one. */
 #include "weights/hdf5_file.h"
-
-#include "weights/stream.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-/* A name says which descriptor is meant; no path looks like it. */
-#define NAME_FORMAT "samebits descriptor %d"
+/* A name says which bytes are meant: where in this process they are described. */
+#define NAME_FORMAT "samebits bytes %p"
 
 /* Chunks that straddle two slabs are decompressed once while they fit. A prime, as the manual asks.
  */
 enum { CHUNK_CACHE_SLOTS = 5003, CHUNK_CACHE_BYTES = 16 << 20 };
 
-struct descriptor_file {
+struct bytes_file {
     H5FD_t base; /* must be first: libhdf5 hands out pointers to it */
-    int fd;
-    haddr_t end_of_allocation, end_of_file;
+    const struct sb_bytes *bytes;
+    haddr_t end_of_allocation;
 };
 
 static H5FD_t *file_open(const char *name, unsigned flags, hid_t access, haddr_t max_address) {
     (void)access;
     (void)max_address;
-    int fd = -1;
-    struct stat status;
-    if (sscanf(name, NAME_FORMAT, &fd) != 1 || (flags & H5F_ACC_RDWR) || fstat(fd, &status) < 0)
+    void *bytes;
+    if (sscanf(name, NAME_FORMAT, &bytes) != 1 || (flags & H5F_ACC_RDWR))
         return NULL;
-    struct descriptor_file *file = calloc(1, sizeof *file);
+    struct bytes_file *file = calloc(1, sizeof *file);
     if (!file)
         return NULL;
-    file->fd = fd;
-    file->end_of_file = (haddr_t)status.st_size;
+    file->bytes = bytes;
     return &file->base;
 }
 
@@ -45,7 +40,8 @@ static herr_t file_close(H5FD_t *base) {
 }
 
 static int file_compare(const H5FD_t *a, const H5FD_t *b) {
-    int x = ((const struct descriptor_file *)a)->fd, y = ((const struct descriptor_file *)b)->fd;
+    uintptr_t x = (uintptr_t)((const struct bytes_file *)a)->bytes,
+              y = (uintptr_t)((const struct bytes_file *)b)->bytes;
     return (x > y) - (x < y);
 }
 
@@ -57,18 +53,18 @@ static herr_t file_query(const H5FD_t *base, unsigned long *flags) {
 
 static haddr_t file_end_of_allocation(const H5FD_t *base, H5FD_mem_t type) {
     (void)type;
-    return ((const struct descriptor_file *)base)->end_of_allocation;
+    return ((const struct bytes_file *)base)->end_of_allocation;
 }
 
 static herr_t file_set_end_of_allocation(H5FD_t *base, H5FD_mem_t type, haddr_t address) {
     (void)type;
-    ((struct descriptor_file *)base)->end_of_allocation = address;
+    ((struct bytes_file *)base)->end_of_allocation = address;
     return 0;
 }
 
 static haddr_t file_end(const H5FD_t *base, H5FD_mem_t type) {
     (void)type;
-    return ((const struct descriptor_file *)base)->end_of_file;
+    return ((const struct bytes_file *)base)->bytes->n;
 }
 
 /* libhdf5's own drivers read zeros behind the end of a file; weights that are not there must not
@@ -77,10 +73,7 @@ static herr_t file_read(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t a
                         void *data) {
     (void)type;
     (void)transfer;
-    const struct descriptor_file *file = (const struct descriptor_file *)base;
-    if (address > INT64_MAX || n > INT64_MAX - address)
-        return -1;
-    return sb_read_at(file->fd, data, n, address) < 0 ? -1 : 0;
+    return sb_bytes_read(((const struct bytes_file *)base)->bytes, data, n, address) < 0 ? -1 : 0;
 }
 
 static herr_t file_write(H5FD_t *base, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t n,
@@ -122,9 +115,10 @@ int sb_hdf5_file_prepare(const struct sb_hdf5_library *h5, struct sb_error *err)
     return 0;
 }
 
-int sb_hdf5_file_open(const struct sb_hdf5_library *h5, int fd, hid_t *file, struct sb_error *err) {
+int sb_hdf5_file_open(const struct sb_hdf5_library *h5, const struct sb_bytes *bytes, hid_t *file,
+                      struct sb_error *err) {
     char name[64];
-    snprintf(name, sizeof name, NAME_FORMAT, fd);
+    snprintf(name, sizeof name, NAME_FORMAT, (const void *)bytes);
     hid_t driver_id = h5->H5FDregister(&driver);
     hid_t access = h5->H5Pcreate(*h5->H5P_CLS_FILE_ACCESS_ID_g);
     hid_t opened = H5I_INVALID_HID;

@@ -16,11 +16,6 @@ static bool recognise_pytorch(const unsigned char *head, size_t n, const char *p
            sb_zip_first_member(head, n, "/data/", false);
 }
 
-static bool recognise_keras(const unsigned char *head, size_t n, const char *path) {
-    return sb_zip_first_member(head, n, "metadata.json", true) ||
-           (ends_with(path, ".keras") && n >= 4 && memcmp(head, "PK\3\4", 4) == 0);
-}
-
 static bool recognise_tensorbundle(const unsigned char *head, size_t n, const char *path) {
     (void)head;
     (void)n;
@@ -49,7 +44,6 @@ static bool recognise_onnx(const unsigned char *head, size_t n, const char *path
     extern const struct sb_format sb_format_##format
 
 PLANNED(pytorch, "PyTorch's torch.save", ".pt .pth .bin", "safetensors or HDF5");
-PLANNED(keras, "Keras 3 model archives", ".keras", "with save_weights (.weights.h5)");
 PLANNED(tensorbundle, "TensorFlow checkpoints and SavedModel variables", ".index",
         "HDF5 or safetensors");
 PLANNED(gguf, "GGUF: llama.cpp", ".gguf", "safetensors");

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PIECE_BYTES = 256 << 10 }; /* stays in the second-level cache until it is digested */
@@ -23,6 +25,23 @@ int sb_read_at(int fd, void *data, size_t n, uint64_t offset) {
         offset += (uint64_t)got;
         n -= (size_t)got;
     }
+    return 0;
+}
+
+int sb_bytes_of_file(int fd, struct sb_bytes *bytes) {
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    *bytes = (struct sb_bytes){.fd = fd, .n = (uint64_t)status.st_size};
+    return 0;
+}
+
+int sb_bytes_read(const struct sb_bytes *bytes, void *data, size_t n, uint64_t offset) {
+    if (offset > bytes->n || n > bytes->n - offset)
+        return -EBADMSG;
+    if (!bytes->memory)
+        return sb_read_at(bytes->fd, data, n, bytes->begin + offset);
+    memcpy(data, bytes->memory + offset, n);
     return 0;
 }
 
@@ -77,12 +96,12 @@ int sb_stream_contiguous(struct sb_stream *stream, const struct sb_tensor_info *
                          bool big_endian, uint64_t offset, struct sb_error *err) {
     size_t size = sb_dtype_size(info->dtype);
     uint64_t left = info->n_elements;
-    if (offset > stream->file_bytes || left * size > stream->file_bytes - offset)
+    if (offset > stream->bytes.n || left * size > stream->bytes.n - offset)
         return sb_error_set(err, -EBADMSG, "'%s' reaches behind the end of the file", info->name);
     int r = sb_stream_reserve(stream, PIECE_BYTES, info->name, err);
     while (r == 0 && left) {
         uint64_t n = left < PIECE_BYTES / size ? left : PIECE_BYTES / size;
-        r = sb_read_at(stream->fd, stream->buffer, n * size, offset);
+        r = sb_bytes_read(&stream->bytes, stream->buffer, n * size, offset);
         if (r < 0)
             return sb_error_errno(err, r, "'%s'", info->name);
         r = sb_stream_hand_out(stream, info, big_endian, n, err);

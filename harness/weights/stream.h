@@ -12,10 +12,22 @@ int sb_read_at(int fd, void *data, size_t n, uint64_t offset);
 int sb_elements_normalise(const struct sb_tensor_info *info, bool big_endian, void *elements,
                           uint64_t n, struct sb_error *err);
 
-/* A file whose tensors go to a sink. Zero-initialise the buffer; free it with sb_stream_clear. */
-struct sb_stream {
+/* A stretch of a file, or of memory: all of a file, or what stands in an archive for one. */
+struct sb_bytes {
     int fd;
-    uint64_t file_bytes;
+    uint64_t begin;     /* in the file */
+    const char *memory; /* NULL: in the file */
+    uint64_t n;
+};
+
+/* The whole file behind fd. 0 or -errno. */
+int sb_bytes_of_file(int fd, struct sb_bytes *bytes);
+/* n bytes from `offset` on; -EBADMSG where there are fewer. */
+int sb_bytes_read(const struct sb_bytes *bytes, void *data, size_t n, uint64_t offset);
+
+/* Bytes whose tensors go to a sink. Zero-initialise the buffer; free it with sb_stream_clear. */
+struct sb_stream {
+    struct sb_bytes bytes;
     struct sb_tensor_sink *sink;
     char *buffer;
     size_t buffer_bytes;
