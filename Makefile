@@ -20,8 +20,11 @@ run:
 	@$(MAKE) --no-print-directory build
 	@$(BUILD)/samebits run suites/quickstart.yaml
 
+# A folder that `make run` made before Check was there has no tests yet.
 check:
 	@ci/install-deps --tests --frameworks
+	@$(MAKE) --no-print-directory build
+	@meson introspect $(BUILD) --tests | grep -q '"name"' || meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build
 	@ci/check $(BUILD)
 

@@ -53,8 +53,8 @@ static void drop_privilege(void) {
     ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
 }
 
-/* Runs `body` in a mount namespace of its own; false where there is none to be had. */
-static bool with_mounts(void (*body)(void)) {
+/* Runs `body` in a mount namespace of its own, or skips the test where none is to be had. */
+static void with_mounts(void (*body)(void)) {
     int status;
     pid_t pid = fork();
     if (pid == 0) {
@@ -67,7 +67,8 @@ static bool with_mounts(void (*body)(void)) {
     ck_assert(WIFEXITED(status));
     ck_assert_msg(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77, "step %d failed",
                   WEXITSTATUS(status));
-    return WEXITSTATUS(status) == 0;
+    if (WEXITSTATUS(status) == 77)
+        sb_test_skip("needs mounts: to mount a small file system");
 }
 
 START_TEST(a_file_is_read_whole_and_not_beyond_the_limit)
@@ -134,8 +135,7 @@ static void write_on_a_full_disk(void) {
 START_TEST(a_full_disk_leaves_the_old_content)
 {
     enter_scratch();
-    if (geteuid() == 0)
-        with_mounts(write_on_a_full_disk);
+    with_mounts(write_on_a_full_disk);
     leave_scratch();
 }
 END_TEST
@@ -286,8 +286,7 @@ static void remove_around_mounts(void) {
 START_TEST(mount_points_are_not_crossed)
 {
     enter_scratch();
-    if (geteuid() == 0)
-        with_mounts(remove_around_mounts);
+    with_mounts(remove_around_mounts);
     leave_scratch();
 }
 END_TEST

@@ -108,7 +108,10 @@ START_TEST(without_any_privilege_the_reasons_are_told)
         _exit(0);
     }
     int status = status_of(child);
-    ck_assert_msg(status == 0 || status == 77, "exit status %d", status);
+    if (status == 77)
+        sb_test_skip("needs user namespaces: one that can be configured");
+    else
+        ck_assert_msg(status == 0, "exit status %d", status);
 }
 END_TEST
 
@@ -136,7 +139,10 @@ static int probe_as(uid_t uid) {
 START_TEST(an_ordinary_user_is_told_what_it_can_have)
 {
     int status = probe_as(geteuid() == 0 ? 65534 : 0);
-    ck_assert_msg(status == 0, "exit status %d", status);
+    if (status == 77)
+        sb_test_skip("needs another user: to be an ordinary one");
+    else
+        ck_assert_msg(status == 0, "exit status %d", status);
 }
 END_TEST
 

@@ -32,7 +32,11 @@ enum { NOBODY = 65534 };
 /* ---- Settings ---------------------------------------------------------------------------------
  */
 
+/* Each test has a process of its own, which enters the setting first. */
+static bool is_ordinary_user, namespaces_are_forbidden;
+
 static inline void become_nobody(void) {
+    is_ordinary_user = true;
     if (geteuid() == 0) {
         ck_assert_int_eq(setgroups(0, NULL), 0);
         ck_assert_int_eq(setresgid(NOBODY, NOBODY, NOBODY), 0);
@@ -48,6 +52,7 @@ static inline void forbid(scmp_filter_ctx filter, int call) {
 /* What the default profile of container engines does. */
 static inline void forbid_namespaces(void) {
     become_nobody();
+    namespaces_are_forbidden = true;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     ck_assert_ptr_nonnull(filter);
     const int calls[] = {SCMP_SYS(unshare),      SCMP_SYS(mount),      SCMP_SYS(umount2),
@@ -73,13 +78,38 @@ static const struct setting {
     {"without namespaces", forbid_namespaces},
 };
 
+static inline bool can_enter(const struct setting *setting) {
+    int status = 0;
+    pid_t child = setting->enter && geteuid() == 0 ? fork() : -1;
+    if (child == 0)
+        _exit(setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+              setresuid(NOBODY, NOBODY, NOBODY) < 0);
+    return child < 0 || (waitpid(child, &status, 0) == child && status == 0);
+}
+
+/* A test could not mount: a skip, unless that is what the setting is about. */
+static inline void skip_without_mounts(void) {
+    if (namespaces_are_forbidden)
+        return;
+    sb_test_skip(is_ordinary_user ? "needs user namespaces of ordinary users: to mount in one"
+                                  : "needs mount namespaces: to mount in one");
+}
+
+/* In the place of all tests of a setting. */
+START_TEST(this_setting_cannot_be_had)
+{ sb_test_skip("needs another user: to be an ordinary one"); }
+END_TEST
+
 static inline int run_in_settings(const char *subject, const TTest *const *tests, size_t n) {
     Suite *suite = suite_create(subject);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         TCase *test_case = tcase_create(settings[i].name);
-        if (settings[i].enter)
+        bool possible = can_enter(&settings[i]);
+        if (settings[i].enter && possible)
             tcase_add_checked_fixture(test_case, settings[i].enter, NULL);
-        for (size_t j = 0; j < n; j++)
+        if (!possible)
+            tcase_add_test(test_case, this_setting_cannot_be_had);
+        for (size_t j = 0; possible && j < n; j++)
             tcase_add_test(test_case, tests[j]);
         suite_add_tcase(suite, test_case);
     }

@@ -359,7 +359,7 @@ START_TEST(batches_and_alignment_are_what_was_asked)
     struct sb_fingerprint first = {0};
     enter_folder();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        struct sb_fingerprint one;
+        struct sb_fingerprint one = {0};
         setenv(settings[i][0], settings[i][1], 1);
         ck_assert_int_eq(worker("", "kernel", "gemm", "--shape", "65x33x17", "--arg",
                                 "transpose_a=1", "--weights", "w.h5", NULL),
@@ -370,7 +370,9 @@ START_TEST(batches_and_alignment_are_what_was_asked)
         fingerprint_of("w.h5", i ? &one : &first);
         if (i)
             ck_assert_str_eq(one.text, first.text);
+        sb_fingerprint_clear(&one);
     }
+    sb_fingerprint_clear(&first);
     setenv("SAMEBITS_BATCH", "1", 1);
     ck_assert_int_eq(worker("", "kernel", "dot", "--weights", "w.h5", NULL), 77);
     setenv("SAMEBITS_BATCH", "0", 1);

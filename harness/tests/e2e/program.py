@@ -48,6 +48,14 @@ class Program(unittest.TestCase):
         os.chmod(path, mode)
         return path
 
+    def mount(self, *arguments):
+        """mount(8) until the end of the test, which is skipped where mounts are not allowed."""
+        done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
+        if done.returncode != 0 and not works("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/tmp"):
+            self.skipTest("needs mounts: " + done.stderr.strip().replace("\n", " "))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.addCleanup(subprocess.run, ["umount", "-l", arguments[-1]], check=False)
+
     def job(self, name="job.py", body=""):
         return self.write(name, NPY_JOB.format(body=textwrap.dedent(body)))
 
@@ -74,6 +82,10 @@ class Program(unittest.TestCase):
     def adhoc(self, *vary, command, code=0, options=(), **more):
         axes = [argument for axis in vary for argument in ("--vary", axis)]
         return self.run_json(*axes, *options, "--", *command, code=code, **more)
+
+
+def works(*command):
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def effects(job):
@@ -134,4 +146,4 @@ def main():
     sys.exit(0 if result.wasSuccessful() else 1)
 
 
-__all__ = ["Program", "SAMEBITS", "SOURCE", "PYTHON", "effects", "processes_with", "main", "signal"]
+__all__ = ["Program", "SAMEBITS", "SOURCE", "PYTHON", "effects", "works", "processes_with", "main", "signal"]

@@ -129,6 +129,6 @@ int main(void) {
                                   our_own_files_have_the_fingerprint_that_the_page_computes};
     interpreter = find_interpreter();
     if (!interpreter)
-        return sb_tests_skip("no Python with h5py (SAMEBITS_PYTHON may name one)");
+        return sb_tests_skip("needs h5py: no Python has it (SAMEBITS_PYTHON may name one)");
     return sb_tests_run("weights-script", tests, 2);
 }
