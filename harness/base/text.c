@@ -55,6 +55,23 @@ void sb_text_printf(struct sb_text *text, const char *format, ...) {
     va_end(again);
 }
 
+void sb_text_quote(struct sb_text *text, const char *word) {
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:+@%=";
+    if (*word && !word[strspn(word, plain)]) {
+        sb_text_puts(text, word);
+        return;
+    }
+    sb_text_putc(text, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            sb_text_puts(text, "'\\''");
+        else
+            sb_text_putc(text, *word);
+    }
+    sb_text_putc(text, '\'');
+}
+
 void sb_text_clear(struct sb_text *text) {
     free(text->data);
     *text = (struct sb_text){0};

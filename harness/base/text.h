@@ -21,6 +21,8 @@ void sb_text_puts(struct sb_text *text, const char *string);
 void sb_text_putc(struct sb_text *text, char c);
 void sb_text_printf(struct sb_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* A word as a shell takes it back: between single quotes where it has to be. */
+void sb_text_quote(struct sb_text *text, const char *word);
 void sb_text_clear(struct sb_text *text);
 /* The text as a malloc'd string owned by the caller ("" where nothing was appended), or NULL when
  * an allocation failed. Leaves `text` empty. */

@@ -169,15 +169,13 @@ int sb_cmd_compare(int argc, char **argv) {
     struct compare_request request = {.require = (enum sb_need)NOT_GIVEN,
                                       .tolerance = {-1, -1, -1}};
     const struct sb_option table[] = {
-        {"require", 0, "bitwise|rounding",
-         "what must hold (default bitwise; rounding with a tolerance)", take_need,
+        {"require", 0, "bitwise|rounding", "bitwise; rounding with a tolerance", take_need,
          &request.require},
         {"rtol", 0, "X", "relative tolerance (default by dtype)", sb_take_number,
          &request.tolerance.rtol},
         {"atol", 0, "X", "absolute tolerance (default by dtype)", sb_take_number,
          &request.tolerance.atol},
-        {"ulp", 0, "N", "tolerance in units in the last place instead", sb_take_number,
-         &request.tolerance.ulp},
+        {"ulp", 0, "N", "instead: units in the last place", sb_take_number, &request.tolerance.ulp},
         {"include", 0, "GLOB", "these tensors alone", sb_take_list, &request.include},
         {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &request.exclude},
         {"json", 0, NULL, "JSON on stdout", sb_take_flag, &request.json},
@@ -190,7 +188,9 @@ int sb_cmd_compare(int argc, char **argv) {
     if (sb_options_parse("samebits compare", table, n_table, argc, argv, &arguments, &err) < 0) {
         code = sb_complain(&err);
     } else if (arguments.help) {
-        puts("samebits compare [OPTION]… A B   two weights files, the worst tensor first\n");
+        puts(
+            "samebits compare [OPTION]… A B\n"
+            "Two weights files, tensor by tensor, the worst first.\n");
         sb_options_print(table, n_table);
         puts("\nExit: 0 equal as required, 1 not, 2 a file cannot be read.");
         code = SB_EXIT_OK;

@@ -112,8 +112,8 @@ int sb_cmd_doctor(int argc, char **argv) {
         return sb_complain(&err);
     if (arguments.help) {
         puts(
-            "samebits doctor [OPTION]   what this machine can vary, what was found, what is "
-            "missing\n");
+            "samebits doctor [OPTION]…\n"
+            "What this machine can vary, what was found, what is missing and how to get it.\n");
         sb_options_print(table, 1);
         return SB_EXIT_OK;
     }

@@ -61,8 +61,7 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     struct sb_weights_options options = {0};
     SB_AUTO_STRINGS struct sb_strings exclude = {0}, include = {0};
     const struct sb_option table[] = {
-        {"tensors", 0, NULL, "each tensor's digest, name, dtype, dims and sum", sb_take_flag,
-         &tensors},
+        {"tensors", 0, NULL, "each tensor's digest, name, dims and sum", sb_take_flag, &tensors},
         {"digest", 0, "xxh3|sha256", "the hash (default xxh3)", take_digest, &options.digest},
         {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &exclude},
         {"include", 0, "GLOB", "these tensors alone", sb_take_list, &include},
@@ -74,7 +73,9 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     if (sb_options_parse("samebits fingerprint", table, n_table, argc, argv, &arguments, &err) < 0)
         return sb_complain(&err);
     if (arguments.help) {
-        puts("samebits fingerprint [OPTION]… FILE…   the fingerprint of each weights file\n");
+        puts(
+            "samebits fingerprint [OPTION]… FILE…\n"
+            "The fingerprint of each weights file.\n");
         sb_options_print(table, n_table);
         return SB_EXIT_OK;
     }

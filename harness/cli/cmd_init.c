@@ -30,9 +30,14 @@ static int write_suite(const struct sb_arguments *arguments, const char *weights
                             "samebits init: %s exists; give --force to replace it, or --out FILE",
                             out);
     rc = sb_file_write(out, text, n, err);
-    if (rc == 0)
-        printf("wrote %s; now: samebits run %s\n", out, out);
-    return rc;
+    if (rc < 0)
+        return rc;
+    SB_AUTO_TEXT struct sb_text next = {0};
+    sb_text_quote(&next, program_invocation_name);
+    sb_text_puts(&next, " run ");
+    sb_text_quote(&next, out);
+    printf("wrote %s; now: %s\n", out, next.data ? next.data : "samebits run");
+    return 0;
 }
 
 int sb_cmd_init(int argc, char **argv) {
@@ -49,7 +54,9 @@ int sb_cmd_init(int argc, char **argv) {
     if (sb_options_parse("samebits init", table, n_table, argc, argv, &arguments, &err) < 0)
         return sb_complain(&err);
     if (arguments.help) {
-        puts("samebits init [OPTION]… -- COMMAND ARG…   a commented suite that runs as it is\n");
+        puts(
+            "samebits init [OPTION]… -- COMMAND ARG…\n"
+            "Writes a commented suite that runs as it is.\n");
         sb_options_print(table, n_table);
         return SB_EXIT_OK;
     }

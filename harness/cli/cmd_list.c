@@ -146,6 +146,7 @@ static const struct {
     {"formats", list_formats}, {"reports", list_reports},   {"launchers", list_launchers},
 };
 enum { N_SUBJECTS = sizeof subjects / sizeof *subjects };
+static const char subject_choices[] = "kernels, backends, axes, formats, reports, launchers";
 
 static void print_listing(const struct listing *listing) {
     struct sb_table table = {
@@ -189,10 +190,7 @@ static int list_subject(const char *name, bool json) {
         return SB_EXIT_OK;
     }
     struct sb_error err;
-    sb_error_set(
-        &err, 0,
-        "samebits list: '%s' is none of: kernels, backends, axes, formats, reports, launchers",
-        name);
+    sb_error_set(&err, 0, "samebits list: '%s' is none of: %s", name, subject_choices);
     return sb_complain(&err);
 }
 
@@ -204,9 +202,16 @@ int sb_cmd_list(int argc, char **argv) {
     if (sb_options_parse("samebits list", table, 1, argc, argv, &arguments, &err) < 0)
         return sb_complain(&err);
     if (arguments.help) {
-        puts("samebits list kernels|backends|axes|formats|reports|launchers\n");
+        puts(
+            "samebits list [OPTION]… kernels|backends|axes|formats|reports|launchers\n"
+            "What there is, and what is not in this build.\n");
         sb_options_print(table, 1);
         return SB_EXIT_OK;
     }
-    return list_subject(arguments.positional.n == 1 ? arguments.positional.items[0] : "", json);
+    if (arguments.positional.n == 1)
+        return list_subject(arguments.positional.items[0], json);
+    sb_error_set(&err, 0, "samebits list: %s: %s",
+                 arguments.positional.n ? "one subject at a time" : "say what to list",
+                 subject_choices);
+    return sb_complain(&err);
 }

@@ -5,14 +5,45 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Where the reports of what was named go: "latest" and "0003" are folders in samebits-results/, as
+ * for rerun; a result.json stands for its folder. malloc'd. */
+static char *folder_of(const char *given) {
+    struct stat found;
+    if (stat(given, &found) < 0 && !strchr(given, '/')) {
+        SB_AUTO_FREE char *numbered = sb_format("samebits-results/%s", given);
+        if (numbered && access(numbered, F_OK) == 0)
+            return sb_steal_pointer(&numbered);
+    } else if (S_ISREG(found.st_mode)) {
+        const char *slash = strrchr(given, '/');
+        return slash ? strndup(given, (size_t)(slash - given) + (slash == given)) : strdup(".");
+    }
+    return strdup(given);
+}
+
+static int report_one(const char *given, const struct sb_strings *reports,
+                      struct sb_reporting_manner manner, struct sb_error *err) {
+    SB_AUTO_JSON json_t *result = NULL;
+    SB_AUTO_FREE char *folder = folder_of(given);
+    int rc = folder ? 0 : sb_error_errno(err, -ENOMEM, "%s", given);
+    if (rc == 0)
+        rc = sb_result_load(access(given, F_OK) == 0 ? given : folder, &result, err);
+    for (size_t k = 0; k < reports->n && rc == 0; k++)
+        rc = sb_reporting_write_one(reports->items[k], result, folder, manner, err);
+    return rc;
+}
 
 int sb_cmd_report(int argc, char **argv) {
     struct sb_strings reports = {0};
-    bool verbose = false;
+    bool verbose = false, quiet = false;
     const struct sb_option table[] = {
-        {"report", 'r', "FORMAT[:PATH]", "which, and where to (default terminal)", sb_take_list,
+        {"report", 'r', "FORMAT[:PATH]", "samebits list reports; PATH - is stdout", sb_take_list,
          &reports},
+        {"quiet", 'q', NULL, "do not say where files went", sb_take_flag, &quiet},
         {"verbose", 'v', NULL, "details of every job", sb_take_flag, &verbose},
     };
     const size_t n_table = sizeof table / sizeof *table;
@@ -22,7 +53,9 @@ int sb_cmd_report(int argc, char **argv) {
         return sb_complain(&err);
     int code = SB_EXIT_OK;
     if (arguments.help) {
-        puts("samebits report [OPTION]… DIR…   reports of results that are there\n");
+        puts(
+            "samebits report [OPTION]… DIR…\n"
+            "Reports of results that are there; on the terminal unless told another.\n");
         sb_options_print(table, n_table);
     } else if (!arguments.positional.n) {
         sb_error_set(&err, 0, "samebits report: give a results folder (samebits-results/latest)");
@@ -31,12 +64,8 @@ int sb_cmd_report(int argc, char **argv) {
     if (!reports.n)
         sb_strings_add(&reports, "terminal");
     for (size_t i = 0; !arguments.help && i < arguments.positional.n; i++) {
-        SB_AUTO_JSON json_t *result = NULL;
-        const char *folder = arguments.positional.items[i];
-        int rc = sb_result_load(folder, &result, &err);
-        for (size_t k = 0; k < reports.n && rc == 0; k++)
-            rc = sb_reporting_write_one(reports.items[k], result, folder, verbose, &err);
-        if (rc < 0)
+        const struct sb_reporting_manner manner = {.verbose = verbose, .silent = quiet};
+        if (report_one(arguments.positional.items[i], &reports, manner, &err) < 0)
             code = sb_complain(&err);
     }
     sb_strings_clear(&reports);

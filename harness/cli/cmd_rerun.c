@@ -1,6 +1,7 @@
 /* cli: samebits rerun: one run of a result once more, as it was. */
 #include "cli/command.h"
 #include "cli/digesting.h"
+#include "cli/kept_plan.h"
 #include "cli/options.h"
 #include "cli/request.h"
 
@@ -90,28 +91,16 @@ static int open_result(struct rerun *rerun, const char *path, const char *id,
 }
 
 static int check_plan(const struct rerun *rerun, struct sb_error *err) {
-    SB_AUTO_JSON json_t *now =
-        sb_request_to_json((int)rerun->argv.n, rerun->argv.items, rerun->plan);
-    return now ? sb_request_same_plan(rerun->plan_json, now, err)
+    SB_AUTO_JSON json_t *now = sb_kept_plan_json(&rerun->request, (int)rerun->argv.n,
+                                                 rerun->argv.items, rerun->plan, NULL);
+    return now ? sb_kept_plan_same_jobs(rerun->plan_json, now, err)
                : sb_error_errno(err, -ENOMEM, "plan.json");
 }
 
-/* A word as a shell takes it. */
 static void print_quoted(const char *word) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-    if (*word && word[strspn(word, plain)] == '\0') {
-        fputs(word, stdout);
-        return;
-    }
-    putchar('\'');
-    for (; *word; word++) {
-        if (*word == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(*word);
-    }
-    putchar('\'');
+    SB_AUTO_TEXT struct sb_text text = {0};
+    sb_text_quote(&text, word);
+    fputs(text.data ? text.data : word, stdout);
 }
 
 /* What the cell sets beyond the present environment, and the command, as lines for a shell. */
@@ -232,8 +221,7 @@ static int rerun_in_fresh_folder(struct rerun *rerun, struct sb_error *err) {
 int sb_cmd_rerun(int argc, char **argv) {
     bool print_only = false;
     const struct sb_option table[] = {
-        {"print", 'n', NULL, "print the command and environment, run nothing", sb_take_flag,
-         &print_only},
+        {"print", 'n', NULL, "print the command and environment only", sb_take_flag, &print_only},
     };
     const size_t n_table = sizeof table / sizeof *table;
     struct sb_error err = {0};
@@ -242,8 +230,8 @@ int sb_cmd_rerun(int argc, char **argv) {
         return sb_complain(&err);
     if (arguments.help) {
         puts(
-            "samebits rerun [OPTION]… DIR RUN   one run again, as it was (samebits rerun "
-            "samebits-results/latest r00005)\n");
+            "samebits rerun [OPTION]… DIR RUN\n"
+            "One run of a result again, as it was: samebits rerun latest r00005\n");
         sb_options_print(table, n_table);
         puts("\nExit: 0 the same bits as then, 1 other bits, 2 it did not end well.");
         return SB_EXIT_OK;

@@ -1,5 +1,7 @@
 /* cli: samebits run. */
 #include "cli/command.h"
+#include "cli/inputs.h"
+#include "cli/kept_plan.h"
 #include "cli/request.h"
 #include "cli/session.h"
 
@@ -7,9 +9,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/reporting.h"
+#include "report/display.h"
 #include "samebits-config.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,9 +103,9 @@ static int list_plan(const struct sb_request *request, const struct sb_plan *pla
 /* Opens the results folder that was asked for, and for --resume makes sure that it is about the
  * same plan. */
 static int open_folder(const struct sb_request *request, int argc, char **argv,
-                       const struct sb_plan *plan, struct sb_folder **folder,
+                       const struct sb_plan *plan, json_t *inputs, struct sb_folder **folder,
                        struct sb_error *err) {
-    SB_AUTO_JSON json_t *now = sb_request_to_json(argc, argv, plan);
+    SB_AUTO_JSON json_t *now = sb_kept_plan_json(request, argc, argv, plan, inputs);
     if (!now)
         return sb_error_errno(err, -ENOMEM, "plan.json");
     int rc = request->resume ? sb_folder_open(request->out, true, folder, err)
@@ -113,8 +117,10 @@ static int open_folder(const struct sb_request *request, int argc, char **argv,
     if (rc == 0 && request->resume && access(path, F_OK) == 0) {
         json_error_t problem;
         SB_AUTO_JSON json_t *kept = json_load_file(path, 0, &problem);
-        rc = kept ? sb_request_same_plan(kept, now, err)
+        rc = kept ? sb_kept_plan_same_jobs(kept, now, err)
                   : sb_error_set(err, -EINVAL, "%s: %s", path, problem.text);
+        if (rc == 0)
+            rc = sb_kept_plan_same_conditions(kept, now, err);
         if (rc < 0)
             sb_error_prefix(err, rc, "samebits run: --resume %s", request->out);
     } else if (rc == 0) {
@@ -138,17 +144,30 @@ static int write_result(const struct sb_session *session, const json_t *result,
     return sb_file_write(path, text, strlen(text), err);
 }
 
+static void say_how_to_resume(int argc, char **argv, const struct sb_folder *folder) {
+    char shown[PATH_MAX];
+    SB_AUTO_FREE char *command = sb_request_resume_command(
+        program_invocation_name, argc, argv,
+        sb_reporting_shown_folder(sb_folder_path(folder), shown, sizeof shown));
+    SB_AUTO_FREE char *printable = command ? sb_text_printable(command) : NULL;
+    if (printable)
+        fprintf(stderr, "samebits: interrupted; this goes on: %s\n", printable);
+}
+
 /* From plan to exit code. */
 static int run_plan(const struct sb_request *request, int argc, char **argv,
                     const struct sb_plan *plan, struct sb_error *err) {
     struct sb_folder *folder = NULL;
-    int rc = open_folder(request, argc, argv, plan, &folder, err);
+    SB_AUTO_JSON json_t *inputs = NULL;
+    int rc = sb_inputs_digest(plan->suite, &inputs, err);
+    if (rc == 0)
+        rc = open_folder(request, argc, argv, plan, inputs, &folder, err);
     if (rc < 0)
         return rc;
     print_plan(request, plan);
     SB_AUTO_JSON json_t *result = NULL;
     struct sb_session session;
-    rc = sb_session_open(request, plan, folder, &session, err);
+    rc = sb_session_open(request, plan, inputs, folder, &session, err);
     if (rc == 0) {
         catch_interrupts();
         rc = sb_session_schedule(&session, err);
@@ -161,6 +180,8 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
         rc = sb_reporting_write(request, result, folder, err);
     if (rc == 0)
         rc = (int)json_integer_value(json_object_get(result, "exit_code"));
+    if (sb_interrupted && rc >= 0)
+        say_how_to_resume(argc, argv, folder);
     sb_session_close(&session);
     sb_folder_close(folder);
     return rc;

@@ -124,6 +124,10 @@ char *sb_inputs_changed(const json_t *before, const json_t *after) {
         if (!json_equal(digest, json_object_get(after, path)))
             sb_text_printf(&changed, "%s%s", changed.length ? ", " : "", path);
     }
+    json_object_foreach((json_t *)after, path, digest) {
+        if (!json_object_get(before, path))
+            sb_text_printf(&changed, "%s%s (new)", changed.length ? ", " : "", path);
+    }
     return changed.length
                ? sb_format("inputs changed while the runs were under way: %s", changed.data)
                : NULL;

@@ -78,8 +78,10 @@ static int unknown_option(const char *command, const struct sb_option *options, 
                           const char *written, struct sb_error *err) {
     const char *names[64];
     size_t n_names = 0;
-    for (size_t i = 0; i < n && n_names < sizeof names / sizeof *names; i++)
-        names[n_names++] = options[i].name;
+    for (size_t i = 0; i < n && n_names < sizeof names / sizeof *names; i++) {
+        if (options[i].take)
+            names[n_names++] = options[i].name;
+    }
     SB_AUTO_FREE char *name =
         strndup(written + strspn(written, "-"), strcspn(written + strspn(written, "-"), "="));
     const char *nearest = name ? sb_nearest(name, names, n_names) : NULL;
@@ -94,26 +96,43 @@ static int unknown_option(const char *command, const struct sb_option *options, 
                         all.data ? all.data : "none");
 }
 
+/* The option that is written, and the value that stands in the same word, or NULL. */
+static const struct sb_option *match_option(const struct sb_option *options, size_t n,
+                                            const char *written, const char **value) {
+    *value = NULL;
+    if (written[0] != '-' || !written[1])
+        return NULL;
+    if (written[1] == '-') {
+        size_t length = strcspn(written + 2, "=");
+        if (written[2 + length] == '=')
+            *value = written + 2 + length + 1;
+        return find_option(options, n, written + 2, length);
+    }
+    for (size_t k = 0; k < n; k++) {
+        if (!options[k].letter || options[k].letter != written[1])
+            continue;
+        *value = written[2] ? written + 2 : NULL;
+        return *value && !options[k].value ? NULL : &options[k]; /* -qv: flags are not joined */
+    }
+    return NULL;
+}
+
+size_t sb_options_span(const struct sb_option *options, size_t n_options, int argc, char **argv,
+                       int i, const struct sb_option **option) {
+    const char *value;
+    *option = match_option(options, n_options, argv[i], &value);
+    return !*option ? 0 : (*option)->value && !value && i + 1 < argc ? 2 : 1;
+}
+
 /* One option at argv[*i], which starts with a dash; moves *i over a separate value. */
 static int parse_one(const char *command, const struct sb_option *options, size_t n, int argc,
                      char **argv, int *i, struct sb_error *err) {
     const char *written = argv[*i], *value = NULL;
-    const struct sb_option *option = NULL;
-    if (written[1] == '-') {
-        size_t length = strcspn(written + 2, "=");
-        option = find_option(options, n, written + 2, length);
-        if (written[2 + length] == '=')
-            value = written + 2 + length + 1;
-    } else {
-        for (size_t k = 0; k < n && !option; k++)
-            option = options[k].letter && options[k].letter == written[1] ? &options[k] : NULL;
-        if (option && written[2])
-            value = written + 2;
-        if (option && value && !option->value)
-            option = NULL; /* -qv: flags are not joined */
-    }
+    const struct sb_option *option = match_option(options, n, written, &value);
     if (!option)
         return unknown_option(command, options, n, written, err);
+    if (!option->take)
+        return sb_error_set(err, -EINVAL, "%s: --%s: not in this build", command, option->name);
     if (!option->value && value)
         return sb_error_set(err, -EINVAL, "%s: --%s takes no value", command, option->name);
     if (option->value && !value) {
@@ -164,14 +183,22 @@ bool sb_colour_wanted(void) {
 }
 
 void sb_options_print(const struct sb_option *options, size_t n_options) {
+    SB_AUTO_TEXT struct sb_text left = {0};
     for (size_t i = 0; i < n_options; i++) {
-        SB_AUTO_FREE char *left = NULL;
-        if (options[i].letter)
-            left = sb_format("-%c, --%s %s", options[i].letter, options[i].name,
-                             options[i].value ? options[i].value : "");
-        else
-            left =
-                sb_format("    --%s %s", options[i].name, options[i].value ? options[i].value : "");
-        printf("  %-34s %s\n", left ? left : options[i].name, options[i].help);
+        const struct sb_option *option = &options[i];
+        if (!option->take)
+            continue;
+        if (left.length)
+            sb_text_puts(&left, ", ");
+        else if (!option->letter)
+            sb_text_puts(&left, "    ");
+        if (option->letter)
+            sb_text_printf(&left, "-%c, ", option->letter);
+        sb_text_printf(&left, "--%s%s%s", option->name, option->value ? " " : "",
+                       option->value ? option->value : "");
+        if (!option->help)
+            continue;
+        printf("  %-34s %s\n", left.data ? left.data : option->name, option->help);
+        sb_text_clear(&left);
     }
 }

@@ -13,8 +13,10 @@ struct sb_option {
     const char *name;  /* without the dashes */
     char letter;       /* 0: none */
     const char *value; /* what its value is called in the help; NULL: a flag */
-    const char *help;
-    int (*take)(void *into, const char *value, struct sb_error *err); /* value is NULL for a flag */
+    const char *help;  /* NULL: that of the next option, on whose line this one stands too */
+    /* `value` is NULL for a flag. NULL: known by name, so that the message says that it is not in
+     * this build, and not listed. */
+    int (*take)(void *into, const char *value, struct sb_error *err);
     void *into;
 };
 
@@ -42,6 +44,11 @@ struct sb_arguments {
 int sb_options_parse(const char *command, const struct sb_option *options, size_t n_options,
                      int argc, char **argv, struct sb_arguments *arguments, struct sb_error *err);
 void sb_arguments_clear(struct sb_arguments *arguments);
+
+/* How many arguments from argv[i] on belong to the option there (1 or 2), by its name in *option; 0
+ * where no option of the table stands there. */
+size_t sb_options_span(const struct sb_option *options, size_t n_options, int argc, char **argv,
+                       int i, const struct sb_option **option);
 
 /* Standard output is a terminal that has colours, and NO_COLOR is not set. */
 bool sb_colour_wanted(void);

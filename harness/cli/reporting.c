@@ -4,6 +4,9 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 
+#include "report/display.h"
+#include "report/sentences.h"
+
 #include <errno.h>
 #include <langinfo.h>
 #include <limits.h>
@@ -11,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+/* *path is NULL where none was given, "-" for stdout. */
 static int find_report(const char *written, const struct sb_report **report, const char **path,
                        struct sb_error *err) {
     SB_AUTO_FREE char *name = strndup(written, strcspn(written, ":"));
@@ -35,6 +39,10 @@ static int find_report(const char *written, const struct sb_report **report, con
     return 0;
 }
 
+static bool goes_to_stdout(const struct sb_report *report, const char *path) {
+    return path ? strcmp(path, "-") == 0 : !report->file_name;
+}
+
 int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
     for (size_t i = 0; i < request->reports.n; i++) {
         const struct sb_report *report;
@@ -42,7 +50,7 @@ int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
         int rc = find_report(request->reports.items[i], &report, &path, err);
         if (rc < 0)
             return rc;
-        if (request->json && !path && !report->file_name)
+        if (request->json && goes_to_stdout(report, path))
             return sb_error_set(err, -EINVAL,
                                 "samebits run: --report %s would mix with --json on stdout; give "
                                 "it a path (%s:FILE)",
@@ -64,8 +72,7 @@ static unsigned terminal_width(void) {
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
-/* The results folder as people would type it: relative to here where it lies below. */
-static const char *shown_folder(const char *folder_path, char *buffer, size_t n) {
+const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, size_t n) {
     char cwd[PATH_MAX];
     size_t length = getcwd(cwd, sizeof cwd) ? strlen(cwd) : 0;
     if (length && strncmp(folder_path, cwd, length) == 0 && folder_path[length] == '/')
@@ -75,57 +82,93 @@ static const char *shown_folder(const char *folder_path, char *buffer, size_t n)
     return buffer;
 }
 
+/* A report without a path lands among the results, where nobody would look for it unasked. */
+static int write_file(const char *file, const char *content, size_t n, bool silent,
+                      struct sb_error *err) {
+    int rc = sb_file_write(file, content, n, err);
+    if (rc < 0 || silent)
+        return rc;
+    char shown[PATH_MAX];
+    SB_AUTO_FREE char *printable =
+        sb_text_printable(sb_reporting_shown_folder(file, shown, sizeof shown));
+    fprintf(stderr, "samebits: wrote %s\n", printable ? printable : file);
+    return 0;
+}
+
 int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
-                           bool verbose, struct sb_error *err) {
+                           struct sb_reporting_manner manner, struct sb_error *err) {
     const struct sb_report *report;
     const char *path;
     char shown[PATH_MAX];
     int rc = find_report(written, &report, &path, err);
     if (rc < 0)
         return rc;
+    bool to_stdout = goes_to_stdout(report, path);
     SB_AUTO_FREE char *in_folder =
         !path && report->file_name ? sb_path_join(folder_path, report->file_name) : NULL;
     const char *file = path ? path : in_folder;
     SB_AUTO_FREE char *content = NULL;
     size_t n = 0;
     FILE *memory = open_memstream(&content, &n);
-    if (!memory)
+    if (!memory || (!to_stdout && !file))
         return sb_error_errno(err, -ENOMEM, "%s report", report->name);
-    bool screen = !file && isatty(STDOUT_FILENO);
+    bool screen = to_stdout && isatty(STDOUT_FILENO);
     const struct sb_report_options options = {
-        .colour = !file && sb_colour_wanted(),
+        .colour = to_stdout && sb_colour_wanted(),
         .width = screen ? terminal_width() : 0,
         .unicode = terminal_is_unicode(),
-        .verbose = verbose,
-        .directory = shown_folder(folder_path, shown, sizeof shown),
+        .verbose = manner.verbose,
+        .program = program_invocation_name,
+        .directory = sb_reporting_shown_folder(folder_path, shown, sizeof shown),
     };
     rc = report->write(result, &options, memory, err);
     if (fclose(memory) != 0 && rc == 0)
         rc = sb_error_errno(err, -ENOMEM, "%s report", report->name);
     if (rc < 0)
         return rc;
-    if (file)
-        return sb_file_write(file, content, n, err);
+    if (!to_stdout)
+        return write_file(file, content, n, manner.silent, err);
     if (fwrite(content, 1, n, stdout) != n || fflush(stdout) != 0)
         return sb_error_errno(err, -errno, "standard output");
     return 0;
 }
 
+/* Errors are not silenced by -q: a line for each job that is not as required. */
+static void say_failures(const json_t *result) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(json_object_get(result, "jobs"), i, job) {
+        bool error = sb_text_is(job, "outcome", "error");
+        SB_AUTO_TEXT struct sb_text text = {0};
+        if (!error && !sb_text_is(job, "outcome", "fail"))
+            continue;
+        sb_text_printf(&text, "%s  %s  ", error ? "ERROR" : "FAIL", sb_job_title(job));
+        sb_say_message(&text, job);
+        SB_AUTO_FREE char *shown =
+            text.data ? sb_text_shown(text.data, terminal_is_unicode()) : NULL;
+        fprintf(stderr, "samebits: %s\n", shown ? shown : "a job failed");
+    }
+}
+
 int sb_reporting_write(const struct sb_request *request, const json_t *result,
                        const struct sb_folder *folder, struct sb_error *err) {
     const char *path = sb_folder_path(folder);
+    const struct sb_reporting_manner manner = {.verbose = request->verbose,
+                                               .silent = request->quiet || request->json};
     bool on_stdout = request->quiet;
     int rc = 0;
     for (size_t i = 0; i < request->reports.n && rc == 0; i++) {
         const struct sb_report *report;
         const char *file;
         find_report(request->reports.items[i], &report, &file, NULL);
-        on_stdout |= !file && !report->file_name;
-        rc = sb_reporting_write_one(request->reports.items[i], result, path, request->verbose, err);
+        on_stdout |= goes_to_stdout(report, file);
+        rc = sb_reporting_write_one(request->reports.items[i], result, path, manner, err);
     }
     if (rc == 0 && request->json)
-        rc = sb_reporting_write_one("json", result, path, false, err);
+        rc = sb_reporting_write_one("json", result, path, manner, err);
     else if (rc == 0 && !on_stdout)
-        rc = sb_reporting_write_one("terminal", result, path, request->verbose, err);
+        rc = sb_reporting_write_one("terminal", result, path, manner, err);
+    if (rc == 0 && request->quiet && !request->json)
+        say_failures(result);
     return rc;
 }

@@ -14,9 +14,17 @@ int sb_reporting_check(const struct sb_request *request, struct sb_error *err);
 int sb_reporting_write(const struct sb_request *request, const json_t *result,
                        const struct sb_folder *folder, struct sb_error *err);
 
+struct sb_reporting_manner {
+    bool verbose; /* details of every job */
+    bool silent;  /* do not say on stderr where files were written */
+};
+
 /* One report as "FORMAT[:PATH]"; without a path into `folder_path` under the format's file name, or
- * to stdout. */
+ * to stdout; to stdout where the path is "-". */
 int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
-                           bool verbose, struct sb_error *err);
+                           struct sb_reporting_manner manner, struct sb_error *err);
+
+/* The folder as people would type it: relative to here where it lies below. In `buffer`. */
+const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, size_t n);
 
 #endif

@@ -29,7 +29,13 @@ static int take_choice(void *into, const char *value, struct sb_error *err) {
 static const char *const stop_names[] = {"first-divergence", NULL};
 static const char *const launcher_names[] = {"local", NULL};
 
-enum { N_OPTIONS = 27 };
+static int take_launcher(void *into, const char *value, struct sb_error *err) {
+    if (strcmp(value, "slurm") == 0)
+        return sb_error_set(err, -EINVAL, "'slurm' is not in this build (there is: local)");
+    return take_choice(into, value, err);
+}
+
+enum { N_OPTIONS = 29 };
 
 struct option_table {
     struct choice design, require, isolate, stop, launcher;
@@ -51,43 +57,38 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
          &r->repeats},
         {"exact-repeats", 0, NULL, "add no runs where evidence is thin", sb_take_flag, &r->exact},
         {"design", 0, "D", "full, one-at-a-time, pairwise", take_choice, &table->design},
-        {"weights", 0, "GLOB", "ad hoc: the weights files (default: all written)", sb_take_text,
+        {"weights", 0, "GLOB", "a command's weights (default: all written)", sb_take_text,
          &r->weights},
-        {"only", 0, "GLOB", "these jobs alone", sb_take_list, &r->only},
-        {"skip", 0, "GLOB", "not these jobs", sb_take_list, &r->skip},
-        {"require", 0, "NEED", "bitwise, rounding: of repeats and every axis", take_choice,
+        {"only", 0, "GLOB", NULL, sb_take_list, &r->only},
+        {"skip", 0, "GLOB", "these jobs alone, or all but these", sb_take_list, &r->skip},
+        {"require", 0, "NEED", "bitwise, rounding: of repeats and all axes", take_choice,
          &table->require},
-        {"rtol", 0, "X", "relative tolerance (default by dtype)", sb_take_number,
-         &r->tolerance.rtol},
-        {"atol", 0, "X", "absolute tolerance (default by dtype)", sb_take_number,
-         &r->tolerance.atol},
-        {"ulp", 0, "N", "tolerance in units in the last place instead", sb_take_number,
-         &r->tolerance.ulp},
-        {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &r->exclude},
-        {"include", 0, "GLOB", "these tensors alone", sb_take_list, &r->include},
+        {"rtol", 0, "X", NULL, sb_take_number, &r->tolerance.rtol},
+        {"atol", 0, "X", NULL, sb_take_number, &r->tolerance.atol},
+        {"ulp", 0, "N", "what is rounding (default: by dtype)", sb_take_number, &r->tolerance.ulp},
+        {"include", 0, "GLOB", NULL, sb_take_list, &r->include},
+        {"exclude", 0, "GLOB", "these tensors alone, or all but these", sb_take_list, &r->exclude},
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
         {"timeout", 0, "10m", "of one run: 250ms, 90s, 10m, 1h", sb_take_text, &r->timeout},
         {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
         {"seed", 0, "N", "order of runs (default 0)", sb_take_u64, &r->seed},
         {"stop-after", 0, "first-divergence", "start nothing more once bits differ", take_choice,
          &table->stop},
-        {"out", 0, "DIR", "results folder (default samebits-results/NNNN)", sb_take_text, &r->out},
-        {"resume", 0, NULL, "go on with what is in --out DIR", sb_take_flag, &r->resume},
-        {"force", 0, NULL, "replace the result in --out DIR", sb_take_flag, &r->force},
-        {"shard", 0, "I/N", "the I-th of N parts of the runs", sb_take_text, &r->shard},
-        {"launcher", 0, "local", "where runs are started", take_choice, &table->launcher},
-        {"report", 0, "FORMAT[:PATH]", "also write a report (samebits list reports)", sb_take_list,
+        {"out", 0, "DIR", NULL, sb_take_text, &r->out},
+        {"resume", 0, NULL, NULL, sb_take_flag, &r->resume},
+        {"force", 0, NULL, "results folder; go on, or replace it", sb_take_flag, &r->force},
+        {"shard", 0, "I/N", NULL, sb_take_text, &r->shard},
+        {"launcher", 0, "local", "part I of N of the cells; where runs start", take_launcher,
+         &table->launcher},
+        {"report", 'r', "FORMAT[:PATH]", "samebits list reports; PATH - is stdout", sb_take_list,
          &r->reports},
-        {"list", 0, NULL, "print the plan, run nothing", sb_take_flag, &r->list},
-        {"json", 0, NULL, "result.json on stdout, nothing else", sb_take_flag, &r->json},
-        {"quiet", 'q', NULL, "errors only", sb_take_flag, &r->quiet},
+        {"list", 0, NULL, NULL, sb_take_flag, &r->list},
+        {"json", 0, NULL, "the plan, no runs; JSON alone on stdout", sb_take_flag, &r->json},
+        {"quiet", 'q', NULL, NULL, sb_take_flag, &r->quiet},
+        {"verbose", 'v', NULL, "errors only, or every run and job", sb_take_flag, &r->verbose},
+        {"baseline", 0, "FILE", NULL, NULL, NULL},
     };
     memcpy(table->options, options, sizeof options);
-}
-
-static struct sb_option verbose_option(struct sb_request *r) {
-    return (struct sb_option){"verbose",    'v',        NULL, "every run, and details of every job",
-                              sb_take_flag, &r->verbose};
 }
 
 static int check_request(struct sb_request *request, struct sb_error *err) {
@@ -125,8 +126,6 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
     if (request->require == SB_NEED_IGNORE)
         return sb_error_set(err, -EINVAL,
                             "samebits run: --require: 'ignore' is none of: bitwise, rounding");
-    if (request->baseline)
-        return sb_error_set(err, -EINVAL, "samebits run: --baseline: not in this build");
     unsigned shard, n_shards;
     return sb_request_shard(request, &shard, &n_shards, err);
 }
@@ -136,12 +135,7 @@ int sb_request_parse(int argc, char **argv, struct sb_request *request, struct s
         (struct sb_request){.design = -1, .require = -1, .isolate = -1, .tolerance = {-1, -1, -1}};
     struct option_table table;
     fill_options(request, &table);
-    struct sb_option options[N_OPTIONS + 2];
-    memcpy(options, table.options, sizeof table.options);
-    options[N_OPTIONS] = verbose_option(request);
-    options[N_OPTIONS + 1] = (struct sb_option){
-        "baseline", 0, "FILE", "compare with stored bits", sb_take_text, &request->baseline};
-    int rc = sb_options_parse("samebits run", options, N_OPTIONS + 2, argc, argv,
+    int rc = sb_options_parse("samebits run", table.options, N_OPTIONS, argc, argv,
                               &request->arguments, err);
     if (rc == 0 && !request->arguments.help)
         rc = check_request(request, err);
@@ -156,16 +150,38 @@ void sb_request_help(void) {
     struct sb_request request = {0};
     struct option_table table;
     fill_options(&request, &table);
-    puts(
-        "samebits run [OPTION]… SUITE.yaml\n"
-        "samebits run [OPTION]… -- COMMAND ARG…\n");
+    puts("samebits run [OPTION]… SUITE.yaml   samebits run [OPTION]… -- COMMAND ARG…\n");
     sb_options_print(table.options, N_OPTIONS);
-    const struct sb_option verbose = verbose_option(&request);
-    sb_options_print(&verbose, 1);
     puts(
-        "\nWithout --vary a command runs with hash_seed=0,1 threads=1,all deterministic=off,on, "
-        "one at a time.\n"
-        "{axis} in the command's arguments is replaced by the axis's level.");
+        "A command without --vary: hash_seed=0,1 threads=1,all deterministic=off,on.\n"
+        "{axis} in a command's arguments is replaced by the axis's level.");
+}
+
+char *sb_request_resume_command(const char *program, int argc, char **argv, const char *folder) {
+    static const char *const replaced[] = {"out", "resume", "force"};
+    struct sb_request request = {0};
+    struct option_table table;
+    fill_options(&request, &table);
+    SB_AUTO_TEXT struct sb_text text = {0};
+    sb_text_quote(&text, program);
+    sb_text_puts(&text, " run --resume --out ");
+    sb_text_quote(&text, folder);
+    bool ended = false; /* by --: the rest is the job's command */
+    for (int i = 1; i < argc;) {
+        const struct sb_option *option;
+        size_t n = ended ? 0 : sb_options_span(table.options, N_OPTIONS, argc, argv, i, &option);
+        bool skip = false;
+        for (size_t k = 0; n && k < sizeof replaced / sizeof *replaced; k++)
+            skip |= strcmp(option->name, replaced[k]) == 0;
+        ended |= strcmp(argv[i], "--") == 0;
+        for (size_t end = (size_t)i + (n ? n : 1); (size_t)i < end; i++) {
+            if (skip)
+                continue;
+            sb_text_putc(&text, ' ');
+            sb_text_quote(&text, argv[i]);
+        }
+    }
+    return sb_text_take(&text);
 }
 
 void sb_request_clear(struct sb_request *request) {
@@ -305,68 +321,4 @@ int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machi
             return rc;
     }
     return sb_plan_make(suite, machine, plan, err);
-}
-
-static json_t *plan_axis_json(const struct sb_job_axis *axis) {
-    json_t *levels = json_array();
-    for (size_t i = 0; i < axis->n_levels; i++)
-        json_array_append_new(levels, sb_json_string(axis->levels[i]));
-    return json_pack("{s:o, s:o}", "name", sb_json_string(axis->name), "levels", levels);
-}
-
-static json_t *plan_job_json(const struct sb_job_plan *plan) {
-    json_t *axes = json_array(), *cells = json_array(), *arguments = json_array();
-    for (size_t i = 0; i < plan->n_axes; i++)
-        json_array_append_new(axes, plan_axis_json(&plan->axes[i]));
-    for (size_t c = 0; c < plan->n_cells; c++) {
-        json_t *cell = json_array();
-        for (size_t i = 0; i < plan->n_axes; i++)
-            json_array_append_new(cell, json_integer(plan->cells[c].level[i]));
-        json_array_append_new(cells, cell);
-    }
-    const struct sb_job *job = plan->job;
-    for (size_t i = 0; i < job->n_arguments; i++) {
-        SB_AUTO_FREE char *text =
-            sb_format("%s=%s", job->arguments[i].name, job->arguments[i].value);
-        json_array_append_new(arguments, sb_json_string(text));
-    }
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", sb_json_string(job->id),
-                     "kind", sb_job_kind_names[job->kind], "command",
-                     sb_json_strings((const char *const *)job->command), "subject",
-                     sb_json_string(job->subject), "arguments", arguments, "weights",
-                     sb_json_string(job->weights), "directory", sb_json_string(job->directory),
-                     "axes", axes, "cells", cells);
-}
-
-json_t *sb_request_to_json(int argc, char **argv, const struct sb_plan *plan) {
-    char cwd[PATH_MAX];
-    if (!getcwd(cwd, sizeof cwd))
-        return NULL;
-    json_t *arguments = json_array(), *jobs = json_array();
-    for (int i = 0; i < argc; i++)
-        json_array_append_new(arguments, sb_json_string(argv[i]));
-    for (size_t i = 0; i < plan->n_jobs; i++)
-        json_array_append_new(jobs, plan_job_json(&plan->jobs[i]));
-    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "schema", "samebits.plan/1", "argv", arguments,
-                     "cwd", sb_json_string(cwd), "suite_text", sb_json_string(plan->suite->text),
-                     "jobs", jobs);
-}
-
-int sb_request_same_plan(const json_t *kept, const json_t *now, struct sb_error *err) {
-    const json_t *before = json_object_get(kept, "jobs"), *after = json_object_get(now, "jobs");
-    size_t i;
-    json_t *job;
-    json_array_foreach(after, i, job) {
-        if (!json_equal(json_array_get(before, i), job))
-            return sb_error_set(err, -EINVAL,
-                                "job '%s' is not what it was when this result was begun; give "
-                                "--force to start anew",
-                                json_string_value(json_object_get(job, "id")));
-    }
-    if (json_array_size(before) != json_array_size(after))
-        return sb_error_set(err, -EINVAL,
-                            "the suite had %zu jobs when this result was begun, now %zu; give "
-                            "--force to start anew",
-                            json_array_size(before), json_array_size(after));
-    return 0;
 }

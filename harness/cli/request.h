@@ -17,7 +17,7 @@
 struct sb_request {
     struct sb_arguments arguments; /* one suite, or a command after `--` */
     struct sb_strings vary, only, skip, exclude, include, reports;
-    const char *weights, *out, *repeats, *timeout, *shard, *launcher, *baseline, *stop_after;
+    const char *weights, *out, *repeats, *timeout, *shard, *stop_after;
     int design, require, isolate; /* enum values; -1: not given */
     bool exact, resume, force, list, json, quiet, verbose;
     unsigned jobs;
@@ -48,11 +48,8 @@ int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machi
 int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine,
                        struct sb_error *err);
 
-/* plan.json: the command line, the suite's text, the folder it was given in, and the plan, by which
- * a resumed run is known to be the same. New reference. */
-json_t *sb_request_to_json(int argc, char **argv, const struct sb_plan *plan);
-/* Does the plan in `kept` (from plan.json) equal this one? -EINVAL naming the first job that
- * differs. */
-int sb_request_same_plan(const json_t *kept, const json_t *now, struct sb_error *err);
+/* The command that goes on with this request in `folder`, as a shell takes it: as it was given, but
+ * with --resume and --out. `program` is the program's name as called. malloc'd, or NULL. */
+char *sb_request_resume_command(const char *program, int argc, char **argv, const char *folder);
 
 #endif

@@ -7,18 +7,24 @@
 #include "cli/digesting.h"
 #include "cli/evidence.h"
 #include "cli/inputs.h"
+#include "report/display.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-int sb_session_open(const struct sb_request *request, const struct sb_plan *plan,
+int sb_session_open(const struct sb_request *request, const struct sb_plan *plan, json_t *inputs,
                     struct sb_folder *folder, struct sb_session *session, struct sb_error *err) {
-    *session = (struct sb_session){
-        .request = request, .suite = plan->suite, .plan = plan, .folder = folder};
+    *session = (struct sb_session){.request = request,
+                                   .suite = plan->suite,
+                                   .plan = plan,
+                                   .folder = folder,
+                                   .inputs = json_incref(inputs)};
     session->skipped = calloc(plan->n_jobs + 1, sizeof *session->skipped);
     session->first = calloc(plan->n_jobs + 1, sizeof *session->first);
-    if (!session->skipped || !session->first)
+    session->executed = calloc(plan->n_jobs + 1, sizeof *session->executed);
+    session->given_up = calloc(plan->n_jobs + 1, sizeof *session->given_up);
+    if (!session->skipped || !session->first || !session->executed || !session->given_up)
         return sb_error_errno(err, -ENOMEM, "samebits run");
     time_t now = time(NULL);
     strftime(session->started, sizeof session->started, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
@@ -26,10 +32,7 @@ int sb_session_open(const struct sb_request *request, const struct sb_plan *plan
         if (plan->jobs[i].job->kind != SB_JOB_COMMAND)
             session->skipped[i] = sb_worker_unavailable(plan->jobs[i].job);
     }
-    int rc = sb_inputs_digest(plan->suite, &session->inputs, err);
-    if (rc == 0)
-        rc = sb_reader_start(&session->reader, err);
-    return rc;
+    return sb_reader_start(&session->reader, err);
 }
 
 /* Callbacks of the scheduler. */
@@ -37,7 +40,7 @@ int sb_session_open(const struct sb_request *request, const struct sb_plan *plan
 static int more_runs(void *context, size_t job, const struct sb_run *runs, size_t n_runs,
                      unsigned *more, struct sb_error *err) {
     struct sb_session *session = context;
-    if (session->skipped[job])
+    if (session->skipped[job] || session->given_up[job])
         return 0;
     SB_CLEANUP(sb_job_evidence_clear) struct sb_job_evidence evidence;
     int rc = sb_job_evidence_make(session->plan, job, runs, n_runs, session->request->seed,
@@ -66,9 +69,31 @@ static void say_note(struct sb_session *session, const struct sb_run *run) {
     fprintf(stderr, "samebits: %s: %s\n", run->id, run->message);
 }
 
+/* Where the command is the same in every cell, and the first run cannot even be started, neither
+ * can the others: that is said at once, and the rest of the job is left. */
+static void check_start(struct sb_session *session, const struct sb_run *run) {
+    const struct sb_job *job = session->plan->jobs[run->job].job;
+    if (run->status != SB_STATUS_SPAWN_FAILED) {
+        session->executed[run->job] = true;
+        return;
+    }
+    if (session->executed[run->job] || session->given_up[run->job] || job->kind != SB_JOB_COMMAND ||
+        strchr(job->command[0], '{'))
+        return;
+    session->given_up[run->job] = true;
+    sb_progress_clear(&session->progress);
+    SB_AUTO_FREE char *text =
+        sb_format("job '%s' cannot be started: %s%s; its other runs are left out", job->id,
+                  run->message ? run->message : job->command[0],
+                  strchr(job->command[0], '/') ? "" : " (looked for on PATH)");
+    SB_AUTO_FREE char *shown = text ? sb_text_printable(text) : NULL;
+    fprintf(stderr, "samebits: %s\n", shown ? shown : job->id);
+}
+
 static void run_finished(void *context, const struct sb_run *run) {
     struct sb_session *session = context;
     say_note(session, run);
+    check_start(session, run);
     if (run->fingerprint) {
         char **first = &session->first[run->job];
         if (!*first)
@@ -86,6 +111,10 @@ static void tick(void *context) {
 static bool stop(void *context) {
     const struct sb_session *session = context;
     return session->request->stop_after && session->diverged;
+}
+
+static bool give_up(void *context, size_t job) {
+    return ((const struct sb_session *)context)->given_up[job];
 }
 
 int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
@@ -120,6 +149,7 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
         .finished = run_finished,
         .tick = tick,
         .stop = stop,
+        .give_up = give_up,
     };
     bool quiet = session->request->quiet || session->request->json;
     sb_progress_begin(&session->progress, session->plan, quiet,
@@ -152,6 +182,19 @@ static void judged_job_clear(struct judged_job *judged) {
     free(judged->spoiled);
 }
 
+/* Of a job of which no run came to an end. */
+static const char *why_no_runs(const struct sb_session *session, size_t job) {
+    const struct sb_schedule_result *runs = &session->runs;
+    bool started = false;
+    for (size_t i = 0; i < runs->n_runs; i++)
+        started |= runs->runs[i].job == job;
+    return runs->interrupted && started ? "interrupted before a run of it had ended"
+           : runs->interrupted          ? "interrupted before it ran"
+           : runs->stopped           ? "not run: bits differed before, and --stop-after was given"
+           : session->request->shard ? "no run of it is in this shard"
+                                     : "no run of it was due";
+}
+
 static int judge_job(struct sb_session *session, size_t job, struct judged_job *judged,
                      struct sb_job_result *result, struct sb_error *err) {
     const struct sb_job_plan *plan = &session->plan->jobs[job];
@@ -166,8 +209,7 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     result->n_runs = evidence->n_runs;
     if (!evidence->n_runs) {
         if (!result->skipped)
-            result->skipped =
-                session->runs.interrupted ? "interrupted before it ran" : "no run of it was due";
+            result->skipped = why_no_runs(session, job);
         return 0;
     }
     rc = sb_analyse(&evidence->evidence, &judged->analysis, err);
@@ -269,6 +311,8 @@ void sb_session_close(struct sb_session *session) {
     }
     free(session->skipped);
     free(session->first);
+    free(session->executed);
+    free(session->given_up);
     json_decref(session->inputs);
     *session = (struct sb_session){0};
 }

@@ -20,12 +20,15 @@ struct sb_session {
     char **skipped;   /* [n_jobs]: why a job cannot run here, or NULL */
     char started[32]; /* ISO 8601, UTC */
     bool noted;       /* a run's note was printed */
+    bool *executed;   /* [n_jobs]: a run of it was started and executed its command */
+    bool *given_up;   /* [n_jobs]: its command cannot be started */
     bool diverged;    /* two runs of a job had different bits */
     char **first;     /* [n_jobs]: the first fingerprint seen, for --stop-after */
     struct sb_schedule_result runs;
 };
 
-int sb_session_open(const struct sb_request *request, const struct sb_plan *plan,
+/* `inputs`: digests of inputs before the first run; a new reference is taken. */
+int sb_session_open(const struct sb_request *request, const struct sb_plan *plan, json_t *inputs,
                     struct sb_folder *folder, struct sb_session *session, struct sb_error *err);
 
 /* Runs what is due (all of it, or with --resume the rest) and fills session->runs. */

@@ -208,22 +208,10 @@ static bool has_details(const json_t *job) {
            !sb_text_is(job, "outcome", "pass");
 }
 
-/* An argument as a shell takes it back. */
-static void add_quoted(struct sb_text *text, const char *argument) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:+@%=";
-    if (*argument && !argument[strspn(argument, plain)]) {
-        sb_text_puts(text, argument);
-        return;
-    }
-    sb_text_putc(text, '\'');
-    for (; *argument; argument++) {
-        if (*argument == '\'')
-            sb_text_puts(text, "'\\''");
-        else
-            sb_text_putc(text, *argument);
-    }
-    sb_text_putc(text, '\'');
+/* "build/samebits rerun": as the program was called. */
+static void add_program(struct sb_text *text, const struct page *page, const char *command) {
+    sb_text_quote(text, page->options->program ? page->options->program : "samebits");
+    sb_text_printf(text, " %s ", command);
 }
 
 /* A line that people copy, and so never folded. */
@@ -245,8 +233,9 @@ static void print_witness(const struct page *page, const json_t *job) {
     print_text(page, &text, 10);
     if (!page->options->directory)
         return;
-    sb_text_puts(&text, "again     samebits rerun ");
-    add_quoted(&text, page->options->directory);
+    sb_text_puts(&text, "again     ");
+    add_program(&text, page, "rerun");
+    sb_text_quote(&text, page->options->directory);
     sb_text_printf(&text, " %s", sb_text_of(witness, "b"));
     print_whole(page, &text);
 }
@@ -343,13 +332,13 @@ static void print_all_details(const struct page *page) {
         left += !wanted && has_details(job);
     }
     SB_AUTO_TEXT struct sb_text text = {0};
-    if (left)
-        sb_text_printf(&text, "%zu %sjob%s details: samebits report -v ", left,
-                       printed ? "more " : "", left == 1 ? " has" : "s have");
-    if (left)
-        add_quoted(&text, page->options->directory ? page->options->directory : "DIR");
-    if (left)
-        fputc('\n', page->out);
+    if (!left)
+        return;
+    sb_text_printf(&text, "%zu %sjob%s details: ", left, printed ? "more " : "",
+                   left == 1 ? " has" : "s have");
+    add_program(&text, page, "report -v");
+    sb_text_quote(&text, page->options->directory ? page->options->directory : "DIR");
+    fputc('\n', page->out);
     print_whole(page, &text);
 }
 

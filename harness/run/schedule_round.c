@@ -74,7 +74,8 @@ static int take_from_journal(struct sb_schedule *schedule, struct sb_due *due,
                              struct sb_error *err) {
     const struct sb_run *done = find_done(schedule, due->id);
     due->done = NULL;
-    if (!done || done->status == SB_STATUS_INTERRUPTED)
+    /* A run that could not be started shows nothing, and what was in its way may be gone. */
+    if (!done || done->status == SB_STATUS_INTERRUPTED || done->status == SB_STATUS_SPAWN_FAILED)
         return 0;
     if (done->job != schedule->job || done->cell != due->cell || done->repeat != due->repeat) {
         /* Where a run of an earlier round had to be done again (its record was damaged, its weights
@@ -97,9 +98,14 @@ static int take_from_journal(struct sb_schedule *schedule, struct sb_due *due,
 /* ---- A round ----------------------------------------------------------------------------------
  */
 
-/* Is this run of this shard? Only first rounds are asked for where there are several. */
-static bool in_shard(const struct sb_schedule_options *options, unsigned long long number) {
-    return options->n_shards < 2 || (number - 1) % options->n_shards == options->shard - 1;
+/* Is this cell of this shard? The cells of all jobs are dealt out in turn, and each with all of its
+ * repeats: one that is split between two machines would show neither whether its repeats agree.
+ * Only first rounds are asked for where there are several shards. */
+static bool in_shard(const struct sb_schedule *schedule, size_t cell) {
+    const struct sb_schedule_options *options = schedule->options;
+    for (size_t i = 0; i < schedule->job; i++)
+        cell += schedule->plan->jobs[i].n_cells;
+    return options->n_shards < 2 || cell % options->n_shards == options->shard - 1;
 }
 
 /* From text, so that it is the same on machines of either byte order. */
@@ -115,13 +121,12 @@ static int fill_round(struct sb_schedule *schedule, const size_t *order, size_t 
     *n = 0;
     for (size_t i = 0; i < n_order; i++) {
         struct sb_due *one = &due[*n];
-        unsigned long long number = schedule->numbering.next;
         int rc = next_id(&schedule->numbering, one->id, err);
         if (rc < 0)
             return rc;
         one->cell = order[i];
         one->repeat = ++repeats[order[i]];
-        if (!in_shard(schedule->options, number))
+        if (!in_shard(schedule, order[i]))
             continue;
         rc = take_from_journal(schedule, one, err);
         if (rc < 0)

@@ -243,6 +243,8 @@ static bool may_start(struct sb_schedule *schedule) {
         return false;
     if (callbacks->stop && callbacks->stop(callbacks->context))
         schedule->result.stopped = true;
+    if (callbacks->give_up && callbacks->give_up(callbacks->context, schedule->job))
+        return false;
     return !schedule->result.stopped;
 }
 

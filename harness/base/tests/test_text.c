@@ -62,6 +62,22 @@ START_TEST(lists_grow_and_end_with_null)
 }
 END_TEST
 
+START_TEST(words_are_quoted_as_a_shell_takes_them_back)
+{
+    static const char *const words[][2] = {{"build/samebits", "build/samebits"},
+                                           {"", "''"},
+                                           {"a b", "'a b'"},
+                                           {"it's", "'it'\\''s'"},
+                                           {"$(x)", "'$(x)'"},
+                                           {"--x=1,2", "--x=1,2"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        SB_AUTO_TEXT struct sb_text text = {0};
+        sb_text_quote(&text, words[i][0]);
+        ck_assert_str_eq(text.data, words[i][1]);
+    }
+}
+END_TEST
+
 START_TEST(the_nearest_word_is_found_and_a_far_one_is_not)
 {
     const char *const words[] = {"threads", "hash_seed", "locale"};
@@ -72,5 +88,5 @@ START_TEST(the_nearest_word_is_found_and_a_far_one_is_not)
 END_TEST
 
 SB_TEST_MAIN("base-text", a_star_stays_within_one_part, two_stars_cross_parts, a_backslash_quotes,
-             environment_edits_keep_the_rest, lists_grow_and_end_with_null,
-             the_nearest_word_is_found_and_a_far_one_is_not)
+             words_are_quoted_as_a_shell_takes_them_back, environment_edits_keep_the_rest,
+             lists_grow_and_end_with_null, the_nearest_word_is_found_and_a_far_one_is_not)

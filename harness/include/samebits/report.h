@@ -67,6 +67,7 @@ struct sb_report_options {
     bool unicode;   /* terminal: glyphs beyond ASCII */
     unsigned width; /* terminal: columns; 0: unlimited */
     bool verbose;
+    const char *program;   /* as it was called, for hints; NULL: samebits */
     const char *directory; /* the results folder as people would name it, for hints ("latest") */
 };
 

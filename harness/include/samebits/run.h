@@ -197,6 +197,8 @@ struct sb_schedule_callbacks {
     void (*finished)(void *context, const struct sb_run *run);
     void (*tick)(void *context); /* a few times a second */
     bool (*stop)(void *context); /* true: start nothing further (first divergence) */
+    /* true: start nothing further of this job (its command cannot be started). May be NULL. */
+    bool (*give_up)(void *context, size_t job);
 };
 
 /* How the scheduler gets fingerprints without knowing stage 4; cli/ fills it from

@@ -91,6 +91,7 @@ static struct bench {
     unsigned rounds; /* that `more` asks for */
     unsigned started, finished, ticks;
     unsigned stop_after;      /* runs started; 0: never */
+    unsigned give_up_after;   /* runs finished, of the first job; 0: never */
     unsigned stubborn_wanted; /* interrupt once so many stubborn processes are there; 0: never */
     bool twice;               /* and again */
 } bench;
@@ -158,12 +159,18 @@ static bool on_stop(void *context) {
     return bench.stop_after && bench.started >= bench.stop_after;
 }
 
+static bool on_give_up(void *context, size_t job) {
+    (void)context;
+    return job == 0 && bench.give_up_after && bench.finished >= bench.give_up_after;
+}
+
 static const struct sb_schedule_callbacks callbacks = {.more = more,
                                                        .digesting = &digesting,
                                                        .started = on_start,
                                                        .finished = on_finish,
                                                        .tick = on_tick,
-                                                       .stop = on_stop};
+                                                       .stop = on_stop,
+                                                       .give_up = on_give_up};
 
 static void parse_suite(const char *jobs) {
     SB_AUTO_FREE char *text = sb_format("version: 1\njobs:\n%s", jobs);
@@ -475,22 +482,68 @@ START_TEST(a_round_begins_when_the_one_before_has_ended)
 }
 END_TEST
 
-START_TEST(shards_share_out_the_first_round)
+START_TEST(a_job_that_is_given_up_leaves_the_next_alone)
+{
+    set_up(
+        "  - {name: given-up, command: [./nowhere], repeats: 40}\n"
+        "  - {name: next, command: [sh, -c, 'echo W > w'], repeats: 2}\n");
+    bench.give_up_after = 1;
+    schedule_well();
+    size_t n[2] = {0};
+    for (size_t i = 0; i < bench.result.n_runs; i++)
+        n[bench.result.runs[i].job]++;
+    ck_assert_uint_ge(n[0], 1);
+    ck_assert_uint_lt(n[0], 40);
+    ck_assert_uint_eq(n[1], 2);
+    /* Ids are those of the plan, so that what is left out can be done later. */
+    ck_assert_str_eq(bench.result.runs[bench.result.n_runs - 1].id, "r00042");
+    tear_down();
+}
+END_TEST
+
+START_TEST(runs_that_could_not_be_started_are_tried_again)
+{
+    set_up("  - {name: late, command: [./late], repeats: 2}\n");
+    schedule_well();
+    ck_assert_int_eq(bench.result.runs[0].status, SB_STATUS_SPAWN_FAILED);
+    reopen();
+    SB_AUTO_FREE char *path = sb_format("%s/dir/late", bench.root);
+    const char script[] = "#!/bin/sh\necho W > w\n";
+    ck_assert_int_eq(sb_file_write(path, script, strlen(script), NULL), 0);
+    ck_assert_int_eq(chmod(path, 0755), 0);
+    schedule_well();
+    ck_assert_uint_eq(bench.result.n_runs, 2);
+    for (size_t i = 0; i < 2; i++)
+        ck_assert_int_eq(bench.result.runs[i].status, SB_STATUS_OK);
+    tear_down();
+}
+END_TEST
+
+START_TEST(shards_share_out_whole_cells_of_the_first_round)
 {
     SB_AUTO_STRINGS struct sb_strings ids = {0};
+    size_t most = 0, fewest = SIZE_MAX;
     for (unsigned shard = 1; shard <= 3; shard++) {
         set_up(TWO_CELLS);
         bench.rounds = 2;
         bench.options.shard = shard;
         bench.options.n_shards = 3;
         schedule_well();
+        unsigned repeats[2] = {0};
         for (size_t i = 0; i < bench.result.n_runs; i++) {
             ck_assert(!sb_strings_contain(&ids, bench.result.runs[i].id));
             sb_strings_add(&ids, bench.result.runs[i].id);
+            repeats[bench.result.runs[i].cell]++;
         }
+        for (size_t cell = 0; cell < 2; cell++)
+            ck_assert(repeats[cell] == 0 || repeats[cell] == 4);
+        most = bench.result.n_runs > most ? bench.result.n_runs : most;
+        fewest = bench.result.n_runs < fewest ? bench.result.n_runs : fewest;
         tear_down();
     }
     ck_assert_uint_eq(ids.n, 8);
+    ck_assert_uint_eq(most, 4);
+    ck_assert_uint_eq(fewest, 0);
 }
 END_TEST
 
@@ -796,7 +849,8 @@ SB_TEST_MAIN_IN_SETTINGS(
     a_directory_that_is_not_there_fails_its_runs_only, a_daemon_does_not_outlive_its_run,
     secrets_do_not_reach_the_journal, a_built_in_job_reports_beside_its_weights,
     what_a_built_in_job_cannot_do_is_its_message, the_same_seed_gives_the_same_ids,
-    a_round_begins_when_the_one_before_has_ended, shards_share_out_the_first_round,
+    a_round_begins_when_the_one_before_has_ended, shards_share_out_whole_cells_of_the_first_round,
+    a_job_that_is_given_up_leaves_the_next_alone, runs_that_could_not_be_started_are_tried_again,
     a_stopped_schedule_is_completed_to_the_same_runs, a_finished_schedule_is_taken_over_whole,
     runs_whose_weights_are_lost_are_done_again, another_plan_is_refused,
     an_interruption_leaves_no_process_and_no_lost_result, a_second_interruption_does_too,

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import time
@@ -42,17 +43,30 @@ class Interruption(program.Program):
         running = self.start()
         time.sleep(1.5)
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60)
+        _, said = running.communicate(timeout=60)
         self.assertEqual(running.returncode, 130)
+        line = next(line for line in said.splitlines() if "this goes on: " in line)
+        goes_on = shlex.split(line.split("this goes on: ")[1])
+        self.assertEqual(goes_on[:5], [program.SAMEBITS, "run", "--resume", "--out", "r"])
+        self.assertNotIn("--out", goes_on[5:])
         self.assertEqual(processes_with(self.path("job.py")), [])
         before = self.result()
         self.assertEqual(before["exit_code"], 130)
         finished = {run["id"] for run in before["runs"] if run["status"] == "ok"}
         self.assertTrue(finished)
-        done = self.samebits("run", "-q", "--out", "r", "--resume", *self.COMMAND, "--", program.PYTHON, "job.py", code=0)
+        done = self.samebits(*goes_on[1:], code=0)
         self.assertEqual(done.stderr, "")
         self.assertEqual({run["status"] for run in self.result()["runs"]}, {"ok"})
         self.assertEqual(len(self.result()["runs"]), 12)
+
+    def test_a_job_is_not_said_to_have_been_left_out_when_it_had_begun(self):
+        self.job(body="import time; time.sleep(30)")
+        running = self.start()
+        time.sleep(1.0)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+        job, = self.result()["jobs"]
+        self.assertEqual((job["outcome"], job["reason"]), ("skipped", "interrupted before a run of it had ended"))
 
     def test_a_second_samebits_on_the_same_folder_is_refused(self):
         self.job(body="import time; time.sleep(0.5)")
@@ -67,7 +81,9 @@ class Interruption(program.Program):
         self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
         options = [*self.COMMAND, "--", program.PYTHON, "job.py"]
         whole = self.samebits("run", "-q", "--out", "whole", *options, code=1)
-        self.assertEqual(whole.stderr, "")
+        self.assertEqual(whole.stdout, "")
+        self.assertEqual(whole.stderr.count("\n"), 1)
+        self.assertIn("FAIL  job.py  config-dependent: depends on hash_seed", whole.stderr)
         expected = without_times(self.result("whole"))
         chance = random.Random(20260101)
         began = time.monotonic()
@@ -91,7 +107,7 @@ class Interruption(program.Program):
             done = self.samebits("run", "-q", "--out", "r", *resume, *options)
             if done.returncode == 2 and not resume and "--force" in done.stderr:
                 done = self.samebits("run", "-q", "--out", "r", "--resume", *options)
-            self.assertEqual(done.returncode, 1 if not done.stderr else None, done.stderr)
+            self.assertEqual((done.returncode, done.stderr), (1, whole.stderr))
             self.assertEqual(without_times(self.result()), expected)
         time.sleep(0.5)
         self.assertEqual(processes_with(self.path("job.py")), [])
@@ -100,7 +116,23 @@ class Interruption(program.Program):
         self.job()
         self.samebits("run", "-q", "--out", "r", *self.COMMAND, "--", program.PYTHON, "job.py", code=0)
         done = self.samebits("run", "--out", "r", "--resume", "--vary", "hash_seed=0,9", "--", program.PYTHON, "job.py", code=2)
-        self.assertIn("job.py", done.stderr)
+        for words in ("job 'job.py': axes", '"2"', '"9"', "--force"):
+            self.assertIn(words, done.stderr)
+        for options, word in ((["--seed", "9"], "seed"), (["--exclude", "x"], "exclude"), (["--shard", "1/2"], "shard")):
+            done = self.samebits("run", "--out", "r", "--resume", *options, *self.COMMAND, "--", program.PYTHON, "job.py", code=2)
+            self.assertIn(word + " was ", done.stderr)
+        self.assertTrue(os.path.exists(self.path("r", "result.json")))
+
+    def test_more_evidence_may_be_asked_for_when_going_on(self):
+        self.job(body="values[0] = float(sys.argv[2])")
+        command = ["--out", "r", "--vary", "x=1,2", "--", program.PYTHON, "job.py", "w.npy", "{x}"]
+        self.samebits("run", "-q", "--exact-repeats", *command, code=2)
+        self.assertEqual(self.result()["jobs"][0]["verdict"], "inconclusive")
+        self.samebits("run", "-q", "--resume", *command, code=1)
+        self.assertEqual(self.result()["jobs"][0]["verdict"], "config-dependent")
+        self.assertEqual(self.result()["jobs"][0]["runs"], 8)
+        done = self.samebits("run", "-q", "--resume", "--repeats", "6", *command, code=2)
+        self.assertIn("repeats was 3 when this result was begun, now 6", done.stderr)
 
     def test_rerun_does_one_run_again(self):
         self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")

@@ -94,8 +94,102 @@ class Usage(program.Program):
         for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init"):
             done = self.samebits(command, "--help", code=0)
             lines = done.stdout.splitlines()
-            self.assertLess(len(lines), 45, command)
-            self.assertLess(max(map(len, lines)), 121, command)
+            self.assertLess(len(lines), 24, command)
+            self.assertLessEqual(max(map(len, lines)), 80, command)
+            self.assertTrue(lines[0].startswith(f"samebits {command} [OPTION]…"), lines[0])
+            self.assertIn("", lines, command)
+        lines = self.samebits("--help", code=0).stdout.splitlines()
+        self.assertLess(len(lines), 24)
+        self.assertLessEqual(max(map(len, lines)), 80)
+
+    def test_what_is_not_in_this_build_is_known_by_name_and_not_offered(self):
+        for arguments in (["run", "--baseline", "b.json", "--", "true"], ["run", "--launcher", "slurm", "--", "true"],
+                          ["run", "--report", "html", "--", "true"], ["explain", "r"], ["merge", "a"],
+                          ["baseline", "save"], ["history", "a"]):
+            with self.subTest(arguments=arguments):
+                self.refused(*arguments, says="not in this build")
+        for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"]):
+            done = self.samebits(*arguments, code=2)
+            for word in ("baseline", "explain", "merge", "history", "html", "slurm"):
+                self.assertNotIn(word, done.stderr)
+
+    def test_list_asks_for_a_subject(self):
+        self.refused("list", says=["say what to list", "kernels", "launchers"])
+        self.refused("list", "axes", "formats", says=["one subject at a time", "kernels"])
+
+    def test_where_a_report_went_is_said_unless_quiet(self):
+        self.job()
+        command = ["--vary", "threads=1", "--out", "r", "--", program.PYTHON, "job.py"]
+        done = self.samebits("run", "-r", "junit", "-r", "tap:t.tap", *command, code=0)
+        self.assertEqual(done.stderr, "samebits: wrote r/junit.xml\n" "samebits: wrote t.tap\n")
+        self.assertIn("PASS", done.stdout)
+        self.assertTrue(os.path.exists(self.path("r", "junit.xml")))
+        self.assertEqual(self.samebits("run", "-q", "-r", "junit", "--force", *command, code=0).stderr, "")
+        done = self.samebits("report", "-r", "junit", "r/result.json", code=0)
+        self.assertEqual((done.stdout, done.stderr), ("", "samebits: wrote r/junit.xml\n"))
+        self.assertEqual(self.samebits("report", "-q", "-r", "junit", "r", code=0).stderr, "")
+
+    def test_a_report_may_go_to_stdout(self):
+        self.job()
+        command = ["--vary", "threads=1", "--out", "r", "--", program.PYTHON, "job.py"]
+        first = self.samebits("run", "-q", *command, code=0)
+        self.assertEqual(first.stdout, "")
+        for name, begins in (("junit", "<?xml"), ("json", "{"), ("tap", "TAP version"), ("markdown", "###")):
+            done = self.samebits("report", "-r", name + ":-", "r", code=0)
+            self.assertTrue(done.stdout.lstrip().startswith(begins), done.stdout[:80])
+            self.assertEqual(done.stderr, "")
+            done = self.samebits("run", "-q", "--force", "-r", name + ":-", *command, code=0)
+            self.assertTrue(done.stdout.lstrip().startswith(begins), done.stdout[:80])
+        self.assertFalse(os.path.exists(self.path("-")))
+        done = self.samebits("run", "--json", "--force", "-r", "junit:-", *command, code=2)
+        self.assertIn("--json", done.stderr)
+
+    def test_latest_names_a_result_for_reports_as_for_reruns(self):
+        self.job()
+        self.samebits("run", "-q", "--vary", "threads=1", "--", program.PYTHON, "job.py", code=0)
+        self.samebits("rerun", "--print", "latest", "r00001", code=0)
+        done = self.samebits("report", "-r", "junit", "latest", code=0)
+        self.assertEqual(done.stderr, "samebits: wrote samebits-results/latest/junit.xml\n")
+        self.assertTrue(os.path.exists(self.path("samebits-results", "0001", "junit.xml")))
+
+    def test_hints_name_the_program_as_it_was_called(self):
+        self.job(body="values[0] = float(sys.argv[2])")
+        os.makedirs(self.path("my tools"))
+        os.symlink(program.SAMEBITS, self.path("my tools", "samebits"))
+        done = program.subprocess.run(
+            ["my tools/samebits", "run", "--out", "a result", "--vary", "x=1,2", "--", program.PYTHON, "job.py", "w.npy", "{x}"],
+            cwd=self.folder, capture_output=True, text=True, check=False)
+        again = next(line for line in done.stdout.splitlines() if "rerun" in line).split(maxsplit=1)[1]
+        self.assertTrue(again.startswith("'my tools/samebits' rerun 'a result' r0000"), again)
+        done = program.subprocess.run(again, shell=True, cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_quiet_does_not_silence_failures(self):
+        self.job(body="values[0] = float(sys.argv[2])")
+        done = self.samebits("run", "-q", "--vary", "x=1,2", "--", program.PYTHON, "job.py", "w.npy", "{x}", code=1)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.stderr, "samebits: FAIL  job.py  config-dependent: depends on x; x: 1 and 2 differ\n")
+        done = self.samebits("run", "-q", "--vary", "x=1", "--", program.PYTHON, "job.py", "w.npy", "{x}", code=0)
+        self.assertEqual(done.stderr, "")
+        done = self.samebits("run", "-q", "--vary", "x=1", "--", program.PYTHON, "job.py", "w.npy", "no{x}", code=2)
+        self.assertTrue(done.stderr.startswith("samebits: ERROR  job.py  "), done.stderr)
+
+    def test_a_command_that_cannot_be_started_is_said_once_and_left(self):
+        done = self.samebits("run", "--vary", "hash_seed=0,1,2,3,4,5", "--", "no-such-program", code=2)
+        lines = [line for line in done.stderr.splitlines() if "cannot be started" in line]
+        self.assertEqual(len(lines), 1, done.stderr)
+        for words in ("no-such-program", "No such file", "PATH"):
+            self.assertIn(words, lines[0])
+        with open(self.path("samebits-results", "latest", "result.json"), encoding="utf-8") as file:
+            self.assertLess(json.load(file)["jobs"][0]["runs"], 18)
+
+    def test_a_level_that_cannot_be_started_leaves_the_others(self):
+        self.job()
+        self.write("here", f"#!/bin/sh\nexec {program.PYTHON} job.py\n", mode=0o755)
+        document = self.run_json("--vary", "x=nowhere,here", "--", "./{x}", code=2)
+        self.assertEqual({(run["cell"]["x"], run["status"]) for run in document["runs"]},
+                         {("here", "ok"), ("nowhere", "spawn-failed")})
+        self.assertGreaterEqual(sum(run["status"] == "ok" for run in document["runs"]), 3)
 
     def test_a_result_is_not_overwritten_unasked(self):
         self.job()
@@ -138,7 +232,7 @@ class Usage(program.Program):
         self.assertIn("isa", self.samebits("doctor", code=0).stdout)
         for what in ("kernels", "backends", "axes", "formats", "reports", "launchers"):
             self.assertTrue(self.samebits("list", what, code=0).stdout.strip(), what)
-        self.refused("list", "kernel", says=["kernels", "backends"])
+        self.refused("list", "kernel", says=["'kernel'", "kernels", "backends"])
 
 
 if __name__ == "__main__":
