@@ -44,8 +44,8 @@ int sb_cmd_init(int argc, char **argv) {
     const char *out = "samebits.yaml", *weights = NULL;
     bool force = false;
     const struct sb_option table[] = {
-        {"out", 'o', "FILE", "where to (default samebits.yaml, - for stdout)", sb_take_text, &out},
-        {"weights", 0, "GLOB", "the weights files that the command writes", sb_take_text, &weights},
+        {"out", 'o', "FILE", "default samebits.yaml; - is stdout", sb_take_text, &out},
+        {"weights", 0, "GLOB", "the files that the command writes", sb_take_text, &weights},
         {"force", 0, NULL, "replace a file that is there", sb_take_flag, &force},
     };
     const size_t n_table = sizeof table / sizeof *table;
