@@ -22,9 +22,8 @@ static void print_help(FILE *out) {
     }
     fputs(
         "\n  samebits COMMAND --help   its options          samebits --version\n\n"
-        "Exit: 0 as required, 1 a divergence that is not allowed, 2 no answer, 77 nothing was "
-        "tested,\n"
-        "130 interrupted (run --resume goes on).\n",
+        "Exit: 0 as required, 1 a divergence that is not allowed, 2 no answer,\n"
+        "77 nothing was tested, 130 interrupted (run --resume goes on).\n",
         out);
 }
 
