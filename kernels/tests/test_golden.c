@@ -120,7 +120,9 @@ START_TEST(operations_have_the_bits_written_here)
     for (size_t o = 0, g; sb_operations[o]; o++) { /* none is left out */
         for (g = 0; g < n_golden && strcmp(golden[g].name, sb_operations[o]->name) != 0; g++)
             ;
-        ck_assert_msg(g < n_golden || sb_operations[o]->planned, "%s", sb_operations[o]->name);
+        ck_assert_msg(g < n_golden || !sb_backend_kernel(sb_backend_find("ref"),
+                                                         sb_operations[o]->name, SB_DTYPE_F32),
+                      "%s", sb_operations[o]->name);
     }
 }
 END_TEST

@@ -242,7 +242,7 @@ static void check_pair(const struct pair *pair) {
 START_TEST(every_gradient_is_that_of_finite_differences)
 {
     for (size_t i = 0; i < PAIRS; i++) {
-        if (!sb_operation_find(pairs[i].gradient)->planned)
+        if (sb_backend_kernel(sb_backend_find("ref"), pairs[i].gradient, SB_DTYPE_F64))
             check_pair(&pairs[i]);
     }
 }
