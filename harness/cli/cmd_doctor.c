@@ -20,7 +20,7 @@
 
 /* One line of the answer: found, or missing with what to do. */
 struct finding {
-    const char *subject;
+    char subject[80];
     bool good;
     char *text; /* owned */
 };
@@ -31,11 +31,13 @@ struct findings {
 };
 
 static void add(struct findings *findings, const char *subject, bool good, char *text) {
-    if (findings->n < sizeof findings->items / sizeof *findings->items)
-        findings->items[findings->n++] =
-            (struct finding){.subject = subject, .good = good, .text = text};
-    else
+    if (findings->n == sizeof findings->items / sizeof *findings->items) {
         free(text);
+        return;
+    }
+    struct finding *finding = &findings->items[findings->n++];
+    *finding = (struct finding){.good = good, .text = text};
+    snprintf(finding->subject, sizeof finding->subject, "%s", subject);
 }
 
 static void add_machine(struct findings *findings, const struct sb_machine *machine) {
@@ -78,15 +80,14 @@ static void add_libraries(struct findings *findings) {
         hdf5 ? sb_format("%s", hdf5) : sb_format("%s (apt-get install libhdf5-103-1)", err.text));
     add(findings, "libc", true, sb_format("glibc %s", gnu_get_libc_version()));
     size_t n;
-    SB_AUTO_FREE struct sb_listed_backend *backends = sb_list_backends(&n);
+    struct sb_listed_backend *backends = sb_list_backends(true, &n);
     for (size_t i = 0; backends && i < n; i++) {
         add(findings, backends[i].name, !backends[i].missing,
             sb_format("%s", backends[i].missing ? backends[i].missing
                             : backends[i].found ? backends[i].found
                                                 : "here"));
-        free(backends[i].missing);
-        free(backends[i].found);
     }
+    sb_listed_backends_free(backends, n);
 }
 
 static int print_json(const struct findings *findings) {

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "kernels/dispatch.h"
 #include "report/table.h"
 
@@ -20,8 +21,14 @@
 struct listing {
     const char *const *headings;
     size_t n_columns;
-    struct sb_strings cells;
+    struct sb_strings cells, own_headings; /* own: where they are not known beforehand */
 };
+
+static void add_heading(struct listing *listing, const char *text) {
+    sb_strings_add(&listing->own_headings, text);
+    listing->headings = (const char *const *)listing->own_headings.items;
+    listing->n_columns = listing->own_headings.n;
+}
 
 static void add_row(struct listing *listing, const char *const *texts) {
     for (size_t i = 0; i < listing->n_columns; i++)
@@ -85,47 +92,48 @@ static void list_backends(struct listing *listing) {
     listing->headings = headings;
     listing->n_columns = 3;
     size_t n;
-    SB_AUTO_FREE struct sb_listed_backend *backends = sb_list_backends(&n);
+    struct sb_listed_backend *backends = sb_list_backends(true, &n);
     for (size_t i = 0; backends && i < n; i++) {
         const char *state = backends[i].missing ? backends[i].missing
                             : backends[i].found ? backends[i].found
                                                 : "here";
         const char *const row[] = {backends[i].name, state, backends[i].summary};
         add_row(listing, row);
-        free(backends[i].missing);
-        free(backends[i].found);
     }
+    sb_listed_backends_free(backends, n);
+}
+
+/* "f32 f64"; "-": it has no such kernel. */
+static void add_dtypes(struct listing *listing, const json_t *dtypes) {
+    SB_AUTO_TEXT struct sb_text text = {0};
+    for (size_t i = 0; i < json_array_size(dtypes); i++)
+        sb_text_printf(&text, "%s%s", i ? " " : "", json_string_value(json_array_get(dtypes, i)));
+    sb_strings_add(&listing->cells, text.length ? text.data : "-");
 }
 
 /* Kernels by backends: the dtypes that each has; the reasons for gaps stand below the table. */
 static void list_kernels(struct listing *listing) {
-    static const char *headings[64];
-    size_t n = 0;
-    headings[n++] = "kernel";
-    for (size_t b = 0; sb_backends[b] && n < 60; b++) {
-        if (!sb_backends[b]->planned)
-            headings[n++] = sb_backends[b]->name;
+    enum { MOST = 64 };
+    const struct sb_listed_backend *shown[MOST];
+    size_t n, n_shown = 0;
+    struct sb_listed_backend *backends = sb_list_backends(false, &n);
+    add_heading(listing, "kernel");
+    for (size_t b = 0; b < n && n_shown < MOST; b++) {
+        if (backends[b].kernels) {
+            shown[n_shown++] = &backends[b];
+            add_heading(listing, backends[b].name);
+        }
     }
-    headings[n++] = "what it is";
-    listing->headings = headings;
-    listing->n_columns = n;
+    add_heading(listing, "what it is");
     for (size_t o = 0; sb_operations[o]; o++) {
         const struct sb_operation *operation = sb_operations[o];
         sb_strings_add(&listing->cells, operation->name);
-        for (size_t b = 0; sb_backends[b]; b++) {
-            SB_AUTO_TEXT struct sb_text dtypes = {0};
-            if (sb_backends[b]->planned)
-                continue;
-            for (int dtype = 0; dtype < SB_N_DTYPES && !operation->planned; dtype++) {
-                if (sb_backend_kernel(sb_backends[b], operation->name, (enum sb_dtype)dtype))
-                    sb_text_printf(&dtypes, "%s%s", dtypes.length ? " " : "",
-                                   sb_dtype_names[dtype]);
-            }
-            sb_strings_add(&listing->cells, dtypes.length ? dtypes.data : "-");
-        }
+        for (size_t b = 0; b < n_shown; b++)
+            add_dtypes(listing, json_object_get(shown[b]->kernels, operation->name));
         sb_strings_add(&listing->cells,
                        operation->planned ? operation->planned : operation->summary);
     }
+    sb_listed_backends_free(backends, n);
 }
 
 static void print_gaps(void) {
@@ -187,6 +195,7 @@ static int list_subject(const char *name, bool json) {
         if (!json && strcmp(name, "kernels") == 0)
             print_gaps();
         sb_strings_clear(&listing.cells);
+        sb_strings_clear(&listing.own_headings);
         return SB_EXIT_OK;
     }
     struct sb_error err;

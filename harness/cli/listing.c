@@ -5,7 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "kernels/dispatch.h"
+#include "kernels/module.h"
 
 #include <string.h>
 
@@ -23,21 +23,71 @@ static char *found_text(const json_t *facts) {
     return text.length ? sb_text_take(&text) : NULL;
 }
 
-struct sb_listed_backend *sb_list_backends(size_t *n) {
-    *n = 0;
-    while (sb_backends[*n])
-        ++*n;
-    struct sb_listed_backend *listed = calloc(*n + 1, sizeof *listed);
-    for (size_t i = 0; listed && i < *n; i++) {
-        const struct sb_backend *backend = sb_backends[i];
-        listed[i].name = backend->name;
-        listed[i].summary = backend->summary;
-        if (backend->planned) {
-            listed[i].missing = sb_format("not built: %s", backend->planned);
-            continue;
-        }
-        SB_AUTO_JSON json_t *facts = sb_worker_describe(backend->name, &listed[i].missing);
-        listed[i].found = facts ? found_text(facts) : NULL;
+static struct sb_listed_backend listed(const char *name, const struct sb_backend *known, bool ask) {
+    struct sb_listed_backend listed = {.name = strdup(name)};
+    if (known && known->planned) {
+        listed.summary = strdup(known->summary ? known->summary : "");
+        listed.missing = sb_format("not built: %s", known->planned);
+        return listed;
     }
+    if (known && !ask) {
+        listed.summary = strdup(known->summary);
+        listed.kernels = sb_worker_kernels(name);
+        return listed;
+    }
+    SB_AUTO_JSON json_t *facts = sb_worker_describe(name, &listed.missing);
+    const char *summary = json_string_value(json_object_get(facts, "summary"));
+    if (known)
+        summary = known->summary;
+    listed.summary = strdup(summary ? summary : "");
+    listed.found = facts ? found_text(facts) : NULL;
+    listed.kernels = json_incref(json_object_get(facts, "kernels"));
     return listed;
+}
+
+/* A module may stand for a backend that this build only plans. */
+static const struct sb_backend *known_as(const char *module) {
+    const struct sb_backend *known = sb_backend_find(module);
+    return known && !known->planned ? known : NULL;
+}
+
+static bool is_module(char *const *modules, const char *name) {
+    for (size_t i = 0; modules && modules[i]; i++) {
+        if (strcmp(modules[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+struct sb_listed_backend *sb_list_backends(bool ask, size_t *n) {
+    char **modules = sb_module_names();
+    size_t most = 0, n_modules = 0;
+    while (sb_backends[most])
+        most++;
+    while (modules && modules[n_modules])
+        n_modules++;
+    struct sb_listed_backend *list = calloc(most + n_modules + 1, sizeof *list);
+    *n = 0;
+    for (size_t i = 0; list && i < most; i++) {
+        if (!sb_backends[i]->planned || !is_module(modules, sb_backends[i]->name))
+            list[(*n)++] = listed(sb_backends[i]->name, sb_backends[i], ask);
+    }
+    for (size_t i = 0; i < n_modules; i++) {
+        if (list && !known_as(modules[i]))
+            list[(*n)++] = listed(modules[i], NULL, true);
+        free(modules[i]);
+    }
+    free(modules);
+    return list;
+}
+
+void sb_listed_backends_free(struct sb_listed_backend *backends, size_t n) {
+    for (size_t i = 0; backends && i < n; i++) {
+        free(backends[i].name);
+        free(backends[i].summary);
+        free(backends[i].missing);
+        free(backends[i].found);
+        json_decref(backends[i].kernels);
+    }
+    free(backends);
 }

@@ -195,6 +195,18 @@ static const char *why_no_runs(const struct sb_session *session, size_t job) {
                                      : "no run of it was due";
 }
 
+/* What a backend said to every run of a job: that it cannot do this. NULL: not to every one. */
+static const char *unsupported(const struct sb_job_evidence *evidence) {
+    const char *why = NULL;
+    for (size_t i = 0; i < evidence->n_runs; i++) {
+        const struct sb_run *run = evidence->runs[i];
+        why = json_string_value(json_object_get(run->seen.worker, "unsupported"));
+        if (!why || run->status == SB_STATUS_OK)
+            return NULL;
+    }
+    return why;
+}
+
 static int judge_job(struct sb_session *session, size_t job, struct judged_job *judged,
                      struct sb_job_result *result, struct sb_error *err) {
     const struct sb_job_plan *plan = &session->plan->jobs[job];
@@ -212,6 +224,8 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
             result->skipped = why_no_runs(session, job);
         return 0;
     }
+    if (!result->skipped)
+        result->skipped = unsupported(evidence);
     rc = sb_analyse(&evidence->evidence, &judged->analysis, err);
     if (rc == 0)
         rc = sb_group_comparisons_open(evidence, session->folder, &judged->comparisons, err);

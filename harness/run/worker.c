@@ -305,6 +305,24 @@ static int try_backend(const struct trial *trial, struct sb_engine **engine, str
     return sb_engine_open(backend, &options, engine, err);
 }
 
+static json_t *kernels_of(const struct sb_backend *backend) {
+    json_t *json = json_object();
+    for (const struct sb_kernel *k = backend->kernels; k && k->operation; k++) {
+        json_t *dtypes = json_array();
+        for (int dtype = 0; dtype < SB_N_DTYPES; dtype++) {
+            if ((k->dtypes | k->widened) & SB_BIT(dtype))
+                json_array_append_new(dtypes, json_string(sb_dtype_names[dtype]));
+        }
+        json_object_set_new(json, k->operation, dtypes);
+    }
+    return json;
+}
+
+json_t *sb_worker_kernels(const char *name) {
+    const struct sb_backend *backend = sb_backend_find(name);
+    return backend ? kernels_of(backend) : NULL;
+}
+
 static void describe_in_child(void *context, int out) {
     int silent = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (silent >= 0) { /* a library may write to stderr when it is loaded */
@@ -319,6 +337,9 @@ static void describe_in_child(void *context, int out) {
     }
     SB_AUTO_JSON json_t *json = json_object();
     sb_worker_add_facts(json, engine);
+    const struct sb_backend *backend = sb_engine_backend(engine);
+    json_object_set_new(json, "kernels", kernels_of(backend));
+    set_text(json, "summary", backend->summary ? backend->summary : "");
     json_dumpfd(json, out, JSON_COMPACT);
 }
 

@@ -281,5 +281,7 @@ int sb_worker_check_isa(const char *program, const char *level, char **refused);
  * "threads"}, each null where unknown. It is loaded in a process of its own. NULL, with a malloc'd
  * reason in *missing, where it cannot be used. */
 json_t *sb_worker_describe(const char *backend, char **missing);
+/* {"gemm": ["f32", …], …}: what a backend of the registry has, without loading it. */
+json_t *sb_worker_kernels(const char *backend);
 
 #endif
