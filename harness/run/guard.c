@@ -29,11 +29,11 @@ static void start(struct sb_guard_life *guard, const char *message, size_t lengt
         return;
     }
     guard->run = run;
-    run->log.from = run->log.to = run->request.log = -1;
+    run->log.from = run->log.to = run->log.folder = run->request.log_folder = -1;
     run->how = SB_ENDED_EXIT;
     struct sb_error err = {0};
     int rc = sb_run_request_unpack(message, length, &run->request);
-    run->request.log = sb_steal_fd(&guard->received);
+    run->request.log_folder = sb_steal_fd(&guard->received);
     rc = rc < 0 ? sb_error_errno(&err, rc, "a request") : sb_guarded_begin(guard, run, &err);
     if (rc < 0) {
         sb_guarded_not_started(guard, &err, rc);

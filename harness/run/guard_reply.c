@@ -108,6 +108,7 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
     run->watch.seen = (struct sb_observation){0};
     if (reply.end.seen.n_samples)
         reply.end.seen.hostname = seen_hostname(run);
+    reply.printed = run->log.printed;
     reply.written = run->layer.written;
     run->layer.written = (struct sb_strings){0};
     if (run->unkillable || !sb_guard_keep_view(guard, &run->layer))

@@ -38,8 +38,8 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
     SB_AUTO_FD int output = -1;
     int rc = sb_launch_prepare(&launch, err);
     if (rc == 0)
-        rc = sb_log_open(&run->log, sb_steal_fd(&run->request.log), run->request.log_limit, &output,
-                         err);
+        rc = sb_log_open(&run->log, sb_steal_fd(&run->request.log_folder), run->request.log,
+                         run->request.log_limit, &output, err);
     launch.output = output;
     if (rc == 0)
         rc = sb_launch_start(&launch, &guard->area, &run->main, err);

@@ -24,6 +24,7 @@ struct sb_process {
     bool ended;
     char *files;
     struct sb_strings written;
+    char *log; /* its path, or NULL */
 };
 
 /* ---- Guards -----------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
                                        .grace_s = spec->grace_s,
                                        .aslr_given = setup->aslr_given,
                                        .aslr_on = setup->aslr_on,
-                                       .log = -1};
+                                       .log_folder = -1};
     if (setup->path && (rc = make_alias(sandbox, setup->path, &request->alias, err)) < 0)
         return rc;
     request->start = strdup(request->alias ? request->alias : sandbox->directory);
@@ -211,6 +212,11 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
         rc = sb_strings_add(&request->environment, *item);
     for (size_t i = 0; rc == 0 && spec->cpus && i < spec->n_cpus; i++)
         rc = sb_strings_take(&request->cpus, sb_format("%d", spec->cpus[i]));
+    if (rc == 0 && spec->log_path) {
+        const char *slash = strrchr(spec->log_path, '/');
+        request->log = strdup(slash ? slash + 1 : spec->log_path);
+        rc = request->log ? 0 : -ENOMEM;
+    }
     if (rc == 0)
         rc = sb_environment_set(&request->environment, "PWD", request->start);
     if (rc == 0)
@@ -222,31 +228,33 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
 
 int sb_process_start(struct sb_sandbox *sandbox, const struct sb_process_spec *spec,
                      struct sb_process **process, struct sb_error *err) {
-    struct sb_run_request request = {.log = -1};
+    struct sb_run_request request = {.log_folder = -1};
     struct sb_guard *guard = NULL;
     SB_AUTO_TEXT struct sb_text out = {0};
+    SB_AUTO_FREE char *log = NULL;
     struct sb_process *made = NULL;
     int rc = fill_request(sandbox, spec, &request, err);
     if (rc == 0)
         rc = idle_guard(sandbox, &guard, err);
     if (rc == 0 && !(made = calloc(1, sizeof *made)))
         rc = sb_error_errno(err, -ENOMEM, "starting a run");
-    if (rc == 0 && spec->log_path) {
-        request.log =
-            open(spec->log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-        if (request.log < 0)
-            rc = sb_error_errno(err, -errno, "%s", spec->log_path);
-    }
+    if (rc == 0 && spec->log_path && !(log = strdup(spec->log_path)))
+        rc = sb_error_errno(err, -ENOMEM, "starting a run");
+    if (rc == 0 && log)
+        rc = sb_log_begin(log, &request.log_folder, err);
     if (rc == 0) {
         sb_run_request_pack(&request, &out);
-        rc = sb_message_send(guard->socket, &out, request.log);
+        rc = sb_message_send(guard->socket, &out, request.log_folder);
         if (rc < 0) {
             guard->dead = true;
             sb_error_errno(err, rc, "the guard of the run is gone");
         }
     }
     if (rc == 0) {
-        *made = (struct sb_process){.sandbox = sandbox, .guard = guard, .serial = request.serial};
+        *made = (struct sb_process){.sandbox = sandbox,
+                                    .guard = guard,
+                                    .serial = request.serial,
+                                    .log = sb_steal_pointer(&log)};
         guard->process = made;
         *process = sb_steal_pointer(&made);
     }
@@ -283,6 +291,8 @@ static void mourn(struct sb_process *process, struct sb_process_end *end) {
     process->guard->dead = true;
     process->guard->process = NULL;
     process->ended = true;
+    if (process->log)
+        sb_log_leave_empty(process->log, &sandbox->empty_log); /* not where there is one */
     kill(process->guard->pid, SIGKILL);
     waitpid(process->guard->pid, NULL, 0);
     process->guard->pid = -1;
@@ -327,6 +337,8 @@ int sb_process_step(struct sb_process *process, struct sb_process_end *end, stru
     process->ended = true;
     process->files = sb_steal_pointer(&reply.files);
     process->written = reply.written;
+    if (process->log && !reply.printed)
+        sb_log_leave_empty(process->log, &process->sandbox->empty_log);
     *end = reply.end;
     return 0;
 }
@@ -390,6 +402,7 @@ void sb_process_free(struct sb_process *process) {
         sb_message_send(process->guard->socket, &out, -1);
     }
     free(process->files);
+    free(process->log);
     sb_strings_clear(&process->written);
     free(process);
 }

@@ -20,7 +20,7 @@
 enum sb_message {
     SB_MESSAGE_MAP,       /* from the guard: map its user namespace; back: 1 when done */
     SB_MESSAGE_READY,     /* from the guard: it can take runs, or says why not */
-    SB_MESSAGE_START,     /* to the guard, with the log's descriptor */
+    SB_MESSAGE_START,     /* to the guard, with the descriptor of the log's folder */
     SB_MESSAGE_INTERRUPT, /* to the guard; a second one kills at once */
     SB_MESSAGE_FREE,      /* to the guard: a serial number whose layer may go */
     SB_MESSAGE_STOP,      /* to the guard: no more runs */
@@ -38,7 +38,8 @@ struct sb_run_request {
     char *hostname; /* or NULL */
     char *alias;    /* where the working directory is mounted too, or NULL */
     char *start;    /* where the run starts */
-    int log;        /* -1: none */
+    char *log;      /* name of the log in its folder, or NULL */
+    int log_folder; /* -1: no log */
 };
 
 /* How a run ended, with what it wrote. */
@@ -47,6 +48,7 @@ struct sb_reply {
     struct sb_process_end end;
     char *files; /* folder of what was written, as readable from samebits */
     struct sb_strings written;
+    bool printed; /* there is a log */
 };
 
 struct sb_ready {
@@ -124,8 +126,13 @@ void sb_launch_clear(struct sb_launch *launch);
 /* ---- The log (process_log.c) ------------------------------------------------------------------
  */
 
+/* The file is made when there is something to write: most of what an inode costs is its making,
+ * and many jobs print nothing. */
 struct sb_log {
     int from, to;       /* the pipe's end, the file; -1: none */
+    int folder;         /* -1: nothing is kept */
+    const char *name;   /* of the file; borrowed */
+    bool printed;       /* something came */
     uint64_t head_left; /* bytes that go to the file at once */
     char *tail;         /* the last bytes, a ring */
     size_t tail_size, tail_used, tail_at;
@@ -133,12 +140,19 @@ struct sb_log {
     int error;
 };
 
-/* The pipe's other end becomes *output. */
-int sb_log_open(struct sb_log *log, int file, uint64_t limit, int *output, struct sb_error *err);
+/* The pipe's other end becomes *output. Takes the folder over. */
+int sb_log_open(struct sb_log *log, int folder, const char *name, uint64_t limit, int *output,
+                struct sb_error *err);
 /* Reads a bounded amount of what is there; false when the pipe has ended. */
 bool sb_log_drain(struct sb_log *log);
 /* Writes the tail, with a line about what was left out, and closes. */
 void sb_log_close(struct sb_log *log);
+
+/* In samebits: removes the log of an earlier run of this name, and opens its folder. */
+int sb_log_begin(const char *path, int *folder, struct sb_error *err);
+/* The log of a run that printed nothing: one more name of the empty file `*empty`, which is made
+ * where there is none yet (NULL). */
+void sb_log_leave_empty(const char *path, char **empty);
 
 /* ---- Watching (observe.c) ---------------------------------------------------------------------
  */

@@ -5,27 +5,43 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { READ_BYTES = 65536, READS = 16, PIPE_BYTES = 1 << 20 };
 
-int sb_log_open(struct sb_log *log, int file, uint64_t limit, int *output, struct sb_error *err) {
+int sb_log_open(struct sb_log *log, int folder, const char *name, uint64_t limit, int *output,
+                struct sb_error *err) {
     int pipes[2];
-    if (pipe2(pipes, O_CLOEXEC) < 0)
+    if (pipe2(pipes, O_CLOEXEC) < 0) {
+        sb_cleanup_fd(&folder);
         return sb_error_errno(err, -errno, "pipe");
+    }
     /* Ours alone: the run's end blocks, as a program expects of its output. */
     fcntl(pipes[0], F_SETFL, O_NONBLOCK);
-    *log = (struct sb_log){
-        .from = pipes[0], .to = file, .head_left = limit - limit / 2, .tail_size = limit / 2};
+    *log = (struct sb_log){.from = pipes[0],
+                           .to = -1,
+                           .folder = folder,
+                           .name = name,
+                           .head_left = limit - limit / 2,
+                           .tail_size = limit / 2};
     *output = pipes[1];
     return 0;
 }
 
 static void write_out(struct sb_log *log, const char *data, size_t n) {
-    if (log->error || log->to < 0 || !n)
+    if (log->error || log->folder < 0 || !n)
         return;
+    if (log->to < 0)
+        log->to = openat(log->folder, log->name,
+                         O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0666);
+    if (log->to < 0) {
+        log->error = -errno;
+        return;
+    }
+    log->printed = true;
     log->error = sb_write_all(log->to, data, n);
 }
 
@@ -97,5 +113,32 @@ void sb_log_close(struct sb_log *log) {
     free(log->tail);
     sb_cleanup_fd(&log->from);
     sb_cleanup_fd(&log->to);
-    *log = (struct sb_log){.from = -1, .to = -1, .error = log->error};
+    sb_cleanup_fd(&log->folder);
+    *log = (struct sb_log){
+        .from = -1, .to = -1, .folder = -1, .printed = log->printed, .error = log->error};
+}
+
+/* ---- In samebits ------------------------------------------------------------------------------
+ */
+
+int sb_log_begin(const char *path, int *folder, struct sb_error *err) {
+    SB_AUTO_FREE char *copy = strdup(path);
+    if (!copy)
+        return sb_error_errno(err, -ENOMEM, "%s", path);
+    if (unlink(path) < 0 && errno != ENOENT)
+        return sb_error_errno(err, -errno, "%s", path);
+    *folder = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *folder < 0 ? sb_error_errno(err, -errno, "%s", path) : 0;
+}
+
+void sb_log_leave_empty(const char *path, char **empty) {
+    if (*empty && link(*empty, path) == 0)
+        return;
+    /* The first one, or one name more than the file system lets a file have. */
+    SB_AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
+    char *copy = fd < 0 ? NULL : strdup(path);
+    if (!copy)
+        return;
+    free(*empty);
+    *empty = copy;
 }

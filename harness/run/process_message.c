@@ -146,6 +146,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_string(out, request->hostname);
     put_string(out, request->alias);
     put_string(out, request->start);
+    put_string(out, request->log);
     finish(out, at);
 }
 
@@ -163,6 +164,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->hostname = get_string(&in);
     request->alias = get_string(&in);
     request->start = get_string(&in);
+    request->log = get_string(&in);
     return in.failed ? -EBADMSG : 0;
 }
 
@@ -173,8 +175,9 @@ void sb_run_request_clear(struct sb_run_request *request) {
     free(request->hostname);
     free(request->alias);
     free(request->start);
-    sb_cleanup_fd(&request->log);
-    *request = (struct sb_run_request){.log = -1};
+    free(request->log);
+    sb_cleanup_fd(&request->log_folder);
+    *request = (struct sb_run_request){.log_folder = -1};
 }
 
 static void put_observation(struct sb_text *out, const struct sb_observation *seen) {
@@ -238,6 +241,7 @@ void sb_reply_pack(const struct sb_reply *reply, struct sb_text *out) {
     put_observation(out, &end->seen);
     put_string(out, reply->files);
     put_strings(out, reply->written.items, reply->written.n);
+    put_number(out, reply->printed);
     finish(out, at);
 }
 
@@ -255,6 +259,7 @@ int sb_reply_unpack(const char *message, size_t length, struct sb_reply *reply) 
     get_observation(&in, &end->seen);
     reply->files = get_string(&in);
     get_strings(&in, &reply->written);
+    reply->printed = get_number(&in);
     return in.failed ? -EBADMSG : 0;
 }
 

@@ -210,6 +210,7 @@ void sb_sandbox_close(struct sb_sandbox *sandbox) {
     free(sandbox->hidden);
     free(sandbox->base);
     free(sandbox->tmp);
+    free(sandbox->empty_log);
     sb_strings_clear(&sandbox->submounts);
     sb_strings_clear(&sandbox->skip);
     sb_strings_clear(&sandbox->shared);

@@ -154,6 +154,7 @@ struct sb_sandbox {
     unsigned overlay_variant; /* index of the mount options that worked */
     char cookie[24];          /* value of SAMEBITS_COOKIE, the same in every run */
     struct sb_strings shared;
+    char *empty_log; /* path of the log that runs which print nothing have in common, or NULL */
     struct sb_guard **guards;
     size_t n_guards;
     uint64_t serial; /* of the last run */
