@@ -131,6 +131,7 @@ static int open_all(const struct child *child, struct sb_weights_file *opened, u
         const struct sb_format *format = opened[i].format;
         if (format->prepare && (r = format->prepare(err)) < 0)
             return sb_error_prefix(err, r, "%s", files->paths[at]);
+        child->page->prepared |= sb_format_bit(format);
         opened[i].index = at;
         opened[i].reading = &child->page->file;
         *n_bytes += opened[i].n_bytes;

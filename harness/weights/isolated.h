@@ -41,6 +41,7 @@ struct sb_isolated_page {
     int32_t code;    /* of the work */
     uint32_t reaped; /* set by the reader process: wait_status is valid */
     int32_t wait_status;
+    uint32_t prepared;    /* formats that the child had to prepare: see sb_format_bit */
     uint64_t cpu_seconds; /* the child's limit */
     char text[2048];      /* of the error */
 };

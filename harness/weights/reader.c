@@ -1,9 +1,10 @@
 /* Stage 4, weights: fingerprints without waiting. See samebits/weights.h.
  *
- * The reader is a process that is forked once, while its parent is still small, and loads the
- * libraries. For every request it forks a parser (weights/isolated.h). A request is a memory file,
- * a page for the outcome with the request's bytes behind it, and the writing end of a pipe; the
- * parent has the other end, which ends when the reader has buried the parser. */
+ * The reader is a process that is forked once, while its parent is still small, and loads a
+ * format's library when the first file of it came: not before, since all that is loaded makes every
+ * parser dearer to fork. For every request it forks a parser (weights/isolated.h). A request is a
+ * memory file, a page for the outcome with the request's bytes behind it, and the writing end of a
+ * pipe; the parent has the other end, which ends when the reader has buried the parser. */
 #include "weights/fingerprint.h"
 
 #include "base/cleanup.h"
@@ -96,6 +97,7 @@ struct server {
     int control, deaths;
     sigset_t blocked; /* what `deaths` reports */
     struct sb_jail_filter *filter;
+    uint32_t prepared; /* formats */
     struct parser *parsers;
     struct pollfd *polled; /* control, deaths, then one for each parser */
     size_t n, capacity;
@@ -206,6 +208,7 @@ static int receive_request(struct server *server) {
 static void reap_parsers(struct server *server) {
     int status;
     pid_t pid;
+    uint32_t met = 0;
     struct signalfd_siginfo info;
     while (read(server->deaths, &info, sizeof info) == sizeof info)
         continue;
@@ -216,11 +219,16 @@ static void reap_parsers(struct server *server) {
                 continue;
             parser->page->wait_status = status;
             parser->page->reaped = 1;
+            met |= parser->page->prepared;
             bury(parser);
             *parser = server->parsers[--server->n];
             break;
         }
     }
+    /* So that no other parser has to. A set out of a parser that was taken over loads no more than
+     * libraries that are ours to load. */
+    sb_formats_prepare(met & ~server->prepared);
+    server->prepared |= met;
 }
 
 static void serve(struct server *server) {
@@ -259,7 +267,6 @@ static _Noreturn void reader_main(int control) {
     sb_close_from(4);
     server.deaths = signalfd(-1, &server.blocked, SFD_NONBLOCK | SFD_CLOEXEC);
     sb_jail_clean_environment();
-    sb_formats_prepare();
     server.filter = sb_jail_filter_new();
     if (server.deaths >= 0 && make_room(&server) == 0)
         serve(&server);

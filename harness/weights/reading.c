@@ -139,9 +139,17 @@ void sb_weights_files_order(const struct sb_weights_files *files, size_t *order)
         qsort_r(order, files->n, sizeof *order, by_prefix, files->prefixes);
 }
 
-void sb_formats_prepare(void) {
-    for (size_t i = 0; sb_formats[i]; i++) {
-        if (sb_formats[i]->prepare)
+uint32_t sb_format_bit(const struct sb_format *format) {
+    for (size_t i = 0; sb_formats[i] && i < 32; i++) {
+        if (sb_formats[i] == format)
+            return UINT32_C(1) << i;
+    }
+    return 0;
+}
+
+void sb_formats_prepare(uint32_t set) {
+    for (size_t i = 0; sb_formats[i] && i < 32; i++) {
+        if (sb_formats[i]->prepare && (set >> i & 1))
             sb_formats[i]->prepare(NULL);
     }
 }

@@ -32,7 +32,9 @@ int sb_weights_file_read(const struct sb_weights_file *file,
  * must hold files->n. */
 void sb_weights_files_order(const struct sb_weights_files *files, size_t *order);
 
-/* Prepares all formats; those that cannot be say so when they are read. */
-void sb_formats_prepare(void);
+/* Sets of formats: bit i stands for sb_formats[i]. */
+uint32_t sb_format_bit(const struct sb_format *format);
+/* Prepares those of the set; what cannot be says so when it is read. */
+void sb_formats_prepare(uint32_t set);
 
 #endif
