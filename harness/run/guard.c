@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double unseen_s = 0.1, unhurried_s = 0.01; /* see may_remove_rubbish */
+static const double unseen_s = 0.03, unhurried_s = 0.01; /* see is_quiet */
 
 /* So long after a run the next one is not coming at once. */
 enum { IDLE_NS = 1000000 };
@@ -34,6 +34,7 @@ static void start(struct sb_guard_life *guard, const char *message, size_t lengt
     struct sb_error err = {0};
     int rc = sb_run_request_unpack(message, length, &run->request);
     run->request.log_folder = sb_steal_fd(&guard->received);
+    guard->followed = run->request.followed;
     rc = rc < 0 ? sb_error_errno(&err, rc, "a request") : sb_guarded_begin(guard, run, &err);
     if (rc < 0) {
         sb_guarded_not_started(guard, &err, rc);
@@ -43,40 +44,24 @@ static void start(struct sb_guard_life *guard, const char *message, size_t lengt
     sb_watch_start(&run->watch, run->main, run->started);
 }
 
-static void free_layer(struct sb_guard_life *guard, uint64_t serial) {
-    for (size_t i = 0; i < guard->n_ended; i++) {
-        if (guard->ended[i].serial != serial)
-            continue;
-        sb_guard_discard(guard, &guard->ended[i]);
-        guard->ended[i] = guard->ended[--guard->n_ended];
-        return;
-    }
-}
-
-/* Removing takes as long as starting: it is done while a longer run is under way, or when none is
- * asked for; one folder at a time, since each may take milliseconds in which nothing is observed.
- */
-static void remove_rubbish(struct sb_guard_life *guard) {
-    char *folder = guard->rubbish.items[--guard->rubbish.n];
-    guard->rubbish.items[guard->rubbish.n] = NULL;
-    sb_remove_tree(folder, NULL);
-    free(folder);
-}
-
-/* Between two samples of a run there is time for little things. */
+/* Between two samples of a run there is time for other things, but not in its first moments: a
+ * short one has no others to be seen in. */
 static bool is_quiet(const struct sb_guard_life *guard) {
-    return !guard->run || guard->run->watch.next - sb_monotonic() > unhurried_s;
+    if (!guard->run)
+        return true;
+    double now = sb_monotonic();
+    return now - guard->run->watch.started > unseen_s && guard->run->watch.next - now > unhurried_s;
 }
 
-/* Never in the first moments of a run: a short one has no others to be seen in. Where short runs
- * follow one another it waits, but not for ever. */
-static bool may_remove_rubbish(const struct sb_guard_life *guard) {
+/* Where short runs follow one another it waits, but not for ever. */
+static bool may_tidy(const struct sb_guard_life *guard) {
     enum { MOST_RUBBISH = 512 };
-    if (!guard->rubbish.n)
-        return false;
-    if (!guard->run || guard->rubbish.n > MOST_RUBBISH)
-        return true;
-    return sb_monotonic() - guard->run->watch.started > unseen_s && is_quiet(guard);
+    return guard->rubbish.n > MOST_RUBBISH || (guard->rubbish.n && is_quiet(guard));
+}
+
+/* Not for nobody. */
+static bool may_prepare(const struct sb_guard_life *guard) {
+    return guard->sandbox->kind->ahead && guard->followed && is_quiet(guard);
 }
 
 static void handle_message(struct sb_guard_life *guard, enum sb_message kind, size_t length) {
@@ -93,7 +78,7 @@ static void handle_message(struct sb_guard_life *guard, enum sb_message kind, si
         guard->orphaned = true;
         break;
     case SB_MESSAGE_FREE:
-        free_layer(guard, sb_message_serial(message, length));
+        sb_guard_forget(guard, sb_message_serial(message, length));
         break;
     default:
         guard->orphaned = true;
@@ -132,7 +117,7 @@ static void wait_for_something(struct sb_guard_life *guard) {
                            {.fd = guard->signals, .events = POLLIN},
                            {.fd = guard->run ? guard->run->log.from : -1, .events = POLLIN}};
     struct timespec timeout = {0};
-    if (guard->sandbox->kind->ahead && is_quiet(guard))
+    if (may_prepare(guard))
         sb_guard_prepare(guard, NULL); /* what is wrong is said when a run needs it */
     if (guard->run) {
         double wait = sb_guarded_deadline(guard->run) - sb_monotonic();
@@ -142,11 +127,11 @@ static void wait_for_something(struct sb_guard_life *guard) {
         }
     }
     int n = 0;
-    if (may_remove_rubbish(guard)) {
+    if (may_tidy(guard)) {
         const struct timespec moment = {.tv_nsec = guard->run ? 0 : IDLE_NS};
         n = ppoll(fds, 3, &moment, NULL);
         if (n == 0)
-            remove_rubbish(guard);
+            sb_guard_tidy(guard);
     }
     if (n == 0)
         n = ppoll(fds, 3, guard->run ? &timeout : NULL, NULL);
@@ -197,7 +182,7 @@ static void give_up(struct sb_guard_life *guard) {
 
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent) {
     struct sb_guard_life guard = {
-        .sandbox = sandbox, .socket = socket, .parent = parent, .received = -1};
+        .sandbox = sandbox, .socket = socket, .parent = parent, .received = -1, .followed = true};
     struct sb_ready ready = {0};
     struct sb_error err = {0};
     int rc = sb_guard_set_up(&guard, index, &err);

@@ -1,5 +1,6 @@
 /* Stage 3, inside run/: what the parts of a guard share: its life (guard.c), how it becomes one
- * (guard_setup.c), and what it does for a run (guard_start.c, guard_end.c, guard_reply.c). */
+ * (guard_setup.c), and what it does for a run (guard_start.c,
+ * guard_layers.c, guard_end.c, guard_reply.c). */
 #ifndef SB_RUN_GUARD_H
 #define SB_RUN_GUARD_H
 
@@ -39,6 +40,11 @@ struct sb_guarded {
     struct sb_text names; /* of them */
 };
 
+struct sb_layers {
+    struct sb_layer *items;
+    size_t n;
+};
+
 struct sb_guard_life {
     struct sb_sandbox *sandbox;
     int socket, signals;
@@ -46,14 +52,15 @@ struct sb_guard_life {
     struct sb_launch_area area;
     struct sb_text in;
     int received;              /* descriptor that came with a message, -1: none */
+    bool followed;             /* another run is likely to come */
     bool orphaned;             /* is to end */
     bool bereft;               /* since samebits was killed */
     struct sb_guarded *run;    /* NULL: idle */
     struct sb_layer next;      /* its view stands in our namespace; root NULL: none */
     struct sb_covered covered; /* by the view of `next`, or of a run that had it before */
-    struct sb_layer *ended;    /* layers that are still to be read */
-    size_t n_ended;
-    struct sb_strings rubbish; /* folders of layers that nobody needs any more */
+    struct sb_layers ended;    /* still to be read */
+    struct sb_layers rubbish;  /* nobody needs them any more */
+    struct sb_layers spare;    /* as good as new */
     pid_t *hopeless;           /* processes of earlier runs that no signal ends */
     size_t n_hopeless;
 };
@@ -70,13 +77,20 @@ int sb_guard_set_up(struct sb_guard_life *guard, unsigned index, struct sb_error
 /* -errno: no process of it is left, or one that has told its failure and is to be waited for. */
 int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err);
 
+/* ---- Layers (guard_layers.c) ------------------------------------------------------------------
+ */
+
+int sb_guard_layer_make(struct sb_guard_life *guard, struct sb_layer *layer, struct sb_error *err);
 /* Where views are entered ahead: the next run's, so that it stands when the run comes. */
 int sb_guard_prepare(struct sb_guard_life *guard, struct sb_error *err);
-/* After a run that has left its view as it found it: the next one may have it. False: it is to be
- * thrown away. */
+/* After a run that has left its view as it found it: the next one may have it. False: not so, or
+ * there is another. */
 bool sb_guard_keep_view(struct sb_guard_life *guard, struct sb_layer *layer);
-/* Files of the layer are no longer needed: they go in a quiet moment. */
-void sb_guard_discard(struct sb_guard_life *guard, struct sb_layer *layer);
+/* Layers of runs that have ended are kept until samebits has read them. */
+void sb_guard_remember(struct sb_guard_life *guard, struct sb_layer *layer);
+void sb_guard_forget(struct sb_guard_life *guard, uint64_t serial);
+/* One layer that nobody needs is emptied for further use, or removed. */
+void sb_guard_tidy(struct sb_guard_life *guard);
 
 /* ---- Ending it (guard_end.c) ------------------------------------------------------------------
  */

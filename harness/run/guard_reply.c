@@ -63,25 +63,12 @@ static void send_reply(struct sb_guard_life *guard, struct sb_reply *reply) {
     sb_message_send(guard->socket, &out, -1);
 }
 
-static void remember_layer(struct sb_guard_life *guard, struct sb_layer *layer) {
-    struct sb_layer *ended = reallocarray(guard->ended, guard->n_ended + 1, sizeof *ended);
-    if (!ended) {
-        sb_layer_remove(layer);
-        sb_layer_clear(layer);
-        return;
-    }
-    guard->ended = ended;
-    ended[guard->n_ended++] = *layer;
-    *layer = (struct sb_layer){0};
-}
-
 static void free_run(struct sb_guard_life *guard) {
     struct sb_guarded *run = sb_steal_pointer(&guard->run);
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     free(run->told.pids);
-    if (run->layer.root)
-        remember_layer(guard, &run->layer);
+    sb_guard_remember(guard, &run->layer);
     sb_run_request_clear(&run->request);
     free(run);
 }

@@ -197,6 +197,7 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
                                        .log_limit = spec->log_limit,
                                        .timeout_s = spec->timeout_s,
                                        .grace_s = spec->grace_s,
+                                       .followed = spec->followed,
                                        .aslr_given = setup->aslr_given,
                                        .aslr_on = setup->aslr_on,
                                        .log_folder = -1};

@@ -40,6 +40,7 @@ struct sb_run_request {
     char *start;    /* where the run starts */
     char *log;      /* name of the log in its folder, or NULL */
     int log_folder; /* -1: no log */
+    bool followed;  /* another run is likely to follow */
 };
 
 /* How a run ended, with what it wrote. */

@@ -147,6 +147,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_string(out, request->alias);
     put_string(out, request->start);
     put_string(out, request->log);
+    put_number(out, request->followed);
     finish(out, at);
 }
 
@@ -165,6 +166,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->alias = get_string(&in);
     request->start = get_string(&in);
     request->log = get_string(&in);
+    request->followed = get_number(&in);
     return in.failed ? -EBADMSG : 0;
 }
 

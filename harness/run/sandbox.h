@@ -177,11 +177,11 @@ int sb_layers_open_tmp(struct sb_sandbox *sandbox, struct sb_error *err);
 void sb_layers_close(struct sb_sandbox *sandbox);
 int sb_layer_make(struct sb_sandbox *sandbox, struct sb_layer *layer, struct sb_error *err);
 void sb_layer_remove(struct sb_layer *layer);
-/* Adds the layer's folders to a list of those to be removed. */
 /* Is there nothing of a run in the layer, so that another one would find it as this one did? */
 int sb_layer_note(const struct sb_sandbox *sandbox, struct sb_layer *layer);
 bool sb_layer_untouched(const struct sb_sandbox *sandbox, const struct sb_layer *layer);
-int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish);
+/* Empties a layer that nobody uses. False: it is not as it was when it was made. */
+bool sb_layer_renew(const struct sb_sandbox *sandbox, struct sb_layer *layer);
 void sb_layer_clear(struct sb_layer *layer);
 /* Is `path` the folder `folder` or below it? Both canonical. */
 /* Opens and locks a folder (flock's LOCK_EX or LOCK_SH) without waiting: a descriptor,

@@ -232,21 +232,48 @@ bool sb_layer_untouched(const struct sb_sandbox *sandbox, const struct sb_layer 
            (!sandbox->hidden || sb_untouched_still(layer->mask, &layer->fresh[2]));
 }
 
-int sb_layer_give_up(const struct sb_layer *layer, struct sb_strings *rubbish) {
-    int rc = 0;
-    if (layer->root && layer->files && !sb_path_below(layer->files, layer->root))
-        rc = sb_strings_add(rubbish, layer->files);
-    if (rc == 0 && layer->root)
-        rc = sb_strings_add(rubbish, layer->root);
-    return rc;
+/* Removes what is in a folder, where that is little. */
+static bool empty_folder(const char *path) {
+    enum { MOST_ENTRIES = 64 };
+    SB_AUTO_STRINGS struct sb_strings names = {0};
+    SB_AUTO_DIR DIR *folder = opendir(path);
+    for (struct dirent *found; folder && (found = readdir(folder));) {
+        if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0)
+            continue;
+        if (names.n == MOST_ENTRIES || sb_strings_add(&names, found->d_name) < 0)
+            return false;
+    }
+    for (size_t i = 0; i < names.n; i++) {
+        SB_AUTO_FREE char *below = sb_path_join(path, names.items[i]);
+        if (!below || sb_remove_tree(below, NULL) < 0)
+            return false;
+    }
+    return folder != NULL;
+}
+
+bool sb_layer_renew(const struct sb_sandbox *sandbox, struct sb_layer *layer) {
+    SB_AUTO_FREE char *work = sb_format("%s/work", layer->root);
+    const char *const folders[] = {layer->files, layer->tmp, sandbox->hidden ? layer->mask : NULL};
+    if (!work || !empty_folder(work))
+        return false;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        struct sb_untouched *fresh = &layer->fresh[i];
+        if (folders[i] &&
+            (!empty_folder(folders[i]) ||
+             utimensat(AT_FDCWD, folders[i],
+                       (struct timespec[2]){fresh->st.st_atim, fresh->st.st_mtim}, 0) < 0 ||
+             !sb_untouched_still(folders[i], fresh)))
+            return false;
+    }
+    layer->used = false;
+    return true;
 }
 
 void sb_layer_remove(struct sb_layer *layer) {
-    SB_AUTO_STRINGS struct sb_strings rubbish = {0};
-    if (sb_layer_give_up(layer, &rubbish) < 0)
-        return;
-    for (size_t i = 0; i < rubbish.n; i++)
-        sb_remove_tree(rubbish.items[i], NULL);
+    if (layer->root && layer->files && !sb_path_below(layer->files, layer->root))
+        sb_remove_tree(layer->files, NULL);
+    if (layer->root)
+        sb_remove_tree(layer->root, NULL);
 }
 
 void sb_layer_clear(struct sb_layer *layer) {

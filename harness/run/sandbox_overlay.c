@@ -43,7 +43,7 @@ static int overlay_before(struct sb_sandbox *sandbox, struct sb_layer *layer,
     struct stat st;
     if (!work)
         return sb_error_errno(err, -ENOMEM, "a private layer");
-    if (mkdir(work, 0700) < 0)
+    if (mkdir(work, 0700) < 0 && errno != EEXIST)
         return sb_error_errno(err, -errno, "%s", work);
     /* The view's own mode, owner and times are those of the layer's root. */
     if (fstat(sandbox->lower, &layer->lower) < 0)

@@ -99,6 +99,7 @@ struct sb_schedule {
     /* Runs under way. */
     struct sb_slot **slots;
     struct pollfd *polled;
+    size_t n_waiting; /* runs of this round that are not yet started */
     size_t n_slots, slots_capacity;
     double ticked;  /* monotonic seconds of the last tick */
     int interrupts; /* passed on to the runs: 0, 1, or 2 when nothing is waited for */

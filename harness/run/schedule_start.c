@@ -176,6 +176,7 @@ static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, str
         .log_limit = log_limit,
         .timeout_s = sb_schedule_job(schedule)->timeout_s,
         .grace_s = grace_s,
+        .followed = schedule->n_waiting > schedule->n_slots,
         .run_id = slot->run.id,
     };
     struct sb_process *process = NULL;

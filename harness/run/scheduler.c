@@ -255,6 +255,7 @@ static void start_ready(struct sb_schedule *schedule, const struct sb_due *due, 
     for (; *next < n; ++*next) {
         if (due[*next].done)
             continue;
+        schedule->n_waiting = n - *next - 1;
         if (!may_start(schedule))
             return;
         struct sb_slot *slot = NULL;
