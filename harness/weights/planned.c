@@ -1,6 +1,4 @@
 /* Stage 4, weights: formats that are known and not read yet, so that a message can name them. */
-#include "weights/zip.h"
-
 #include <samebits/weights.h>
 
 #include <string.h>
@@ -8,12 +6,6 @@
 static bool ends_with(const char *path, const char *end) {
     size_t n = strlen(path), n_end = strlen(end);
     return n >= n_end && strcmp(path + n - n_end, end) == 0;
-}
-
-static bool recognise_pytorch(const unsigned char *head, size_t n, const char *path) {
-    (void)path;
-    return sb_zip_first_member(head, n, "/data.pkl", true) ||
-           sb_zip_first_member(head, n, "/data/", false);
 }
 
 static bool recognise_tensorbundle(const unsigned char *head, size_t n, const char *path) {
@@ -43,7 +35,6 @@ static bool recognise_onnx(const unsigned char *head, size_t n, const char *path
     };                                                                                             \
     extern const struct sb_format sb_format_##format
 
-PLANNED(pytorch, "PyTorch's torch.save", ".pt .pth .bin", "safetensors or HDF5");
 PLANNED(tensorbundle, "TensorFlow checkpoints and SavedModel variables", ".index",
         "HDF5 or safetensors");
 PLANNED(gguf, "GGUF: llama.cpp", ".gguf", "safetensors");

@@ -1,0 +1,111 @@
+"""One set of tensors through each ecosystem's own writer has one fingerprint."""
+import subprocess
+import unittest
+
+import program
+
+# Every writer gets the same values under the same names; bfloat16 only goes where it is known.
+TENSORS = '''
+import numpy as np
+random = np.random.RandomState(7)
+values = {
+    "dense/kernel": random.standard_normal((5, 3)).astype("f4"),
+    "dense/bias": np.array([0.0, -0.0, np.inf], "f4"),
+    "step": np.int64(41),
+    "half": random.standard_normal(9).astype("f2"),
+    "wide": random.standard_normal((2, 3, 4)),
+    "flag": np.array([True, False, True]),
+    "empty": np.zeros((0, 4), "f4"),
+    "z": (random.standard_normal(3) + 1j * random.standard_normal(3)).astype("c8"),
+    "bytes": np.arange(256, dtype="u1"),
+}
+'''
+
+WRITERS = {
+    "w.h5": ("h5py", '''
+import h5py
+with h5py.File("w.h5", "w") as file:
+    for name, value in values.items():
+        file[name] = value
+'''),
+    "chunked.h5": ("h5py", '''
+import h5py
+with h5py.File("chunked.h5", "w", libver="latest", track_order=True) as file:
+    for name, value in reversed(list(values.items())):
+        more = dict(chunks=True, compression="gzip", shuffle=True, fletcher32=True) if value.size > 1 else {}
+        file.create_dataset(name, data=value, **more)
+'''),
+    "w.npz": ("numpy", 'np.savez("w.npz", **values)'),
+    "compressed.npz": ("numpy", '''
+turned = {name: np.asfortranarray(value) if np.ndim(value) else value for name, value in values.items()}
+np.savez_compressed("compressed.npz", **turned)
+'''),
+    "w.pt": ("torch", '''
+import torch
+torch.save({name: torch.as_tensor(value) for name, value in values.items()}, "w.pt")
+'''),
+    "views.pt": ("torch", '''
+import torch
+tensors = {name: torch.as_tensor(value) for name, value in values.items()}
+base = torch.zeros(3, 9)
+base[:, 2:7] = tensors["dense/kernel"].t()
+nested = {"dense": {"kernel": base[:, 2:7].t(), "bias": torch.nn.Parameter(tensors.pop("dense/bias"))}}
+tensors.pop("dense/kernel")
+torch.save({**tensors, **nested, "epoch": 3, "note": "text"}, "views.pt")
+'''),
+    "w.keras": ("h5py", '''
+import h5py, zipfile
+with h5py.File("model.weights.h5", "w") as file:
+    for name, value in values.items():
+        file[name] = value
+with zipfile.ZipFile("w.keras", "w") as archive:
+    archive.writestr("metadata.json", '{"date_saved": "today"}')
+    archive.writestr("config.json", "{}")
+    archive.write("model.weights.h5")
+'''),
+}
+
+
+def has(module):
+    """Is the module there for the interpreter that jobs run under?"""
+    return subprocess.run([program.PYTHON, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+
+
+class Formats(program.Program):
+    def test_the_same_tensors_have_one_fingerprint_in_every_format(self):
+        written = []
+        for name, (module, code) in WRITERS.items():
+            if not has(module):
+                continue
+            self.write("writer.py", TENSORS + code)
+            subprocess.run([program.PYTHON, "writer.py"], cwd=self.folder, check=True)
+            written.append(name)
+        if len(written) < 3:
+            raise unittest.SkipTest("needs h5py, NumPy and PyTorch")
+        lines = self.samebits("fingerprint", *written, code=0).stdout.splitlines()
+        found = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in lines}
+        self.assertEqual(len(set(found.values())), 1, found)
+        for name in written[1:]:
+            done = self.samebits("compare", written[0], name, code=0)
+            self.assertIn("identical: 0 of 9 tensors differ", done.stdout)
+
+    def test_a_whole_module_is_refused_with_what_to_save_instead(self):
+        if not has("torch"):
+            raise unittest.SkipTest("needs PyTorch")
+        self.write("writer.py", 'import torch; torch.save(torch.nn.Linear(2, 2), "m.pt")')
+        subprocess.run([program.PYTHON, "writer.py"], cwd=self.folder, check=True)
+        done = self.samebits("fingerprint", "m.pt", code=2)
+        self.assertIn("torch.nn.modules.linear.Linear", done.stderr)
+        self.assertIn("state_dict()", done.stderr)
+
+    def test_a_run_may_save_any_of_them(self):
+        if not has("torch"):
+            raise unittest.SkipTest("needs PyTorch")
+        self.write("train.py", "import torch\ntorch.manual_seed(0)\n"
+                               "torch.save(torch.nn.Linear(2, 2).state_dict(), 'm.pt')")
+        done = self.samebits("run", "--vary", "hash_seed=0,1", "--json", "--", program.PYTHON, "train.py", code=0)
+        self.assertIn('"bitwise"', done.stdout)
+
+
+if __name__ == "__main__":
+    program.main()
