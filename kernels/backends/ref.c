@@ -1,6 +1,5 @@
 /* kernels: backend `ref`, plain C in a fixed order: the same bits on every machine, at every
  * compiler level, thread count and batch size. Built with -ffp-contract=off and without -march. */
-#include "kernels/backends/ref_gemm.h"
 #include "kernels/backends/ref_kernels.h"
 #include "kernels/dispatch.h"
 #include "kernels/numeric.h"
@@ -28,16 +27,11 @@ static double power(double base, uint64_t exponent) {
 #define N(name) name##_f64
 #include "kernels/backends/ref_plain.h"
 
-struct ref {
-    unsigned threads;
-    const struct sb_ref_path *path;
-};
-
 static int load(void **state, struct sb_error *err) {
-    struct ref *ref = calloc(1, sizeof *ref);
+    struct sb_ref *ref = calloc(1, sizeof *ref);
     if (!ref)
         return sb_error_errno(err, -ENOMEM, "load");
-    *ref = (struct ref){.threads = 1, .path = sb_ref_path_here()};
+    *ref = (struct sb_ref){.threads = 1, .path = sb_ref_path_here()};
     *state = ref;
     return 0;
 }
@@ -48,18 +42,18 @@ static void unload(void *state) {
 
 static int set_threads(void *state, unsigned threads, struct sb_error *err) {
     (void)err;
-    ((struct ref *)state)->threads = threads;
+    ((struct sb_ref *)state)->threads = threads;
     return 0;
 }
 
 static void describe(void *state, struct sb_backend_facts *facts) {
-    const struct ref *ref = state;
+    const struct sb_ref *ref = state;
     snprintf(facts->core, sizeof facts->core, "%s", ref->path->name);
     facts->threads = ref->threads;
 }
 
 static int gemm(void *state, const struct sb_call *call, struct sb_error *err) {
-    const struct ref *ref = state;
+    const struct sb_ref *ref = state;
     return sb_ref_gemm(ref->path, ref->threads, call->dtype, call->attribute[0] != 0,
                        call->attribute[1] != 0, call->size[0], call->size[1], call->size[2],
                        call->operand[0], call->operand[1], call->operand[2], err);
@@ -119,6 +113,15 @@ static const struct sb_kernel kernels[] = {
     {"sgd", BOTH, sgd, HALF},
     {"gradient_norm", BOTH, gradient_norm, HALF},
     {"allreduce", BOTH, allreduce, HALF},
+    {"conv2d", BOTH, sb_ref_conv2d, HALF},
+    {"conv2d_gradient_data", BOTH, sb_ref_conv2d_gradient_data, HALF},
+    {"conv2d_gradient_filter", BOTH, sb_ref_conv2d_gradient_filter, HALF},
+    {"max_pool", BOTH, sb_ref_max_pool, HALF},
+    {"max_pool_gradient", BOTH, sb_ref_max_pool_gradient, HALF},
+    {"average_pool", BOTH, sb_ref_average_pool, HALF},
+    {"average_pool_gradient", BOTH, sb_ref_average_pool_gradient, HALF},
+    {"attention", BOTH, sb_ref_attention, HALF},
+    {"attention_gradient", BOTH, sb_ref_attention_gradient, HALF},
     {NULL},
 };
 

@@ -3,7 +3,14 @@
 #ifndef SB_KERNELS_REF_KERNELS_H
 #define SB_KERNELS_REF_KERNELS_H
 
+#include "kernels/backends/ref_gemm.h"
 #include "kernels/dispatch.h"
+
+/* The state of `ref`. */
+struct sb_ref {
+    unsigned threads;
+    const struct sb_ref_path *path;
+};
 
 #define SB_REF_DECLARE(name)                                                                       \
     int sb_ref_##name(void *state, const struct sb_call *call, struct sb_error *err)
@@ -33,5 +40,20 @@ SB_REF_DECLARE(dropout);
 /* ref_table.c */
 SB_REF_DECLARE(embedding);
 SB_REF_DECLARE(embedding_gradient);
+
+/* ref_conv.c */
+SB_REF_DECLARE(conv2d);
+SB_REF_DECLARE(conv2d_gradient_data);
+SB_REF_DECLARE(conv2d_gradient_filter);
+
+/* ref_pool.c */
+SB_REF_DECLARE(max_pool);
+SB_REF_DECLARE(max_pool_gradient);
+SB_REF_DECLARE(average_pool);
+SB_REF_DECLARE(average_pool_gradient);
+
+/* ref_attention.c */
+SB_REF_DECLARE(attention);
+SB_REF_DECLARE(attention_gradient);
 
 #endif

@@ -95,6 +95,24 @@ START_TEST(operations_have_the_bits_written_here)
          "xxh3:d766f0af00cbb1e8a684a9ffdce98728"},
         {"allreduce", "xxh3:be9af7bf67ccd12999d791e776c7fde1",
          "xxh3:b63904c088450f8d2bbe14e5ea804cbd"},
+        {"conv2d", "xxh3:75bceacb8b63f7a6a36071e90ca3c02b",
+         "xxh3:bc72abe98f9c8ff8713ff9408d737a9d"},
+        {"conv2d_gradient_data", "xxh3:1aebd771e7bd949f72e8c675127995a5",
+         "xxh3:87c49b206a4adaa091f4eef3e8dbc14d"},
+        {"conv2d_gradient_filter", "xxh3:9b694a4f633dcffdb8c924aece7becde",
+         "xxh3:6e1bb8ec0f97167647214d96c20da6b9"},
+        {"max_pool", "xxh3:9e121bbfede909e99884cbbf986fcfa9",
+         "xxh3:9da6c7783c29ca16c4f6aa6b1bf62f1e"},
+        {"max_pool_gradient", "xxh3:4fe88b1ba78fb4d8a0fe30e481cfffbe",
+         "xxh3:0b4b3df8eb797ecd5984a7d8bc2b0e20"},
+        {"average_pool", "xxh3:ffc42aea8bfc946431a5f270c5a18a11",
+         "xxh3:a9ae4fc72dabc2d84b28856507758c39"},
+        {"average_pool_gradient", "xxh3:296622494cb9fb4dca2087a8e69c01c1",
+         "xxh3:5abb3778a5d6f5978a3b55bea275146e"},
+        {"attention", "xxh3:a4160846ac16e60404151ee6f45c2fd3",
+         "xxh3:f6f29135b7e4fb232cc5615882c814c5"},
+        {"attention_gradient", "xxh3:1195883acd06a4e1ded2acf187f781ac",
+         "xxh3:0ca16f66ae6c570007181caceb8f112d"},
     };
     static const size_t shape[] = {130, 77, 61};
     struct sb_engine *engine;
@@ -120,9 +138,7 @@ START_TEST(operations_have_the_bits_written_here)
     for (size_t o = 0, g; sb_operations[o]; o++) { /* none is left out */
         for (g = 0; g < n_golden && strcmp(golden[g].name, sb_operations[o]->name) != 0; g++)
             ;
-        ck_assert_msg(g < n_golden || !sb_backend_kernel(sb_backend_find("ref"),
-                                                         sb_operations[o]->name, SB_DTYPE_F32),
-                      "%s", sb_operations[o]->name);
+        ck_assert_msg(g < n_golden || sb_operations[o]->planned, "%s", sb_operations[o]->name);
     }
 }
 END_TEST

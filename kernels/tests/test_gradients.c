@@ -16,6 +16,7 @@ struct pair {
     const char *gradient, *forward;
     const char *names[2][2]; /* an operand of the gradient, and by what name the rule knows it */
     const char *loss;        /* the output that is the loss, where none comes from above */
+    double step;             /* as a share of an input; 0: 2^-9 */
 };
 
 static const struct pair pairs[] = {
@@ -29,7 +30,8 @@ static const struct pair pairs[] = {
     {"embedding_gradient", "embedding", {{0}}, NULL},
     {"conv2d_gradient_data", "conv2d", {{0}}, NULL},
     {"conv2d_gradient_filter", "conv2d", {{0}}, NULL},
-    {"max_pool_gradient", "max_pool", {{0}}, NULL},
+    /* A step must not change which is the largest; where none does, the error is but rounding. */
+    {"max_pool_gradient", "max_pool", {{0}}, NULL, .step = 0x1p-20},
     {"average_pool_gradient", "average_pool", {{0}}, NULL},
     {"attention_gradient", "attention", {{0}}, NULL},
 };
@@ -172,7 +174,8 @@ static void evaluate(struct check *check, size_t o, size_t k, double step, doubl
 /* (8·(f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12h, good to h⁴. Steps are a share of x, so that
  * none crosses 0, where relu has a corner. Rounding of f is 2^-53 of its scale and a few. */
 static void check_element(struct check *check, size_t g, size_t o, size_t k) {
-    double x = ((double *)check->before[o])[k], h = 0x1p-9 * fmax(fabs(x), 0x1p-5);
+    double step = check->pair->step != 0 ? check->pair->step : 0x1p-9;
+    double x = ((double *)check->before[o])[k], h = step * fmax(fabs(x), 0x1p-5);
     double **at[] = {check->value[0], check->value[1], check->value[2], check->value[3]};
     static const double steps[] = {1, -1, 2, -2};
     for (size_t i = 0; i < 4; i++)
@@ -242,7 +245,7 @@ static void check_pair(const struct pair *pair) {
 START_TEST(every_gradient_is_that_of_finite_differences)
 {
     for (size_t i = 0; i < PAIRS; i++) {
-        if (sb_backend_kernel(sb_backend_find("ref"), pairs[i].gradient, SB_DTYPE_F64))
+        if (!sb_operation_find(pairs[i].gradient)->planned)
             check_pair(&pairs[i]);
     }
 }
