@@ -66,6 +66,7 @@ static int gemm(void *state, const struct sb_call *call, struct sb_error *err) {
         return 0;                                                                                  \
     }
 PLAIN(gemv)
+PLAIN(symv)
 PLAIN(dot)
 PLAIN(sum)
 PLAIN(bias_add)
@@ -90,6 +91,7 @@ enum {
 static const struct sb_kernel kernels[] = {
     {"gemm", BOTH, gemm, HALF},
     {"gemv", BOTH, gemv, HALF},
+    {"symv", BOTH, symv, HALF},
     {"dot", BOTH, dot, HALF},
     {"sum", BOTH, sum, HALF},
     {"bias_add", BOTH, bias_add, HALF},

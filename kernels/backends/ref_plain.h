@@ -23,6 +23,19 @@ static void N(gemv)(const struct sb_call *call) {
         y[i] = N(lanes)(a + i * n, x, n);
 }
 
+/* Left of the diagonal by way of the column above it, in one ascending sum. */
+static void N(symv)(const struct sb_call *call) {
+    const REAL *a = call->operand[0], *x = call->operand[1];
+    REAL *y = call->operand[2];
+    size_t n = call->size[0];
+    for (size_t i = 0; i < n; i++) {
+        REAL sum = 0;
+        for (size_t j = 0; j < i; j++)
+            sum += a[j * n + i] * x[j];
+        y[i] = sum + N(lanes)(a + i * n + i, x + i, n - i);
+    }
+}
+
 static void N(dot)(const struct sb_call *call) {
     *(REAL *)call->operand[2] = N(lanes)(call->operand[0], call->operand[1], call->size[0]);
 }
