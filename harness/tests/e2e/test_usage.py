@@ -74,7 +74,7 @@ class Usage(program.Program):
         self.write("s.yaml", """\
             version: 1
             jobs:
-              - {name: a, kernel: gemm, backend: cublas}
+              - {name: a, kernel: gemm, backend: chaos}
             """)
         done = self.samebits("run", "s.yaml")
         self.assertIn("not built", done.stdout + done.stderr)
