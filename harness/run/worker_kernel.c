@@ -10,6 +10,7 @@
 #include "kernels/problem.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -258,7 +259,8 @@ static double median_seconds(const struct job *job) {
 static void report_accuracy(const struct job *job, json_t *report) {
     double error = sb_problem_error(&job->problem), most = sb_problem_tolerance(&job->problem);
     json_t *accuracy = json_object();
-    json_object_set_new(accuracy, "max_rel_vs_f64", sb_json_real(error));
+    /* JSON has no infinity, which a NaN's error is; null would read as unknown. */
+    json_object_set_new(accuracy, "max_rel_vs_f64", sb_json_real(fmin(error, DBL_MAX)));
     json_object_set_new(accuracy, "tolerance", sb_json_real(most));
     json_object_set_new(report, "accuracy", accuracy);
     printf(

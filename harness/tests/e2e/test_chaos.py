@@ -1,0 +1,108 @@
+"""Known faults, planted by the backend `chaos` of the tests, are found and named for what they are."""
+import os
+import subprocess
+
+import program
+from program import SAMEBITS
+
+MODULES = os.environ["SAMEBITS_TEST_MODULES"]
+VARIABLE = "SAMEBITS_CHAOS"
+
+
+class Chaos(program.Program):
+    def kernel(self, kernel, faults, shape, calls=1, options=(), code=None):
+        """The job's result over levels of the planted fault."""
+        self.write("suite.yaml", f"""
+            version: 1
+            jobs:
+              - name: planted
+                kernel: {kernel}
+                backend: chaos
+                shapes: [{shape}]
+                args: {{calls: {calls}}}
+                axes: {{"env:{VARIABLE}": [{', '.join(f'"{fault}"' for fault in faults)}]}}
+            """)
+        document = self.run_json("suite.yaml", "--out", "out", *options, code=code,
+                                 env={"SAMEBITS_BACKEND_PATH": MODULES})
+        return document["jobs"][0]
+
+    def test_without_a_fault_the_bits_are_those_of_ref(self):
+        job = self.kernel("gemm", ["none", "ulp@sum:1"], [20, 30, 40], code=0)
+        self.assertEqual(job["verdict"], "bitwise")
+        self.assertLess(job["accuracy"]["max_rel_vs_f64"], job["accuracy"]["tolerance"])
+
+    def test_one_unit_in_the_last_place_is_found_and_measured(self):
+        job = self.kernel("gemm", ["none", "ulp@gemm:1"], [20, 30, 40], code=1)
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+        worst = job["worst"]
+        self.assertEqual((worst["max_ulp"], worst["worst_index"], worst["share"]), (1, [10, 0], 1 / 600))
+        self.assertEqual(job["grade"], "rounding")
+        self.assertEqual(job["witness"]["differs_in"], [f"env:{VARIABLE}"])
+
+    def test_a_swapped_pair_is_a_permutation(self):
+        job = self.kernel("gemm", ["none", "swap@gemm:1"], [20, 30, 40], code=1)
+        self.assertEqual((job["verdict"], job["grade"]), ("config-dependent", "permutation"))
+        self.assertEqual(job["worst"]["share"], 2 / 600)
+
+    def test_the_sign_of_a_zero_is_a_difference(self):
+        job = self.kernel("relu", ["none", "zero@relu:1"], [1000], code=1)
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+        self.assertEqual((job["worst"]["max_abs"], job["worst"]["share"]), (0, 1 / 1000))
+
+    def test_the_payload_of_a_nan_is_a_difference(self):
+        job = self.kernel("gemm", ["nan=1@gemm:1", "nan=2@gemm:1"], [20, 30, 40])
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+        self.assertEqual((job["distinct"], job["worst"]["index"]), (2, [0, 0]))
+        self.assertTrue(job["accuracy"]["inaccurate"])
+
+    def test_a_fault_in_a_later_call_of_one_process_is_found(self):
+        job = self.kernel("gemm", ["none", "ulp@gemm:4"], [20, 30, 40], calls=5)
+        self.assertEqual((job["calls"]["n"], job["calls"]["distinct"], len(job["calls"]["differ_in"])), (5, 2, 3))
+
+    def test_a_race_is_nondeterministic_and_its_fixed_tree_is_not(self):
+        job = self.kernel("sum", ["tree@sum:1", "race@sum:1"], [10007], options=("--repeats", "12"), code=1)
+        self.assertEqual(job["verdict"], "nondeterministic")
+        self.assertEqual(job["unstable_when"], {f"env:{VARIABLE}": ["race@sum:1"]})
+
+    def test_the_fixed_tree_is_silent_over_1000_repeats(self):
+        job = self.kernel("sum", ["tree@sum:1"], [10007], calls=100, options=("--repeats", "10", "--exact-repeats"),
+                          code=0)
+        self.assertEqual((job["runs"], job["calls"]["n"], job["calls"]["distinct"]), (10, 100, 1))
+        self.assertEqual(job["verdict"], "bitwise")
+
+    def test_one_unit_in_a_training_changes_what_it_learns(self):
+        self.write("suite.yaml", f"""
+            version: 1
+            jobs:
+              - name: planted
+                train: dense
+                backend: chaos
+                axes: {{"env:{VARIABLE}": [none, "ulp@adam:1"]}}
+            """)
+        job = self.run_json("suite.yaml", "--out", "out", code=1,
+                            env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+
+    def trace(self, fault):
+        name = fault.split("@")[0]
+        environment = dict(os.environ, SAMEBITS_BACKEND_PATH=MODULES, SAMEBITS_TRACE=self.path(name))
+        environment[VARIABLE] = fault
+        subprocess.run([SAMEBITS, "worker", "train", "dense", "--backend", "chaos", "--weights", self.path("w.h5")],
+                       env=environment, check=True, capture_output=True)
+        return subprocess.run([SAMEBITS, "worker", "trace", self.path(name)], check=True, capture_output=True,
+                              text=True).stdout.splitlines()
+
+    def test_the_first_call_that_differs_in_two_traces_is_the_planted_one(self):
+        good, bad = self.trace("none"), self.trace("ulp@gemm:4")
+        self.assertEqual(len(good), len(bad))
+        first = next(i for i, pair in enumerate(zip(good, bad)) if pair[0] != pair[1])
+        kernels = [line.split("\t")[2] for line in good[:first + 1]]
+        self.assertEqual((kernels[-1], kernels.count("gemm")), ("gemm", 4))
+
+    def test_a_fault_that_is_not_well_written_is_an_error(self):
+        job = self.kernel("gemm", ["none", "ulp"], [4, 4, 4], code=2)
+        self.assertIn("is not like ulp@gemm:3", job["reason"])
+
+
+if __name__ == "__main__":
+    program.main()
