@@ -214,23 +214,70 @@ static double lots_p(const struct sb_view *view, const unsigned *runs, const siz
     return exp(chance);
 }
 
+/* The stable cells by lot, and within each lot by the axis, so that its levels stand together. */
+static size_t *cells_by_lot(const struct sb_view *view, sb_mask others, size_t axis) {
+    size_t *cells = sb_stable_cells(view);
+    if (!cells)
+        return NULL;
+    sb_cells_sort(view->evidence, cells, view->n_stable, others);
+    for (size_t i = 0, end; i < view->n_stable; i = end) {
+        end = sb_cells_end(view->evidence, cells, view->n_stable, i, others);
+        sb_cells_sort(view->evidence, cells + i, end - i, sb_axis_bit(axis));
+    }
+    return cells;
+}
+
 /* Two tests, the second of which only counts once the first says that there is something: which
  * axes are tested was chosen after looking at the bits, and a test that asks whether all cells,
  * whatever their axes, could look stable by luck, does not depend on that choice. */
 double sb_axis_p(const struct sb_view *view, const unsigned *runs, sb_mask explanation,
                  size_t axis) {
     sb_mask others = explanation & ~sb_axis_bit(axis);
-    SB_AUTO_FREE size_t *cells = sb_stable_cells(view);
+    SB_AUTO_FREE size_t *cells = cells_by_lot(view, others, axis);
     if (!cells)
         return NAN;
-    /* Within each lot by the axis, so that its levels stand together. */
-    sb_cells_sort(view->evidence, cells, view->n_stable, others);
-    for (size_t i = 0, end; i < view->n_stable; i = end) {
-        end = sb_cells_end(view->evidence, cells, view->n_stable, i, others);
-        sb_cells_sort(view->evidence, cells + i, end - i, sb_axis_bit(axis));
-    }
     double any = lots_p(view, runs, cells, others, axis, true);
     return any <= SB_LUCK_LIMIT ? lots_p(view, runs, cells, others, axis, false) : any;
+}
+
+/* Runs of the kind of bits that has fewest, in a lot with several kinds; 0 in one with one kind. */
+static unsigned fewest_of_a_kind(struct sb_block *blocks, size_t n) {
+    unsigned fewest = 0;
+    qsort(blocks, n, sizeof *blocks, by_group);
+    for (size_t i = 0, end; n && blocks[0].group != blocks[n - 1].group && i < n; i = end) {
+        unsigned of_kind = 0;
+        for (end = i; end < n && blocks[end].group == blocks[i].group; end++)
+            of_kind += blocks[end].runs;
+        fewest = i == 0 || of_kind < fewest ? of_kind : fewest;
+    }
+    return fewest;
+}
+
+double sb_axis_race_chance(const struct sb_view *view, const unsigned *runs, sb_mask explanation,
+                           size_t axis) {
+    sb_mask others = explanation & ~sb_axis_bit(axis);
+    SB_AUTO_FREE size_t *cells = cells_by_lot(view, others, axis);
+    SB_AUTO_FREE struct sb_block *blocks = malloc((view->n_stable + 1) * sizeof *blocks);
+    if (!cells || !blocks)
+        return NAN;
+    double tosses = 0;
+    for (size_t i = 0, end; i < view->n_stable; i = end) {
+        end = sb_cells_end(view->evidence, cells, view->n_stable, i, others);
+        tosses +=
+            fewest_of_a_kind(blocks, make_blocks(view, runs, cells, i, end, axis, false, blocks));
+    }
+    return exp2(-tosses);
+}
+
+double sb_race_chance(const struct sb_view *view, const unsigned *runs, sb_mask explanation) {
+    double chance = 0;
+    for (sb_mask rest = explanation; rest; rest &= rest - 1) {
+        double one = sb_axis_race_chance(view, runs, explanation, (size_t)__builtin_ctzll(rest));
+        if (isnan(one))
+            return NAN;
+        chance = one > chance ? one : chance;
+    }
+    return chance;
 }
 
 double sb_dependence_p(const struct sb_view *view, const unsigned *runs, sb_mask explanation) {

@@ -27,6 +27,16 @@ double sb_deal_log_chance(const struct sb_block *blocks, size_t n);
 double sb_axis_p(const struct sb_view *view, const unsigned *runs, sb_mask explanation,
                  size_t axis);
 
+/* How easily a race can look like the effect of one axis of an explanation. In each lot, as above,
+ * a race at all levels that have one kind of bits, which gives those or another level's as a coin
+ * falls, gives those alone with the chance 2^-(runs there). Of the kinds in a lot the one with
+ * fewest runs counts; lots multiply. NAN without memory. */
+double sb_axis_race_chance(const struct sb_view *view, const unsigned *runs, sb_mask explanation,
+                           size_t axis);
+
+/* The largest of sb_axis_race_chance over the explanation's axes. */
+double sb_race_chance(const struct sb_view *view, const unsigned *runs, sb_mask explanation);
+
 /* The largest of sb_axis_p over the explanation's axes. */
 double sb_dependence_p(const struct sb_view *view, const unsigned *runs, sb_mask explanation);
 

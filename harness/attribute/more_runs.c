@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -152,9 +153,21 @@ static int ask_for_stability(const struct sb_view *view, unsigned limit, unsigne
     return 0;
 }
 
-/* Marks the cells of the lots in which an axis has an effect: more runs of the others would not
- * bear on it. */
-static void mark_lots(const struct sb_view *view, size_t *cells, sb_mask others, bool *concerned) {
+/* Good runs of those of cells[from..end) that have the bits of `group`. */
+static unsigned runs_of_kind(const struct sb_view *view, const size_t *cells, size_t from,
+                             size_t end, int group) {
+    unsigned runs = 0;
+    for (size_t i = from; i < end; i++) {
+        const struct sb_tally *tally = &view->tallies[cells[i]];
+        runs += tally->group == group ? tally->good : 0;
+    }
+    return runs;
+}
+
+/* Marks cells of the lots in which an axis has an effect, since more runs of the others would not
+ * bear on it: those with bits of which there are fewer than `few` runs. */
+static void mark_lots(const struct sb_view *view, size_t *cells, sb_mask others, unsigned few,
+                      bool *concerned) {
     sb_cells_sort(view->evidence, cells, view->n_stable, others);
     for (size_t i = 0, end; i < view->n_stable; i = end) {
         bool differ = false;
@@ -162,8 +175,15 @@ static void mark_lots(const struct sb_view *view, size_t *cells, sb_mask others,
         for (size_t k = i; k < end; k++)
             differ |= view->tallies[cells[k]].group != view->tallies[cells[i]].group;
         for (size_t k = i; k < end && differ; k++)
-            concerned[cells[k]] = true;
+            concerned[cells[k]] |=
+                few == UINT_MAX ||
+                runs_of_kind(view, cells, i, end, view->tallies[cells[k]].group) < few;
     }
+}
+
+/* So many tosses of a coin fall alike by luck alone less often than the limit. */
+static unsigned tosses_needed(void) {
+    return (unsigned)ceil(-log2(SB_LUCK_LIMIT));
 }
 
 static int mark_concerned(const struct sb_view *view, sb_mask explanation, bool *concerned) {
@@ -173,10 +193,12 @@ static int mark_concerned(const struct sb_view *view, sb_mask explanation, bool 
     for (sb_mask rest = explanation; rest; rest &= rest - 1) {
         size_t axis = (size_t)__builtin_ctzll(rest);
         double p = sb_axis_p(view, NULL, explanation, axis);
-        if (isnan(p))
+        double race = sb_axis_race_chance(view, NULL, explanation, axis);
+        if (isnan(p) || isnan(race))
             return -ENOMEM;
-        if (p > SB_LUCK_LIMIT)
-            mark_lots(view, cells, explanation & ~sb_axis_bit(axis), concerned);
+        unsigned few = p > SB_LUCK_LIMIT ? UINT_MAX : tosses_needed();
+        if (p > SB_LUCK_LIMIT || race > SB_LUCK_LIMIT)
+            mark_lots(view, cells, explanation & ~sb_axis_bit(axis), few, concerned);
     }
     return 0;
 }
@@ -195,9 +217,27 @@ static bool runs_ahead(const struct sb_view *view, const bool *concerned, unsign
     return any;
 }
 
+/* The runs of each cell with which the explanation is no luck: by the permutation test, and, if
+ * `races`, by what a race could look like. 1; 0 where no number within the limit will do. */
+static int find_runs(const struct sb_view *view, sb_mask explanation, const bool *concerned,
+                     unsigned limit, bool races, unsigned *runs) {
+    for (unsigned target = 1; target <= limit; target++) {
+        if (!runs_ahead(view, concerned, target, limit, runs))
+            continue;
+        double race = races ? sb_race_chance(view, runs, explanation) : 0;
+        double p = race > SB_LUCK_LIMIT ? 1 : sb_dependence_p(view, runs, explanation);
+        if (isnan(race) || isnan(p))
+            return -ENOMEM;
+        if (p <= SB_LUCK_LIMIT && race <= SB_LUCK_LIMIT)
+            return 1;
+    }
+    return 0;
+}
+
 /* What the effect of an axis needs to be no luck. As the stable cells' bits stay what they are, or
- * become unstable, the test can be made before the runs. Nothing where no number of runs within the
- * limit would do. */
+ * become unstable, the tests can be made before the runs. Nothing where no number of runs within
+ * the limit would do; the verdict needs the permutation test alone, so that is asked for by itself
+ * where the limit does not let a race be excluded. */
 static int ask_for_dependence(const struct sb_view *view, unsigned limit, unsigned *more,
                               struct sb_error *err) {
     SB_AUTO_MASKS struct sb_masks explanations = {0};
@@ -205,23 +245,19 @@ static int ask_for_dependence(const struct sb_view *view, unsigned limit, unsign
     int rc = sb_explanations_find(view, &explanations, &complete, err);
     if (rc < 0 || !sb_explained(&explanations, complete) || !explanations.sets[0])
         return rc;
+    sb_mask explanation = explanations.sets[0];
     size_t n_cells = view->evidence->n_cells;
     SB_AUTO_FREE bool *concerned = calloc(n_cells, sizeof *concerned);
     SB_AUTO_FREE unsigned *runs = calloc(n_cells, sizeof *runs);
-    if (!concerned || !runs || mark_concerned(view, explanations.sets[0], concerned) < 0)
+    if (!concerned || !runs || mark_concerned(view, explanation, concerned) < 0)
         return sb_error_errno(err, -ENOMEM, "permutation test");
-    for (unsigned target = 1; target <= limit; target++) {
-        if (!runs_ahead(view, concerned, target, limit, runs))
-            continue;
-        double p = sb_dependence_p(view, runs, explanations.sets[0]);
-        if (isnan(p))
-            return sb_error_errno(err, -ENOMEM, "permutation test");
-        if (p > SB_LUCK_LIMIT)
-            continue;
-        for (size_t cell = 0; cell < n_cells; cell++)
-            more[cell] = runs[cell] - view->tallies[cell].good;
-        return 0;
-    }
+    int found = find_runs(view, explanation, concerned, limit, true, runs);
+    if (found == 0 && sb_dependence_p(view, NULL, explanation) > SB_LUCK_LIMIT)
+        found = find_runs(view, explanation, concerned, limit, false, runs);
+    if (found < 0)
+        return sb_error_errno(err, found, "permutation test");
+    for (size_t cell = 0; cell < n_cells && found; cell++)
+        more[cell] = runs[cell] - view->tallies[cell].good;
     return 0;
 }
 

@@ -3,6 +3,8 @@
 
 #include "base/cleanup.h"
 
+#include <string.h>
+
 const char *const sb_outcome_names[SB_N_OUTCOMES] = {"pass",  "fail",    "xfail",
                                                      "xpass", "skipped", "error"};
 
@@ -13,23 +15,62 @@ size_t sb_count_failed(const struct sb_job_result *job) {
     return n;
 }
 
-/* "2 of 12 runs failed: r00003 crashed (exit 1), …" for the reason. */
-static char *failures_text(const struct sb_job_result *job, size_t failed) {
-    SB_AUTO_TEXT struct sb_text text = {0};
-    sb_text_printf(&text, "%zu of %zu run%s failed:", failed, job->n_runs,
-                   job->n_runs == 1 ? "" : "s");
-    size_t shown = 0;
-    for (size_t i = 0; i < job->n_runs && shown < 3; i++) {
+/* Kinds of failure that a reason names, and runs of each. */
+enum { MOST_KINDS = 3, MOST_NAMED = 3 };
+
+struct failure_kind {
+    const struct sb_run *runs[MOST_NAMED]; /* the first ones */
+    size_t n;
+};
+
+static bool fail_alike(const struct sb_run *a, const struct sb_run *b) {
+    return a->status == b->status && (a->message && b->message ? strcmp(a->message, b->message) == 0
+                                                               : a->message == b->message);
+}
+
+/* The first kinds of failure; returns how many runs failed in other ways. */
+static size_t find_kinds(const struct sb_job_result *job, struct failure_kind *kinds) {
+    size_t n = 0, others = 0;
+    for (size_t i = 0; i < job->n_runs; i++) {
         const struct sb_run *run = job->runs[i];
+        size_t k = 0;
         if (run->status == SB_STATUS_OK)
             continue;
-        sb_text_printf(&text, "%s %s %s", shown++ ? "," : "", run->id,
-                       sb_status_names[run->status]);
-        if (run->message)
-            sb_text_printf(&text, " (%s)", run->message);
+        while (k < n && !fail_alike(kinds[k].runs[0], run))
+            k++;
+        if (k == MOST_KINDS) {
+            others++;
+            continue;
+        }
+        n += k == n;
+        if (kinds[k].n < MOST_NAMED)
+            kinds[k].runs[kinds[k].n] = run;
+        kinds[k].n++;
     }
-    if (failed > shown)
-        sb_text_puts(&text, ", …");
+    return others;
+}
+
+/* "2 of 12 runs failed: r00003 crashed (exit 1)"; runs that failed alike share the words: "r00001,
+ * r00002, r00003, … (12 runs) crashed (exit 1)". */
+static char *failures_text(const struct sb_job_result *job, size_t failed) {
+    struct failure_kind kinds[MOST_KINDS] = {0};
+    SB_AUTO_TEXT struct sb_text text = {0};
+    size_t others = find_kinds(job, kinds);
+    sb_text_printf(&text, "%zu of %zu run%s failed:", failed, job->n_runs,
+                   job->n_runs == 1 ? "" : "s");
+    for (size_t k = 0; k < MOST_KINDS && kinds[k].n; k++) {
+        const struct failure_kind *kind = &kinds[k];
+        sb_text_puts(&text, k ? ", " : " ");
+        for (size_t i = 0; i < kind->n && i < MOST_NAMED; i++)
+            sb_text_printf(&text, "%s%s", i ? ", " : "", kind->runs[i]->id);
+        if (kind->n > MOST_NAMED)
+            sb_text_printf(&text, ", … (%zu runs)", kind->n);
+        sb_text_printf(&text, " %s", sb_status_names[kind->runs[0]->status]);
+        if (kind->runs[0]->message)
+            sb_text_printf(&text, " (%s)", kind->runs[0]->message);
+    }
+    if (others)
+        sb_text_printf(&text, ", and %zu in other ways", others);
     return sb_text_take(&text);
 }
 

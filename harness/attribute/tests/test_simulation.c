@@ -59,6 +59,23 @@ static const struct world_kind races[] = {
      RACE_EVERYWHERE, .other = 0.1, .repeats = {.min = 3, .max = 50, .stop_diverged = true}},
 };
 
+/* No axis has an effect, and a coin is tossed in some cells alone: whatever is called dependent is
+ * a race in disguise. Few cells of few repeats are where that is easiest. */
+static const struct world_kind disguised[] = {
+    {"coin at one of two levels", SB_DESIGN_FULL, 1, 1, 2, 0, RACE_TWO_OUTCOMES, RACE_AT_LEVELS,
+     .other = 0.5, .repeats = THREE},
+    {"coin at one of two levels, from two runs", SB_DESIGN_FULL, 1, 1, 2, 0, RACE_TWO_OUTCOMES,
+     RACE_AT_LEVELS, .other = 0.5, .repeats = {.min = 2}},
+    {"coin at some of two or three levels", SB_DESIGN_FULL, 1, 1, 3, 0, RACE_TWO_OUTCOMES,
+     RACE_AT_LEVELS, .other = 0.5, .repeats = THREE},
+    {"coin at levels of two axes", SB_DESIGN_FULL, 2, 2, 2, 0, RACE_TWO_OUTCOMES, RACE_AT_LEVELS,
+     .other = 0.5, .repeats = THREE},
+    {"coin at levels, one at a time", SB_DESIGN_ONE_AT_A_TIME, 2, 2, 3, 0, RACE_TWO_OUTCOMES,
+     RACE_AT_LEVELS, .other = 0.5, .repeats = THREE},
+    {"coin at levels, pairwise", SB_DESIGN_PAIRWISE, 3, 3, 2, 0, RACE_TWO_OUTCOMES, RACE_AT_LEVELS,
+     .other = 0.5, .repeats = THREE},
+};
+
 static const struct world_kind mixed[] = {
     {"race 0.5 and 0.1 everywhere", SB_DESIGN_FULL, 1, 3, 2, 0, RACE_TWO_OUTCOMES, RACE_EVERYWHERE,
      .other = 0.5, .rare = 0.1, .repeats = THREE},
@@ -216,6 +233,17 @@ START_TEST(races_are_not_mistaken_more_often_than_stated)
 }
 END_TEST
 
+/* Enough worlds to tell 5% from the 1/16 that four runs of each of two cells would give. */
+START_TEST(a_coin_tossed_at_some_levels_is_rarely_called_an_effect)
+{
+    enum { WORLDS = 6000 };
+    for (size_t k = 0; k < sizeof disguised / sizeof *disguised; k++) {
+        struct tally tally = play_many(&disguised[k], WORLDS, false);
+        check_share(disguised[k].name, "config-dependent", tally.config_dependent, WORLDS);
+    }
+}
+END_TEST
+
 /* Unstable cells at one rate say nothing of those at another: no bound is stated, but all that is
  * said of the runs holds. */
 START_TEST(races_at_two_rates_are_judged_by_the_definitions)
@@ -299,6 +327,7 @@ START_TEST(measured_rates)
     report(deterministic, sizeof deterministic / sizeof *deterministic, worlds);
     report(damaged, sizeof damaged / sizeof *damaged, worlds);
     report(races, sizeof races / sizeof *races, worlds);
+    report(disguised, sizeof disguised / sizeof *disguised, worlds);
     report(mixed, sizeof mixed / sizeof *mixed, worlds);
 }
 END_TEST
@@ -308,6 +337,7 @@ int main(void) {
         deterministic_jobs_get_the_verdict_that_they_have,
         failed_runs_and_missing_cells_leave_what_the_rest_says,
         races_are_not_mistaken_more_often_than_stated,
+        a_coin_tossed_at_some_levels_is_rarely_called_an_effect,
         races_at_two_rates_are_judged_by_the_definitions,
         runs_dealt_out_by_chance_are_rarely_called_dependent,
     };

@@ -51,6 +51,51 @@ START_TEST(a_failed_run_is_an_error_and_wins_over_a_divergence)
 }
 END_TEST
 
+/* crashes: one letter a run, which is its message; '-' has none. */
+static void failures_read(const char *crashes, const char *reason) {
+    static char messages[26][8];
+    struct fixture f;
+    begin(&f);
+    add_full_design(&f);
+    for (const char *c = crashes; *c; c++) {
+        if (*c != '-')
+            snprintf(messages[*c - 'a'], sizeof messages[0], "exit %c", *c);
+        add_run(&f, 0, -1)->message = *c == '-' ? NULL : messages[*c - 'a'];
+    }
+    SB_AUTO_JSON json_t *result = build(&f);
+    ck_assert_str_eq(json_string_value(at(result, "jobs.0.reason")), reason);
+}
+
+START_TEST(runs_that_failed_alike_share_the_words)
+{
+    failures_read("aa", "2 of 10 runs failed: r00009, r00010 crashed (exit a)");
+    failures_read("aaaaa",
+                  "5 of 13 runs failed: r00009, r00010, r00011, … (5 runs) crashed "
+                  "(exit a)");
+    failures_read("aba-",
+                  "4 of 12 runs failed: r00009, r00011 crashed (exit a), r00010 crashed "
+                  "(exit b), r00012 crashed");
+    failures_read("abcdea",
+                  "6 of 14 runs failed: r00009, r00014 crashed (exit a), r00010 crashed "
+                  "(exit b), r00011 crashed (exit c), and 2 in other ways");
+}
+END_TEST
+
+/* Equal messages of runs that ended in different ways are not one failure. */
+START_TEST(the_same_message_of_another_end_is_another_failure)
+{
+    struct fixture f;
+    begin(&f);
+    add_full_design(&f);
+    add_run(&f, 0, -1)->message = "after 5 s";
+    struct sb_run *run = add_run(&f, 0, -1);
+    run->message = "after 5 s";
+    run->status = SB_STATUS_TIMEOUT;
+    SB_AUTO_JSON json_t *result = build(&f);
+    reason_holds(result, "r00009 crashed (after 5 s), r00010 timeout (after 5 s)");
+}
+END_TEST
+
 START_TEST(too_little_evidence_is_an_error_whatever_is_required)
 {
     struct fixture f;
@@ -205,6 +250,8 @@ END_TEST
 SB_TEST_MAIN("report-outcome", a_job_that_meets_its_requirements_passes,
              a_divergence_that_is_not_allowed_fails,
              a_failed_run_is_an_error_and_wins_over_a_divergence,
+             runs_that_failed_alike_share_the_words,
+             the_same_message_of_another_end_is_another_failure,
              too_little_evidence_is_an_error_whatever_is_required, inputs_that_changed_are_an_error,
              a_skipped_job_alone_is_77, an_interruption_is_130_whatever_was_found,
              two_wins_over_one_and_one_over_77,
