@@ -105,10 +105,22 @@ static int await_ready(struct sb_guard *guard, struct sb_ready *ready, struct sb
     return ready->error ? sb_error_set(err, ready->code, "%s", ready->error) : 0;
 }
 
-int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_ready *ready,
-                   struct sb_error *err) {
-    int sockets[2];
+int sb_guard_await(struct sb_guard *guard, struct sb_ready *ready, struct sb_error *err) {
     struct sb_ready own = {0};
+    if (guard->ready)
+        return 0;
+    int rc = await_ready(guard, &own, err);
+    guard->ready = rc == 0;
+    guard->dead = rc < 0;
+    if (rc == 0 && ready)
+        *ready = own;
+    else
+        sb_ready_clear(&own);
+    return rc;
+}
+
+int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_error *err) {
+    int sockets[2];
     struct sb_guard *made = calloc(1, sizeof *made);
     struct sb_guard **guards =
         made ? reallocarray(sandbox->guards, sandbox->n_guards + 1, sizeof *guards) : NULL;
@@ -130,19 +142,12 @@ int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct s
     }
     int rc = made->pid < 0 ? sb_error_errno(err, -errno, "fork") : 0;
     close(sockets[1]);
-    if (rc == 0)
-        rc = await_ready(made, &own, err);
     if (rc < 0) {
-        sb_ready_clear(&own);
         sb_guard_stop(made);
         return rc;
     }
     sandbox->guards[sandbox->n_guards++] = made;
     *guard = made;
-    if (ready)
-        *ready = own;
-    else
-        sb_ready_clear(&own);
     return 0;
 }
 
@@ -161,17 +166,33 @@ void sb_guard_stop(struct sb_guard *guard) {
 
 static int idle_guard(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_error *err) {
     bool busy = false;
-    for (size_t i = 0; i < sandbox->n_guards; i++) {
+    struct sb_guard *idle = NULL;
+    for (size_t i = 0; i < sandbox->n_guards && !idle; i++) {
         busy |= sandbox->guards[i]->process != NULL;
-        if (sandbox->guards[i]->process || sandbox->guards[i]->dead)
-            continue;
-        *guard = sandbox->guards[i];
-        return 0;
+        if (!sandbox->guards[i]->process && !sandbox->guards[i]->dead)
+            idle = sandbox->guards[i];
     }
-    if (sandbox->kind->alone && busy)
+    if (!idle && sandbox->kind->alone && busy)
         return sb_error_set(err, -EBUSY, "a run is under way in %s, and only one can be",
                             sandbox->directory);
-    return sb_guard_start(sandbox, guard, NULL, err);
+    int rc = idle ? 0 : sb_guard_start(sandbox, &idle, err);
+    if (rc == 0)
+        rc = sb_guard_await(idle, NULL, err);
+    if (rc == 0)
+        *guard = idle;
+    return rc;
+}
+
+/* The guard of a run that will soon start beside this one gets ready while this one starts. */
+static void start_another_guard(struct sb_sandbox *sandbox, const struct sb_guard *taken) {
+    struct sb_guard *another;
+    for (size_t i = 0; i < sandbox->n_guards; i++) {
+        const struct sb_guard *guard = sandbox->guards[i];
+        if (!guard->dead && !guard->process && guard != taken)
+            return;
+    }
+    if (!sandbox->kind->alone)
+        sb_guard_start(sandbox, &another, NULL); /* what is wrong is said when a run needs it */
 }
 
 /* ---- Starting ---------------------------------------------------------------------------------
@@ -237,6 +258,8 @@ int sb_process_start(struct sb_sandbox *sandbox, const struct sb_process_spec *s
     int rc = fill_request(sandbox, spec, &request, err);
     if (rc == 0)
         rc = idle_guard(sandbox, &guard, err);
+    if (rc == 0 && spec->beside)
+        start_another_guard(sandbox, guard);
     if (rc == 0 && !(made = calloc(1, sizeof *made)))
         rc = sb_error_errno(err, -ENOMEM, "starting a run");
     if (rc == 0 && spec->log_path && !(log = strdup(spec->log_path)))

@@ -201,13 +201,15 @@ struct sb_guard {
     int socket;
     struct sb_text in;
     struct sb_process *process; /* under way, or NULL */
+    bool ready;                 /* it has said so */
     bool dead;
     unsigned index;
 };
 
-/* Forks a guard; returns when it said that it is ready. `ready` may be NULL. */
-int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_ready *ready,
-                   struct sb_error *err);
+/* Forks a guard of the sandbox, which gets ready by itself. */
+int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_error *err);
+/* Waits until it is ready. `ready` may be NULL. A guard that cannot be is dead. */
+int sb_guard_await(struct sb_guard *guard, struct sb_ready *ready, struct sb_error *err);
 void sb_guard_stop(struct sb_guard *guard);
 /* The guard's own life; never returns. */
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent);

@@ -58,7 +58,9 @@ static int attempt(struct sb_sandbox *sandbox, const struct sb_view_kind *kind, 
     if (rc == 0)
         rc = sb_layers_open(sandbox, kind == &sb_view_overlay, err);
     if (rc == 0)
-        rc = sb_guard_start(sandbox, &guard, &ready, err);
+        rc = sb_guard_start(sandbox, &guard, err);
+    if (rc == 0)
+        rc = sb_guard_await(guard, &ready, err);
     if (rc == 0) {
         sandbox->overlay_variant = ready.overlay_variant;
         for (size_t i = 0; rc == 0 && i < ready.notes.n; i++)

@@ -121,15 +121,22 @@ static size_t cpus_needed(const struct sb_schedule *schedule, unsigned threads) 
     return schedule->options->jobs ? 0 : n;
 }
 
+static size_t count_running(const struct sb_schedule *schedule) {
+    size_t running = 0;
+    for (size_t i = 0; i < schedule->n_slots; i++)
+        running += schedule->slots[i]->reading == NULL;
+    return running;
+}
+
+static size_t most_running(const struct sb_schedule *schedule) {
+    size_t most = schedule->options->jobs ? schedule->options->jobs : schedule->cpus.n;
+    return most ? most : 1;
+}
+
 /* Is there room for a run that needs so many CPUs? */
 static bool has_room(const struct sb_schedule *schedule, size_t n_cpus) {
-    size_t reading = 0;
-    for (size_t i = 0; i < schedule->n_slots; i++)
-        reading += schedule->slots[i]->reading != NULL;
-    size_t running = schedule->n_slots - reading;
-    size_t most = schedule->options->jobs ? schedule->options->jobs
-                  : schedule->cpus.n      ? schedule->cpus.n
-                                          : 1;
+    size_t running = count_running(schedule), reading = schedule->n_slots - running;
+    size_t most = most_running(schedule);
     /* Where runs share one directory, the weights must be out of it before the next begins. */
     unsigned at_once = schedule->sandbox ? sb_sandbox_concurrency(schedule->sandbox) : 1;
     if (at_once == 1 && schedule->n_slots > 0)
@@ -177,6 +184,8 @@ static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, str
         .timeout_s = sb_schedule_job(schedule)->timeout_s,
         .grace_s = grace_s,
         .followed = schedule->n_waiting > schedule->n_slots,
+        .beside = schedule->n_waiting > 0 && count_running(schedule) + 1 < most_running(schedule) &&
+                  schedule->cpus.n_free >= slot->n_cpus,
         .run_id = slot->run.id,
     };
     struct sb_process *process = NULL;

@@ -63,7 +63,8 @@ struct sb_process_spec {
     uint64_t log_limit;   /* bytes kept (head and tail); further output is read and thrown away */
     double timeout_s;     /* 0: none */
     double grace_s;       /* between TERM and KILL */
-    bool followed;        /* another run is likely to follow: its view may be prepared */
+    bool followed;        /* another run is likely to come after it: its view may be prepared */
+    bool beside;          /* another one is likely to start soon, while this one is under way */
     const char *run_id;   /* the cookie in the environment is made of it at constant length */
 };
 
