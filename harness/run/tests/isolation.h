@@ -178,8 +178,17 @@ static inline size_t count_entries(const char *path) {
     return n;
 }
 
-/* ---- Runs -------------------------------------------------------------------------------------
+static inline size_t count_beside(const char *folder) {
+    SB_AUTO_FREE char *parent = sb_format("%s/..", folder);
+    return count_entries(parent);
+}
+
+/* ---- Sandboxes and runs -----------------------------------------------------------------------
  */
+
+static const enum sb_isolation modes[] = {SB_ISOLATE_OVERLAY, SB_ISOLATE_COPY, SB_ISOLATE_INPLACE};
+
+enum { N_MODES = sizeof modes / sizeof *modes };
 
 /* NULL where this mode cannot be had here. */
 static inline struct sb_sandbox *try_open(const char *directory, enum sb_isolation mode,
@@ -196,6 +205,13 @@ static inline struct sb_sandbox *open_sandbox(const char *directory, enum sb_iso
     struct sb_sandbox *sandbox = try_open(directory, mode, hidden, &err);
     ck_assert_msg(sandbox != NULL, "%s", err.text);
     return sandbox;
+}
+
+static inline bool shares(const struct sb_sandbox *sandbox, const char *text) {
+    for (const char *const *item = sb_sandbox_shared(sandbox); *item; item++)
+        if (strstr(*item, text))
+            return true;
+    return false;
 }
 
 struct test_run {

@@ -5,8 +5,6 @@
 
 #include <sys/xattr.h>
 
-static const enum sb_isolation modes[] = {SB_ISOLATE_OVERLAY, SB_ISOLATE_COPY, SB_ISOLATE_INPLACE};
-
 /* All that a run can tell of its folders. */
 static const char look[] =
     "stat -c '%a %u %g %s %Y' . ; ls -lA --time-style=+%s . sub; cat old; "
@@ -66,7 +64,7 @@ static void assert_traceless(struct sb_sandbox *sandbox, const char *reference, 
 
 START_TEST(nothing_of_a_run_reaches_the_next)
 {
-    for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+    for (size_t m = 0; m < N_MODES; m++) {
         char *folder;
         struct sb_sandbox *sandbox = open_filled(modes[m], &folder);
         if (!sandbox)
@@ -83,7 +81,7 @@ END_TEST
 
 START_TEST(what_changes_between_runs_is_seen)
 {
-    for (size_t m = 0; m < sizeof modes / sizeof *modes; m++) {
+    for (size_t m = 0; m < N_MODES; m++) {
         char *folder;
         struct sb_sandbox *sandbox = open_filled(modes[m], &folder);
         if (!sandbox)
