@@ -120,7 +120,10 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
         .seed = seed,
     };
     find_degenerate(evidence);
-    return 0;
+    if (sb_job_evidence_add_calls(evidence) == 0)
+        return 0;
+    sb_job_evidence_clear(evidence);
+    return sb_error_errno(err, -ENOMEM, "job '%s'", job_plan->job->id);
 }
 
 void sb_job_evidence_clear(struct sb_job_evidence *evidence) {
@@ -181,6 +184,8 @@ static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, si
 const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *comparisons, size_t a,
                                                 size_t b) {
     size_t n = comparisons->evidence->groups.n, i = a * n + b;
+    if (a >= comparisons->evidence->n_saved || b >= comparisons->evidence->n_saved)
+        return NULL;
     if (!comparisons->made[i]) {
         struct sb_error err = {0};
         comparisons->made[i] = true;

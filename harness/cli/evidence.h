@@ -14,7 +14,8 @@ struct sb_job_evidence {
     const struct sb_run **runs; /* this job's, in order of ids; borrowed */
     size_t n_runs;
     struct sb_strings groups; /* distinct fingerprints, the reference's first, then by first run */
-    struct sb_trial *trials;  /* trial i is run i */
+    size_t n_saved;          /* groups whose weights are kept; of the others only calls are known */
+    struct sb_trial *trials; /* trial i is run i; then results of further calls */
     size_t *trial_run;
     struct sb_evidence evidence; /* borrows the rest */
     const char **axes;
@@ -28,6 +29,10 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
                          size_t n_runs, uint64_t seed, struct sb_job_evidence *evidence,
                          struct sb_error *err);
 void sb_job_evidence_clear(struct sb_job_evidence *evidence);
+
+/* Adds results that only came up in later calls of a run's process (cli/evidence_calls.c). 0 or
+ * -ENOMEM. */
+int sb_job_evidence_add_calls(struct sb_job_evidence *evidence);
 
 /* Comparisons of a job's groups, made from the stored weights when they are first asked for. */
 struct sb_group_comparisons {

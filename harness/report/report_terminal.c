@@ -264,9 +264,13 @@ static void print_groups(const struct page *page, const json_t *job) {
             break;
         }
         size_t n = json_array_size(json_object_get(group, "runs"));
-        sb_text_printf(&text, "%s   %s   sum %.17g   %zu run%s", i ? "       " : "weights",
-                       sb_text_of(group, "fingerprint"),
-                       json_number_value(json_object_get(group, "sum")), n, n == 1 ? "" : "s");
+        sb_text_printf(&text, "%s   %s", i ? "       " : "weights",
+                       sb_text_of(group, "fingerprint"));
+        if (n)
+            sb_text_printf(&text, "   sum %.17g   %zu run%s",
+                           json_number_value(json_object_get(group, "sum")), n, n == 1 ? "" : "s");
+        else
+            sb_text_puts(&text, "   only in later calls of a process");
         print_whole(page, &text);
     }
 }

@@ -311,6 +311,17 @@ static void report_claim(const struct job *job, json_t *report) {
     json_object_set_new(report, "claim", claim);
 }
 
+/* Where rows are cut, nobody computes the outputs that have none, so nothing is expected of them.
+ */
+static void forget_whole_outputs(struct job *job) {
+    for (size_t o = 0; job->rows_only && o < SB_MAX_OPERANDS; o++) {
+        if (!job->problem.expected[o] || sb_problem_has_rows(&job->problem, o))
+            continue;
+        free(job->problem.expected[o]);
+        job->problem.expected[o] = NULL;
+    }
+}
+
 int sb_worker_kernel(const struct sb_worker_request *request, const struct sb_operation *operation,
                      enum sb_dtype dtype, struct sb_engine *engine, json_t *report,
                      struct sb_error *err) {
@@ -325,6 +336,8 @@ int sb_worker_kernel(const struct sb_worker_request *request, const struct sb_op
         rc = make_problem(&job, operation, dtype, report, err);
     if (rc == 0)
         rc = sb_problem_expect(&job.problem, err);
+    if (rc == 0)
+        forget_whole_outputs(&job);
     if (rc == 0)
         rc = make_calls(&job, err);
     if (rc == 0)

@@ -86,6 +86,24 @@ class Extending(program.Program):
         self.assertEqual(jobs["other", "blocks"]["verdict"], "skipped")
         self.assertIn("no kernel 'sum'", jobs["other", "blocks"]["reason"])
 
+    def test_calls_that_differ_within_a_process_contradict_a_claim(self):
+        """Every process gives the same results in the same order, so that no two runs differ."""
+        source = shown_source().replace("[i] = 0;", "[i] = (float)(number % 2);")
+        source = source.replace("    unsigned started", "    static unsigned number;\n    number++;\n    unsigned started")
+        self.build(source)
+        self.write("suite.yaml", "version: 1\njobs:\n  - name: j\n    kernel: gemm\n    backend: blocks\n"
+                                 "    shape: [5, 7, 9]\n    axes: {deterministic: [on]}\n")
+        done = self.run_installed("run", "suite.yaml", "--out", "out", path=self.modules)
+        with open(self.path("out", "result.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        job = document["jobs"][0]
+        self.assertEqual((done.returncode, job["verdict"]), (1, "nondeterministic"), done.stdout + done.stderr)
+        self.assertEqual(job["calls"]["distinct"], 2)
+        self.assertEqual(len({run["fingerprint"] for run in document["runs"]}), 1)
+        self.assertEqual([len(group["runs"]) > 0 for group in job["groups"]], [True, False])
+        self.assertTrue(job["claims"][0]["contradicted"])
+        self.assertIn("CONTRADICTION", done.stdout)
+
     def test_it_is_listed_where_the_path_has_it_and_unknown_where_not(self):
         self.build(shown_source())
         listed = self.run_installed("list", "backends", path=self.modules).stdout
