@@ -19,33 +19,38 @@ static void is(const struct sb_tensor *tensors, size_t n, const char *wanted) {
     sb_fingerprint_clear(&fingerprint);
 }
 
-static void dense_is(const char *name, const char *value, const char *wanted) {
-    const struct sb_training *dense = sb_training_find("dense");
+static void training_is(const char *training, const char *name, const char *value,
+                        const char *wanted) {
+    const struct sb_training *job = sb_training_find(training);
     struct sb_argument_value values[SB_MAX_ARGUMENTS];
-    sb_arguments_default(dense->arguments, values);
+    sb_arguments_default(job->arguments, values);
     if (name)
-        ck_assert_int_eq(sb_argument_set(dense->arguments, values, name, value, NULL), 0);
+        ck_assert_int_eq(sb_argument_set(job->arguments, values, name, value, NULL), 0);
     struct sb_engine *engine;
     struct sb_engine_options engine_options = {.threads = 2};
     ck_assert_int_eq(sb_engine_open(sb_backend_find("ref"), &engine_options, &engine, NULL), 0);
     struct sb_train_options options = {.arguments = values, .threads = 2, .hash_seed = 1};
     struct sb_train_result result = {0};
-    ck_assert_int_eq(dense->run(engine, &options, &result, NULL), 0);
+    ck_assert_int_eq(job->run(engine, &options, &result, NULL), 0);
     is(result.tensors, result.n, wanted);
     sb_train_result_clear(&result);
     sb_engine_close(engine);
 }
 
 START_TEST(dense_has_the_bits_written_here)
-{ dense_is(NULL, NULL, "xxh3:84aac7ff70275fcda6dccccd2a7001c7"); }
+{ training_is("dense", NULL, NULL, "xxh3:84aac7ff70275fcda6dccccd2a7001c7"); }
 END_TEST
 
 START_TEST(dense_with_wide_layers_has_the_bits_written_here)
-{ dense_is("hidden", "256", "xxh3:9e007425ca80d69d7ef754d5babb0019"); }
+{ training_is("dense", "hidden", "256", "xxh3:9e007425ca80d69d7ef754d5babb0019"); }
 END_TEST
 
 START_TEST(dense_by_hash_order_has_the_bits_written_here)
-{ dense_is("ordered", "false", "xxh3:ab23714a299070ea6f8a95a5e14ff361"); }
+{ training_is("dense", "ordered", "false", "xxh3:ab23714a299070ea6f8a95a5e14ff361"); }
+END_TEST
+
+START_TEST(convnet_has_the_bits_written_here)
+{ training_is("convnet", NULL, NULL, "xxh3:db6e8fa3478510333554cfa573a64341"); }
 END_TEST
 
 /* Every operation in both types: its outputs on inputs of seed 5. */
@@ -146,4 +151,5 @@ END_TEST
 
 SB_TEST_MAIN("kernels-golden", dense_has_the_bits_written_here,
              dense_with_wide_layers_has_the_bits_written_here,
-             dense_by_hash_order_has_the_bits_written_here, operations_have_the_bits_written_here)
+             dense_by_hash_order_has_the_bits_written_here, convnet_has_the_bits_written_here,
+             operations_have_the_bits_written_here)
