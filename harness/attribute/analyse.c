@@ -132,7 +132,8 @@ static int find_dependence(struct work *work, struct sb_analysis *analysis, stru
     analysis->depends_known = sb_explained(&work->explanations, work->complete);
     for (size_t i = 0; i < analysis->n_axes; i++) {
         struct sb_axis_finding *finding = &analysis->axes[i];
-        if (sb_classes_find(view, i, &finding->classes, &finding->n_classes) < 0)
+        if (sb_classes_find(view, i, &finding->classes, &finding->n_classes, &finding->compared) <
+            0)
             return sb_error_errno(err, -ENOMEM, "classes");
     }
     if (!analysis->depends_known)

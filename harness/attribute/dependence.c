@@ -133,7 +133,8 @@ static int compare_levels(const struct sb_view *view, size_t axis, struct compar
     return 0;
 }
 
-int sb_classes_find(const struct sb_view *view, size_t axis, sb_mask **classes, size_t *n) {
+int sb_classes_find(const struct sb_view *view, size_t axis, sb_mask **classes, size_t *n,
+                    bool *compared_any) {
     unsigned n_levels = view->evidence->n_levels[axis];
     struct comparisons compared;
     if (compare_levels(view, axis, &compared) < 0)
@@ -145,8 +146,7 @@ int sb_classes_find(const struct sb_view *view, size_t axis, sb_mask **classes, 
     if (!*classes)
         return -ENOMEM;
     *n = 0;
-    if (n_levels > 1 && !any)
-        return 0;
+    *compared_any = any != 0;
     for (unsigned level = 0; level < n_levels; level++) {
         sb_mask agrees = compared.shared[level] & ~compared.differ[level];
         size_t c = 0;

@@ -20,9 +20,11 @@ static inline bool sb_explained(const struct sb_masks *explanations, bool comple
 }
 
 /* Classes of one axis: in listed order, a level joins the first class with each of whose members it
- * agrees wherever they share the other levels, and at least once. None where no two levels of the
- * axis share them anywhere. *classes is the caller's to free. 0 or -ENOMEM. */
-int sb_classes_find(const struct sb_view *view, size_t axis, sb_mask **classes, size_t *n);
+ * agrees wherever they share the other levels, and at least once. *compared_any: do any two
+ * levels of the axis share them anywhere? If not, each is a class for want of evidence. *classes is
+ * the caller's to free. 0 or -ENOMEM. */
+int sb_classes_find(const struct sb_view *view, size_t axis, sb_mask **classes, size_t *n,
+                    bool *compared_any);
 
 /* Conditions within one explanation: axis a matters at some levels of axis b and not at the others,
  * each level of b having been put to the test. *conditions is the caller's to free. 0 or -ENOMEM.

@@ -28,13 +28,14 @@ enum sb_tone sb_say_repeats(struct sb_text *text, const json_t *job) {
     return replays ? SB_TONE_GOOD : SB_TONE_WARN;
 }
 
-/* "0=1|2": levels that are alike joined by =, classes by |. What is longer than `most` is counted.
- */
+/* "0=1|2": levels that are alike joined by =, classes by |; "0,1,2" where none were compared. What
+ * is longer than `most` is counted. */
 static void add_levels(struct sb_text *text, const json_t *axis, size_t most) {
     const json_t *classes = json_object_get(axis, "classes");
     const json_t *levels = json_object_get(axis, "levels");
     SB_AUTO_TEXT struct sb_text list = {0};
-    size_t n_classes = json_array_size(classes);
+    bool none = json_is_false(json_object_get(axis, "compared"));
+    size_t n_classes = none ? 0 : json_array_size(classes);
     for (size_t i = 0; i < n_classes; i++) {
         sb_text_puts(&list, i ? "|" : "");
         sb_say_list(&list, json_array_get(classes, i), "=");

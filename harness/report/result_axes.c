@@ -113,6 +113,9 @@ static json_t *axis_json(struct sb_making *making, const struct sb_job_result *j
     sb_put(making, json, "levels", levels);
     sb_put(making, json, "observed", observed.levels);
     sb_put(making, json, "classes", classes);
+    /* Then classes are those of levels that never met, and no finding. */
+    if (json_array_size(classes) > 1 && !analysis->axes[i].compared)
+        sb_put(making, json, "compared", json_false());
     sb_put(making, json, "effect", json_string(*effect));
     if (strcmp(*effect, "none") == 0 && (job->plan->fractional || analysis->scope_cells_run))
         sb_put(making, json, "scope", json_string("cells run"));

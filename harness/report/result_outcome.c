@@ -124,13 +124,18 @@ enum sb_outcome sb_job_outcome(const struct sb_job_result *job, bool all_inert,
             add_reason(reason, job->requirements_reason);
         return SB_OUTCOME_ERROR;
     }
-    if (job->plan->job->expect != SB_EXPECT_NOTHING)
+    bool bitwise = job->plan->job->expect == SB_EXPECT_BITWISE;
+    if (job->plan->job->expect != SB_EXPECT_NOTHING && !bitwise)
         return control_outcome(job, reason);
     if (!job->requirements_met)
         add_reason(reason, job->requirements_reason);
     if (analysis->verdict == SB_VERDICT_INCONCLUSIVE)
         return SB_OUTCOME_ERROR;
-    if (!job->requirements_met)
+    /* A control that must not diverge, and did: what is found elsewhere cannot be trusted. */
+    bitwise &= analysis->verdict != SB_VERDICT_BITWISE;
+    if (bitwise)
+        add_reason(reason, "a control that was expected to be bitwise, and is not");
+    if (bitwise || !job->requirements_met)
         return SB_OUTCOME_FAIL;
     if (all_inert) {
         add_reason(reason, "nothing was varied: every axis is inert or unavailable here");

@@ -74,7 +74,8 @@ static void say_axes(struct sb_text *text, const struct axis_list *list, bool cl
     for (size_t i = 0; i < list->n; i++) {
         sb_text_puts(text, !i ? "" : i + 1 == list->n ? " and " : ", ");
         sb_text_puts(text, sb_text_of(list->axes[i], "name"));
-        if (classes && json_array_size(json_object_get(list->axes[i], "classes"))) {
+        if (classes && json_array_size(json_object_get(list->axes[i], "classes")) &&
+            !json_is_false(json_object_get(list->axes[i], "compared"))) {
             sb_text_puts(text, " (");
             add_classes(text, list->axes[i]);
             sb_text_putc(text, ')');

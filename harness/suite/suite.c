@@ -16,7 +16,7 @@ const char *const sb_job_kind_names[] = {"command", "train", "kernel", NULL};
 const char *const sb_design_names[] = {"full", "one-at-a-time", "pairwise", NULL};
 const char *const sb_need_names[] = {"bitwise", "rounding", "ignore", NULL};
 const char *const sb_isolation_names[] = {"auto", "overlay", "copy", "inplace", NULL};
-const char *const sb_expect_names[] = {"", "nondeterministic", "config-dependent", NULL};
+const char *const sb_expect_names[] = {"", "nondeterministic", "config-dependent", "bitwise", NULL};
 
 int sb_where_error(struct sb_error *err, int code, const struct sb_where *where, const char *format,
                    ...) {

@@ -30,7 +30,7 @@ static bool recognise_onnx(const unsigned char *head, size_t n, const char *path
         .name = #format,                                                                           \
         .summary = what,                                                                           \
         .extensions = ending,                                                                      \
-        .planned = "planned; until then save " instead,                                            \
+        .planned = "not in this build; save " instead,                                             \
         .recognise = recognise_##format,                                                           \
     };                                                                                             \
     extern const struct sb_format sb_format_##format

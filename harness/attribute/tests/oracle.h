@@ -126,16 +126,17 @@ static inline bool oracle_agree(const struct oracle *oracle, size_t axis, unsign
     return once && always;
 }
 
-static inline size_t oracle_classes(const struct oracle *oracle, size_t axis, sb_mask *classes) {
+static inline size_t oracle_classes(const struct oracle *oracle, size_t axis, sb_mask *classes,
+                                    bool *met) {
     size_t n = 0;
-    bool met = oracle->evidence->n_levels[axis] == 1;
+    *met = false;
     for (unsigned level = 0; level < oracle->evidence->n_levels[axis]; level++) {
         size_t joined = n;
         for (size_t c = n; c-- > 0;) {
             bool all = true;
             for (unsigned member = 0; member < level; member++) {
                 if (classes[c] >> member & 1)
-                    all &= oracle_agree(oracle, axis, level, member, &met);
+                    all &= oracle_agree(oracle, axis, level, member, met);
             }
             joined = all ? c : joined;
         }
@@ -143,7 +144,7 @@ static inline size_t oracle_classes(const struct oracle *oracle, size_t axis, sb
             classes[n++] = 0;
         classes[joined] |= (sb_mask)1 << level;
     }
-    return met ? n : 0;
+    return n;
 }
 
 /* Levels of `when` at which `axis` matters, or 0 where it does so at all of them or not all were
@@ -214,9 +215,11 @@ static inline void oracle_check(const struct sb_evidence *evidence,
     }
     size_t conditions = 0;
     for (size_t a = 0; a < evidence->n_axes; a++) {
-        n = oracle_classes(&oracle, a, classes);
+        bool met;
+        n = oracle_classes(&oracle, a, classes, &met);
+        ck_assert(analysis->axes[a].compared == met);
         ck_assert_uint_eq(analysis->axes[a].n_classes, n);
-        ck_assert(n == 0 || memcmp(classes, analysis->axes[a].classes, n * sizeof *classes) == 0);
+        ck_assert(memcmp(classes, analysis->axes[a].classes, n * sizeof *classes) == 0);
         for (size_t b = 0; b < evidence->n_axes && analysis->depends_known; b++) {
             if (a == b || !(analysis->depends_on >> a & analysis->depends_on >> b & 1))
                 continue;

@@ -54,8 +54,9 @@ struct sb_condition { /* "axis matters only where `when` has one of its levels" 
 };
 
 struct sb_axis_finding {
-    sb_mask *classes; /* levels that are alike, in listed order; empty when nothing is known */
+    sb_mask *classes; /* levels that are alike, in listed order */
     size_t n_classes;
+    bool compared;   /* two of its levels at least, all else being equal; if not, each is a class */
     bool has_effect; /* the axis is in depends_on, and that is no luck */
 };
 

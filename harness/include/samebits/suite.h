@@ -32,7 +32,12 @@ enum sb_need { SB_NEED_BITWISE, SB_NEED_ROUNDING, SB_NEED_IGNORE };
 
 enum sb_isolation { SB_ISOLATE_AUTO, SB_ISOLATE_OVERLAY, SB_ISOLATE_COPY, SB_ISOLATE_INPLACE };
 
-enum sb_expect { SB_EXPECT_NOTHING, SB_EXPECT_NONDETERMINISTIC, SB_EXPECT_CONFIG_DEPENDENT };
+enum sb_expect {
+    SB_EXPECT_NOTHING,
+    SB_EXPECT_NONDETERMINISTIC,
+    SB_EXPECT_CONFIG_DEPENDENT,
+    SB_EXPECT_BITWISE
+};
 
 /* Names as the suite and the command line write them, indexed by the enums above; each ends with
  * NULL. */
@@ -40,7 +45,7 @@ extern const char *const sb_job_kind_names[];  /* command train kernel */
 extern const char *const sb_design_names[];    /* full one-at-a-time pairwise */
 extern const char *const sb_need_names[];      /* bitwise rounding ignore */
 extern const char *const sb_isolation_names[]; /* auto overlay copy inplace */
-extern const char *const sb_expect_names[];    /* "" nondeterministic config-dependent */
+extern const char *const sb_expect_names[];    /* "" nondeterministic config-dependent bitwise */
 
 /* Sets of axes and of levels are bit masks in later stages. Checked here, with the place. */
 enum { SB_MAX_AXES = 64, SB_MAX_LEVELS = 64 };

@@ -88,7 +88,8 @@ static inline void begin(struct fixture *f) {
         .job = &f->job, .axes = f->axes, .n_axes = 2, .cells = f->cells, .n_cells = 4};
     f->whole = (struct sb_plan){.suite = &f->suite, .jobs = &f->plan, .n_jobs = 1};
     for (int i = 0; i < 3; i++) {
-        f->findings[i] = (struct sb_axis_finding){.classes = f->classes[i], .n_classes = 1};
+        f->findings[i] =
+            (struct sb_axis_finding){.classes = f->classes[i], .n_classes = 1, .compared = true};
         f->classes[i][0] = 3;
     }
     f->analysis = (struct sb_analysis){.verdict = SB_VERDICT_BITWISE,

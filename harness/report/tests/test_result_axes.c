@@ -4,6 +4,13 @@
 /* ---- Axes -------------------------------------------------------------------------------------
  */
 
+/* Levels that were never compared are each a class. */
+static void set_apart(struct fixture *f, size_t axis) {
+    f->findings[axis].n_classes = 2;
+    f->findings[axis].compared = false;
+    f->classes[axis][0] = 1, f->classes[axis][1] = 2;
+}
+
 START_TEST(an_axis_that_was_observed_and_changes_nothing_is_none)
 {
     struct fixture f;
@@ -90,11 +97,14 @@ START_TEST(a_divergence_beside_inert_axes_fails_all_the_same)
         f.runs[i].seen.hostname = f.runs[i].seen.cwd = "1";
     f.analysis.verdict = SB_VERDICT_NONDETERMINISTIC;
     f.analysis.depends_known = false;
-    f.findings[0].n_classes = f.findings[1].n_classes = 0; /* no stable cell to compare */
+    set_apart(&f, 0); /* no stable cell to compare */
+    set_apart(&f, 1);
     f.result.requirements_met = false;
     SB_AUTO_JSON json_t *result = build(&f);
     ends(result, "fail", "fail", 1);
     is(result, "jobs.0.axes.0.effect", "\"unknown\"");
+    is(result, "jobs.0.axes.0.classes", "[[\"1\"],[\"2\"]]");
+    is(result, "jobs.0.axes.0.compared", "false");
 }
 END_TEST
 
@@ -118,7 +128,7 @@ START_TEST(levels_that_were_not_compared_are_unknown)
     begin(&f);
     for (size_t i = 0; i < 4; i++)
         add_run(&f, i % 2, 0); /* threads=2 never ran */
-    f.findings[0].n_classes = 0;
+    set_apart(&f, 0);
     SB_AUTO_JSON json_t *result = build(&f);
     is(result, "jobs.0.axes.0.effect", "\"unknown\"");
     is(result, "jobs.0.axes.0.observed", "[\"1\",\"unknown\"]");
@@ -132,7 +142,8 @@ START_TEST(in_a_fractional_design_none_holds_for_the_cells_that_ran)
     begin(&f);
     add_run(&f, 0, 0), add_run(&f, 3, 0), add_run(&f, 0, 0), add_run(&f, 3, 0);
     f.plan.fractional = true;
-    f.findings[0].n_classes = f.findings[1].n_classes = 0; /* never met under equal others */
+    set_apart(&f, 0); /* never met under equal others */
+    set_apart(&f, 1);
     f.analysis.scope_cells_run = true;
     SB_AUTO_JSON json_t *result = build(&f);
     is(result, "jobs.0.scope", "\"cells run\"");
@@ -216,7 +227,7 @@ START_TEST(several_explanations_are_listed_and_none_is_chosen)
     f.explanations[0] = 1;
     f.explanations[1] = 2;
     f.analysis.n_explanations = 2;
-    f.findings[0].n_classes = 0;
+    set_apart(&f, 0);
     SB_AUTO_JSON json_t *result = build(&f);
     is(result, "jobs.0.depends_on", "null");
     is(result, "jobs.0.explanations", "[[\"threads\"],[\"deterministic\"]]");

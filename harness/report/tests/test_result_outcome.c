@@ -230,6 +230,31 @@ START_TEST(controls_fire_or_are_not_demonstrated_and_neither_fails)
 }
 END_TEST
 
+START_TEST(a_control_that_must_not_diverge_fails_where_it_does)
+{
+    static const struct {
+        enum sb_verdict verdict;
+        const char *outcome;
+        int code;
+    } cases[] = {{SB_VERDICT_BITWISE, "pass", 0},
+                 {SB_VERDICT_CONFIG_DEPENDENT, "fail", 1},
+                 {SB_VERDICT_NONDETERMINISTIC, "fail", 1},
+                 {SB_VERDICT_INCONCLUSIVE, "error", 2}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        begin(&f);
+        add_full_design(&f);
+        f.job.expect = SB_EXPECT_BITWISE;
+        f.analysis.verdict = cases[i].verdict;
+        f.result.requirements_met = true; /* threads: ignore */
+        SB_AUTO_JSON json_t *result = build(&f);
+        ends(result, cases[i].outcome, cases[i].outcome, cases[i].code);
+        if (cases[i].code == 1)
+            reason_holds(result, "expected to be bitwise, and is not");
+    }
+}
+END_TEST
+
 START_TEST(a_control_that_could_show_nothing_is_an_error)
 {
     struct fixture f;
@@ -254,6 +279,6 @@ SB_TEST_MAIN("report-outcome", a_job_that_meets_its_requirements_passes,
              the_same_message_of_another_end_is_another_failure,
              too_little_evidence_is_an_error_whatever_is_required, inputs_that_changed_are_an_error,
              a_skipped_job_alone_is_77, an_interruption_is_130_whatever_was_found,
-             two_wins_over_one_and_one_over_77,
+             two_wins_over_one_and_one_over_77, a_control_that_must_not_diverge_fails_where_it_does,
              controls_fire_or_are_not_demonstrated_and_neither_fails,
              a_control_that_could_show_nothing_is_an_error)

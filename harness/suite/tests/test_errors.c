@@ -214,9 +214,10 @@ static const struct {
      "a.yaml:6:11: 'ulp' takes the place of 'rtol' and 'atol': give one kind"},
     {JOB "    expect: divergence\n",
      "a.yaml:5:13: 'expect': unknown value 'divergence' (choose from: nondeterministic, "
-     "config-dependent)"},
+     "config-dependent, bitwise)"},
     {JOB "    expect: \"\"\n",
-     "a.yaml:5:13: 'expect': unknown value '' (choose from: nondeterministic, config-dependent)"},
+     "a.yaml:5:13: 'expect': unknown value '' (choose from: nondeterministic, config-dependent, "
+     "bitwise)"},
     /* Kernels */
     {GEMM "    backend: []\n", "a.yaml:5:14: 'backend': the list is empty"},
     {GEMM "    backend: [ref, ref]\n", "a.yaml:5:20: 'backend': 'ref' stands twice"},

@@ -125,6 +125,14 @@ class TapResult(unittest.TestResult):
         for line in self.failures[-1][1].splitlines():
             print(f"# {line}", file=self.out)
 
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is None:
+            return
+        self.point(False, test, f" {subtest._subDescription()}")
+        for line in (self.failures + self.errors)[-1][1].splitlines():
+            print(f"# {line}", file=self.out)
+
     def addError(self, test, err):
         super().addError(test, err)
         self.point(False, test)

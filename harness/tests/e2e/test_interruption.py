@@ -130,7 +130,7 @@ class Interruption(program.Program):
         self.assertEqual(self.result()["jobs"][0]["verdict"], "inconclusive")
         self.samebits("run", "-q", "--resume", *command, code=1)
         self.assertEqual(self.result()["jobs"][0]["verdict"], "config-dependent")
-        self.assertEqual(self.result()["jobs"][0]["runs"], 8)
+        self.assertGreater(self.result()["jobs"][0]["runs"], 6)
         done = self.samebits("run", "-q", "--resume", "--repeats", "6", *command, code=2)
         self.assertIn("repeats was 3 when this result was begun, now 6", done.stderr)
 
