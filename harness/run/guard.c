@@ -176,8 +176,10 @@ static void give_up(struct sb_guard_life *guard) {
         guard->sandbox->kind->close(guard->sandbox);
     sb_mounts_leave(guard->sandbox, &guard->covered);
     sb_remove_tree(guard->sandbox->guard_folder, NULL);
-    if (guard->bereft)
+    if (guard->bereft) {
+        sb_cgroup_leave(&guard->sandbox->cgroup);
         sb_layers_close(guard->sandbox);
+    }
 }
 
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent) {

@@ -134,7 +134,7 @@ int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct s
     pid_t self = getpid();
     /* Orphans of a guard that is killed come to us. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    made->pid = fork();
+    made->pid = sb_cgroup_fork(&sandbox->cgroup);
     if (made->pid == 0) {
         close(sockets[0]);
         setsid(); /* Ctrl-C is for samebits, which then tells us */

@@ -189,6 +189,10 @@ struct sb_told {
 void sb_reap_terminate(struct sb_told *told, struct sb_text *names);
 /* Stops all descendants until no new ones appear, then kills them. */
 void sb_reap_kill(void);
+/* Its parent, and its own name where that is asked for; -1: gone. */
+pid_t sb_reap_parent(pid_t pid, char *name, size_t size);
+/* Was it, or who started it, started with this cookie? */
+bool sb_reap_carries(pid_t pid, const char *cookie);
 /* In samebits, after a guard died: kills children of the calling process that carry the cookie and
  * have a session of their own. */
 void sb_reap_strays(const char *cookie, const pid_t *spare, size_t n_spare);

@@ -100,14 +100,18 @@ struct family {
     pid_t pid, parent;
 };
 
-static pid_t parent_of(pid_t pid) {
+pid_t sb_reap_parent(pid_t pid, char *name, size_t size) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     if (read_small(path, text, sizeof text) < 0)
         return -1;
-    const char *name_end = strrchr(text, ')'); /* the name may hold anything */
+    const char *start = strchr(text, '('), *end = strrchr(text, ')'); /* between them anything */
     int parent;
-    return name_end && sscanf(name_end + 1, " %*c %d", &parent) == 1 ? parent : -1;
+    if (!start || !end || sscanf(end + 1, " %*c %d", &parent) != 1)
+        return -1;
+    if (name)
+        snprintf(name, size, "%.*s", (int)(end - start - 1), start + 1);
+    return parent;
 }
 
 static bool contains(const struct pids *pids, pid_t pid) {
@@ -135,7 +139,7 @@ static int add_by_parents(pid_t root, struct pids *pids) {
             all = more;
         }
         pid_t pid = (pid_t)atol(found->d_name);
-        all[n++] = (struct family){pid, parent_of(pid)};
+        all[n++] = (struct family){pid, sb_reap_parent(pid, NULL, 0)};
     }
     for (bool grown = true; grown;) {
         grown = false;
@@ -247,7 +251,7 @@ void sb_reap_kill(void) {
             kill(pids[i], SIGKILL);
 }
 
-static bool carries_cookie(pid_t pid, const char *cookie) {
+bool sb_reap_carries(pid_t pid, const char *cookie) {
     char path[64];
     SB_AUTO_FREE char *data = NULL;
     size_t n = 0;
@@ -272,7 +276,7 @@ static size_t kill_strays(const char *cookie, const pid_t *spare, size_t n_spare
         bool spared = getsid(pid) == getsid(0);
         for (size_t j = 0; j < n_spare; j++)
             spared |= spare[j] == pid;
-        if (spared || !carries_cookie(pid, cookie) || kill(pid, SIGKILL) < 0)
+        if (spared || !sb_reap_carries(pid, cookie) || kill(pid, SIGKILL) < 0)
             continue;
         killed++;
         waitpid(pid, NULL, 0);

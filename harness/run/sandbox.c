@@ -44,7 +44,15 @@ static void close_attempt(struct sb_sandbox *sandbox) {
     for (size_t i = 0; i < sandbox->n_guards; i++)
         sb_guard_stop(sandbox->guards[i]);
     sandbox->n_guards = 0;
+    sb_cgroup_close(&sandbox->cgroup);
     sb_layers_close(sandbox);
+}
+
+static void open_cgroup(struct sb_sandbox *sandbox) {
+    SB_AUTO_FREE char *name = sb_cgroup_name(sandbox->cookie);
+    if (name)
+        sb_cgroup_open(name, &sandbox->cgroup);
+    sb_left_over_note(sandbox->base, &sandbox->cgroup);
 }
 
 /* One kind, with or without a user namespace. */
@@ -55,6 +63,8 @@ static int attempt(struct sb_sandbox *sandbox, const struct sb_view_kind *kind, 
     sandbox->kind = kind;
     sandbox->user_namespace = user_namespace;
     int rc = sb_layers_open_tmp(sandbox, err);
+    if (rc == 0)
+        open_cgroup(sandbox);
     if (rc == 0)
         rc = sb_layers_open(sandbox, kind == &sb_view_overlay, err);
     if (rc == 0)
@@ -165,6 +175,7 @@ int sb_sandbox_open(const struct sb_sandbox_options *options, const struct sb_ma
     if (!made)
         return sb_error_errno(err, -ENOMEM, "a sandbox");
     made->layers_lock = made->base_lock = made->stash_lock = made->lower = -1;
+    made->cgroup.fd = -1;
     made->directory = realpath(options->directory, NULL);
     int rc = made->directory ? sb_exchange_recover(made->directory, err)
                              : sb_error_errno(err, -errno, "%s", options->directory);

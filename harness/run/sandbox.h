@@ -5,6 +5,7 @@
 #define SB_RUN_SANDBOX_H
 
 #include "base/text.h"
+#include "run/cgroup.h"
 
 #include <samebits/run.h>
 
@@ -152,7 +153,8 @@ struct sb_sandbox {
     char *tmp;                   /* TMPDIR of every run, below `base` */
     int base_lock;
     unsigned overlay_variant; /* index of the mount options that worked */
-    char cookie[24];          /* value of SAMEBITS_COOKIE, the same in every run */
+    struct sb_cgroup cgroup;
+    char cookie[24]; /* value of SAMEBITS_COOKIE, the same in every run */
     struct sb_strings shared;
     char *empty_log; /* path of the log that runs which print nothing have in common, or NULL */
     struct sb_guard **guards;
@@ -222,6 +224,11 @@ int sb_copy_compare(struct sb_sandbox *sandbox, struct sb_layer *layer, struct s
 
 /* sandbox_overlay.c */
 unsigned sb_overlay_variants(void);
+
+/* left_over.c: `base` is the folder that all users of a working directory share. */
+void sb_left_over_note(const char *base, const struct sb_cgroup *cgroup);
+/* Kills what is left of runs whose samebits and guards were killed. */
+void sb_left_over_end(const char *base, const char *cookie);
 
 /* sandbox_exchange.c: undoes an exchange that a killed samebits left behind. */
 int sb_exchange_recover(const char *directory, struct sb_error *err);

@@ -161,6 +161,7 @@ int sb_layers_open_tmp(struct sb_sandbox *sandbox, struct sb_error *err) {
         sandbox->tmp = sandbox->base ? sb_path_join(sandbox->base, "tmp") : NULL;
         if (!sandbox->tmp)
             return sb_error_errno(err, -ENOMEM, "TMPDIR of runs");
+        sb_left_over_end(sandbox->base, sandbox->cookie);
         rc = lock_base(sandbox, parent, alone);
         if (rc == 0)
             return 0;
