@@ -52,7 +52,7 @@ class Program(unittest.TestCase):
         """mount(8) until the end of the test, which is skipped where mounts are not allowed."""
         done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
         if done.returncode != 0 and not works("unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/tmp"):
-            self.skipTest("needs mounts: " + done.stderr.strip().replace("\n", " "))
+            self.skipTest("needs mounts: " + done.stderr.strip().split("\n")[0])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.addCleanup(subprocess.run, ["umount", "-l", arguments[-1]], check=False)
 
