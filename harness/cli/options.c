@@ -76,7 +76,7 @@ static const struct sb_option *find_option(const struct sb_option *options, size
 
 static int unknown_option(const char *command, const struct sb_option *options, size_t n,
                           const char *written, struct sb_error *err) {
-    const char *names[64];
+    const char *names[64] = {NULL};
     size_t n_names = 0;
     for (size_t i = 0; i < n && n_names < sizeof names / sizeof *names; i++) {
         if (options[i].take)
