@@ -88,6 +88,49 @@ START_TEST(onednn_agrees_with_every_oracle)
 { all_agree("onednn"); }
 END_TEST
 
+/* Other attributes than an operation's own, on every backend that is here. */
+START_TEST(attributes_are_obeyed_on_every_backend)
+{
+    static const struct {
+        const char *operation;
+        double attributes[SB_MAX_ATTRIBUTES];
+    } cases[] = {
+        {"conv2d", {2, 0, 2}},
+        {"conv2d_gradient_data", {2, 0, 2}},
+        {"conv2d_gradient_filter", {3, 2, 1}},
+        {"max_pool", {1, 0}},
+        {"max_pool_gradient", {1, 0}},
+        {"average_pool", {1, 1, 1}},
+        {"average_pool_gradient", {1, 1, 1}},
+        {"gelu", {1}},
+        {"gelu_gradient", {1}},
+        {"gradient_norm", {1e9}},
+        {"attention", {1}},
+    };
+    for (size_t b = 0; sb_backends[b]; b++) {
+        struct sb_engine *engine =
+            sb_backends[b]->planned ? NULL : engine_of(sb_backends[b]->name, 2);
+        for (size_t i = 0; engine && i < sizeof cases / sizeof *cases; i++) {
+            const struct sb_operation *operation = sb_operation_find(cases[i].operation);
+            struct sb_problem problem;
+            struct sb_error err = {0};
+            if (!sb_backend_kernel(sb_backends[b], operation->name, SB_DTYPE_F32))
+                continue;
+            make(operation->name, SB_DTYPE_F32,
+                 operation->odd[0] ? operation->odd : (const size_t[]){997}, cases[i].attributes,
+                 &problem);
+            ck_assert_int_eq(sb_problem_expect(&problem, NULL), 0);
+            ck_assert_msg(sb_engine_call(engine, &problem.call, &err) == 0, "%s", err.text);
+            ck_assert_msg(sb_problem_error(&problem) <= sb_problem_tolerance(&problem),
+                          "%s on %s: %g", operation->name, sb_backends[b]->name,
+                          sb_problem_error(&problem));
+            sb_problem_clear(&problem);
+        }
+        sb_engine_close(engine);
+    }
+}
+END_TEST
+
 /* The detector detects: one element beyond what rounding allows, and a NaN. */
 START_TEST(a_planted_error_is_beyond_the_tolerance)
 {
@@ -463,8 +506,8 @@ END_TEST
 
 SB_TEST_MAIN("kernels-operations", ref_agrees_with_every_oracle, openblas_agrees_with_every_oracle,
              openmp_agrees_with_every_oracle, blis_agrees_with_every_oracle,
-             onednn_agrees_with_every_oracle, a_planted_error_is_beyond_the_tolerance,
-             transposed_operands_are_multiplied_as_such,
+             onednn_agrees_with_every_oracle, attributes_are_obeyed_on_every_backend,
+             a_planted_error_is_beyond_the_tolerance, transposed_operands_are_multiplied_as_such,
              ref_gemm_has_the_bits_of_the_naive_loop_on_every_path_and_thread_count,
              ref_fuses_no_multiplication_with_an_addition, a_row_has_the_same_bits_in_any_batch,
              inputs_are_a_function_of_the_seed, what_is_not_in_this_build_is_known_by_name,

@@ -21,6 +21,10 @@ bool primitive_ok(struct primitive *primitive, dnnl_status_t status, const char 
     return false;
 }
 
+static dnnl_data_type_t type_of(const struct sb_call *call) {
+    return call->dtype == SB_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 static dnnl_memory_desc_t memory(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
                                  const dnnl_dim_t *strides, dnnl_data_type_t type) {
     dnnl_memory_desc_t made = {0};
@@ -38,12 +42,23 @@ static dnnl_memory_desc_t memory(struct primitive *primitive, int rank, const dn
 
 dnnl_memory_desc_t memory_of(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
                              const dnnl_dim_t *strides) {
-    return memory(primitive, rank, dims, strides,
-                  primitive->call->dtype == SB_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32);
+    return memory(primitive, rank, dims, strides, type_of(primitive->call));
 }
 
 dnnl_memory_desc_t memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
     return memory(primitive, rank, dims, NULL, dnnl_f32);
+}
+
+dnnl_memory_desc_t memory_any(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
+    dnnl_memory_desc_t made = {0};
+    dnnl_dims_t copy = {0};
+    for (int i = 0; i < rank; i++)
+        copy[i] = dims[i];
+    primitive_ok(primitive,
+                 dnnl_memory_desc_init_by_tag(&made, rank, copy, type_of(primitive->call),
+                                              dnnl_format_tag_any),
+                 "memory");
+    return made;
 }
 
 void primitive_hint(struct primitive *primitive, const void *operation) {
@@ -74,6 +89,60 @@ void primitive_take(struct primitive *primitive, int argument, const dnnl_memory
         primitive->n_arguments++;
 }
 
+void primitive_reorder(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
+                       void *data, bool is_output) {
+    if (primitive->rc < 0)
+        return;
+    const dnnl_memory_desc_t *theirs =
+        dnnl_primitive_desc_query_md(primitive->description, dnnl_query_exec_arg_md, argument);
+    if (dnnl_memory_desc_equal(theirs, memory)) {
+        primitive_take(primitive, argument, memory, data);
+        return;
+    }
+    primitive_take(primitive, argument, theirs, DNNL_MEMORY_ALLOCATE);
+    if (primitive->rc < 0)
+        return;
+    int i = primitive->n_reordered;
+    primitive->reordered[i].theirs = primitive->arguments[primitive->n_arguments - 1].memory;
+    primitive->reordered[i].is_output = is_output;
+    if (primitive_ok(primitive,
+                     dnnl_memory_create(&primitive->reordered[i].ours, memory,
+                                        primitive->onednn->engine, data),
+                     "memory"))
+        primitive->n_reordered++;
+}
+
+static void copy(struct primitive *primitive, dnnl_memory_t from, dnnl_memory_t to) {
+    const dnnl_memory_desc_t *source, *target;
+    dnnl_primitive_desc_t description = NULL;
+    dnnl_primitive_t made = NULL;
+    dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    dnnl_engine_t engine = primitive->onednn->engine;
+    dnnl_stream_t stream = primitive->onednn->stream;
+    if (primitive_ok(primitive, dnnl_memory_get_memory_desc(from, &source), "reorder") &&
+        primitive_ok(primitive, dnnl_memory_get_memory_desc(to, &target), "reorder") &&
+        primitive_ok(
+            primitive,
+            dnnl_reorder_primitive_desc_create(&description, source, engine, target, engine, NULL),
+            "reorder") &&
+        primitive_ok(primitive, dnnl_primitive_create(&made, description), "reorder"))
+        primitive_ok(primitive, dnnl_primitive_execute(made, stream, 2, arguments), "reorder");
+    if (primitive->rc == 0)
+        primitive_ok(primitive, dnnl_stream_wait(stream), "reorder");
+    if (made)
+        dnnl_primitive_destroy(made);
+    if (description)
+        dnnl_primitive_desc_destroy(description);
+}
+
+static void reorder(struct primitive *primitive, bool outputs) {
+    for (int i = 0; i < primitive->n_reordered; i++) {
+        dnnl_memory_t theirs = primitive->reordered[i].theirs, ours = primitive->reordered[i].ours;
+        if (primitive->rc == 0 && primitive->reordered[i].is_output == outputs)
+            copy(primitive, outputs ? theirs : ours, outputs ? ours : theirs);
+    }
+}
+
 /* What oneDNN calls an implementation: "brgemm:avx512_core". It makes no claim of determinism. */
 static void report(const struct primitive *primitive) {
     struct sb_call_report *said = primitive->call->report;
@@ -93,6 +162,7 @@ static void report(const struct primitive *primitive) {
 
 int primitive_run(struct primitive *primitive) {
     dnnl_primitive_t made = NULL;
+    reorder(primitive, false);
     if (primitive->rc == 0 &&
         primitive_ok(primitive, dnnl_primitive_create(&made, primitive->description),
                      "primitive") &&
@@ -102,6 +172,9 @@ int primitive_run(struct primitive *primitive) {
                      "execute") &&
         primitive_ok(primitive, dnnl_stream_wait(primitive->onednn->stream), "wait"))
         report(primitive);
+    reorder(primitive, true);
+    for (int i = 0; i < primitive->n_reordered; i++)
+        dnnl_memory_destroy(primitive->reordered[i].ours);
     for (int i = 0; i < primitive->n_arguments; i++)
         dnnl_memory_destroy(primitive->arguments[i].memory);
     if (made)

@@ -12,7 +12,7 @@ struct onednn {
     dnnl_stream_t stream;
 };
 
-enum { MOST_ARGUMENTS = 12 };
+enum { MOST_ARGUMENTS = 12, MOST_REORDERED = 3 };
 
 /* A primitive in the making. Once a step has failed, further ones do nothing; primitive_run gives
  * the code, and frees everything. Zero-initialise but for the first three. */
@@ -24,6 +24,12 @@ struct primitive {
     dnnl_primitive_desc_t hint, description; /* of the forward primitive; of this one */
     dnnl_exec_arg_t arguments[MOST_ARGUMENTS];
     int n_arguments;
+    /* Arguments in a layout of oneDNN's choice, and the operands that they are made of. */
+    struct {
+        dnnl_memory_t theirs, ours;
+        bool is_output;
+    } reordered[MOST_REORDERED];
+    int n_reordered;
 };
 
 /* Puts a failed status into primitive->rc: -ENOTSUP where oneDNN has no implementation. */
@@ -34,6 +40,9 @@ dnnl_memory_desc_t memory_of(struct primitive *primitive, int rank, const dnnl_d
                              const dnnl_dim_t *strides);
 dnnl_memory_desc_t memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims);
 
+/* In whatever layout oneDNN finds best: the argument is then taken with primitive_reorder. */
+dnnl_memory_desc_t memory_any(struct primitive *primitive, int rank, const dnnl_dim_t *dims);
+
 /* Descriptions out of an operation's, which is thrown away by the caller. */
 void primitive_hint(struct primitive *primitive, const void *operation);
 void primitive_describe(struct primitive *primitive, const void *operation);
@@ -41,6 +50,11 @@ void primitive_describe(struct primitive *primitive, const void *operation);
 /* An argument (DNNL_ARG_…) and where it lies. */
 void primitive_take(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
                     void *data);
+
+/* An argument that was described by memory_any: copied from this memory into oneDNN's layout before
+ * it runs, or back afterwards. To be called after primitive_describe. */
+void primitive_reorder(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
+                       void *data, bool is_output);
 
 /* Executes it, and says in the call's report which implementation it was. */
 int primitive_run(struct primitive *primitive);
