@@ -387,7 +387,7 @@ START_TEST(what_is_only_planned_is_no_mistake_but_unavailable)
     static const struct {
         const char *job, *why;
     } cases[] = {
-        {"    kernel: gemm\n    backend: cublas\n", "backend 'cublas': not built ("},
+        {"    kernel: gemm\n    backend: chaos\n", "backend 'chaos': not built ("},
         {"    kernel: relu\n    backend: openblas\n",
          "backend 'openblas': no kernel 'relu' (OpenBLAS has no such"},
         {"    kernel: gemm\n    backend: ref\n    dtype: i8\n",
