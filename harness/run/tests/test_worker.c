@@ -301,7 +301,7 @@ static void refused(const char *job, const char *message) {
 START_TEST(mistakes_are_answered_with_place_and_choices)
 {
     refused("    train: dens\n    backend: ref\n",
-            "s.yaml:4:12: unknown training job 'dens' (choices: dense)");
+            "s.yaml:4:12: unknown training job 'dens' (choices: dense");
     refused("    train: dense\n    backend: reff\n",
             "s.yaml:5:14: unknown backend 'reff' (choices: ref openblas openmp");
     refused("    kernel: gem\n    backend: ref\n",
@@ -387,7 +387,6 @@ START_TEST(what_is_only_planned_is_no_mistake_but_unavailable)
     static const struct {
         const char *job, *why;
     } cases[] = {
-        {"    kernel: gemm\n    backend: chaos\n", "backend 'chaos': not built ("},
         {"    kernel: relu\n    backend: openblas\n",
          "backend 'openblas': no kernel 'relu' (OpenBLAS has no such"},
         {"    kernel: gemm\n    backend: ref\n    dtype: i8\n",
