@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef SB_HAVE_CUDNN
+static const char *const backends[] = {"cublas", "cuda", "cudnn"};
+#else
 static const char *const backends[] = {"cublas", "cuda"};
+#endif
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 
 static struct sb_engine *engine_of(const char *name, bool deterministic) {
@@ -195,12 +199,20 @@ START_TEST(atomics_change_and_their_twins_do_not)
 {
     static const struct {
         const char *backend, *operation, *atomic, *twin;
-        size_t shape[3];
-    } twins[] = {{"cuda", "sum", "atomic", "tree", {5000}},
-                 {"cuda", "dot", "atomic", "tree", {5000}},
-                 {"cuda", "bias_gradient", "atomic", "tree", {300, 5}},
-                 {"cuda", "embedding_gradient", "atomic", "sorted", {300, 4, 8}},
-                 {"cublas", "symv", "atomics", "no_atomics", {65}}};
+        size_t shape[7];
+    } twins[] = {
+        {"cuda", "sum", "atomic", "tree", {5000}},
+        {"cuda", "dot", "atomic", "tree", {5000}},
+        {"cuda", "bias_gradient", "atomic", "tree", {300, 5}},
+        {"cuda", "embedding_gradient", "atomic", "sorted", {300, 4, 8}},
+        {"cublas", "symv", "atomics", "no_atomics", {65}},
+#ifdef SB_HAVE_CUDNN
+        {"cudnn", "conv2d_gradient_data", "algo_0", "algo_1", {2, 3, 9, 8, 5, 3, 3}},
+        {"cudnn", "conv2d_gradient_filter", "algo_0", "algo_1", {2, 3, 9, 8, 5, 3, 3}},
+        {"cudnn", "conv2d_gradient_filter", "algo_3", "algo_1", {2, 3, 9, 8, 5, 3, 3}},
+        {"cudnn", "max_pool_gradient", "max", "max_deterministic", {2, 3, 13, 11, 3, 3}},
+#endif
+    };
     for (size_t t = 0; t < sizeof twins / sizeof *twins; t++) {
         ck_assert_int_gt(distinct(twins[t].backend, twins[t].operation, twins[t].shape,
                                   twins[t].atomic, SB_CLAIM_NONDETERMINISTIC, 12),
@@ -216,9 +228,16 @@ START_TEST(deterministic_takes_the_twin)
 {
     static const struct {
         const char *backend, *operation, *off, *on;
-    } choices[] = {{"cuda", "sum", "atomic", "tree"},
-                   {"cuda", "embedding_gradient", "atomic", "sorted"},
-                   {"cublas", "symv", "atomics", "no_atomics"}};
+    } choices[] = {
+        {"cuda", "sum", "atomic", "tree"},
+        {"cuda", "embedding_gradient", "atomic", "sorted"},
+        {"cublas", "symv", "atomics", "no_atomics"},
+#ifdef SB_HAVE_CUDNN
+        {"cudnn", "conv2d_gradient_data", "algo_0", "algo_1"},
+        {"cudnn", "conv2d_gradient_filter", "algo_0", "algo_1"},
+        {"cudnn", "max_pool_gradient", "max", "max_deterministic"},
+#endif
+    };
     for (size_t c = 0; c < 2 * sizeof choices / sizeof *choices; c++) {
         const struct sb_operation *operation = sb_operation_find(choices[c / 2].operation);
         struct sb_engine *engine = engine_of(choices[c / 2].backend, c % 2);
