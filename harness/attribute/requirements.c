@@ -5,70 +5,30 @@
 
 #include <errno.h>
 
-/* What was said of a pair of groups. */
-struct known_pair {
-    uint64_t pair; /* 0: free */
-    bool within;
-};
+/* So many different results of a cell are judged two by two; of others each only against the
+ * cell's first, so that a cell whose runs all differ does not take the square of them. */
+enum { MOST_PAIRED = 32 };
 
 struct judge {
     struct sb_view view;
     const struct sb_job *job;
     bool (*within_tolerance)(void *context, int group_a, int group_b);
     void *context;
-    struct known_pair *known; /* a hash table, at most half full */
-    size_t n_known, room;
-    bool failed;           /* no memory */
+    size_t unpaired;       /* the most results of a cell, where not all were judged two by two */
     struct sb_text reason; /* empty while all is met */
 };
 
 static void judge_clear(struct judge *judge) {
     sb_view_clear(&judge->view);
-    free(judge->known);
     sb_text_clear(&judge->reason);
 }
 
 /* ---- Pairs of groups ------------------------------------------------------------------------ */
 
-static struct known_pair *find_pair(struct known_pair *known, size_t room, uint64_t pair) {
-    size_t at = (size_t)(pair * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
-    while (known[at].pair && known[at].pair != pair)
-        at = (at + 1) & (room - 1);
-    return &known[at];
-}
-
-static bool make_room(struct judge *judge) {
-    if (2 * judge->n_known < judge->room)
-        return true;
-    size_t room = judge->room ? 2 * judge->room : 64;
-    struct known_pair *known = calloc(room, sizeof *known);
-    if (!known)
-        return false;
-    for (size_t i = 0; i < judge->room; i++) {
-        if (judge->known[i].pair)
-            *find_pair(known, room, judge->known[i].pair) = judge->known[i];
-    }
-    free(judge->known);
-    judge->known = known;
-    judge->room = room;
-    return true;
-}
-
-/* Asked once for each pair: the answer may take reading both runs' weights. The later group is
- * compared against the earlier one, whose values a relative tolerance is relative to. */
+/* The later group is compared against the earlier one, whose values a relative tolerance is
+ * relative to. */
 static bool is_within(struct judge *judge, int a, int b) {
-    int low = a < b ? a : b, high = a < b ? b : a;
-    if (!make_room(judge)) {
-        judge->failed = true;
-        return false;
-    }
-    uint64_t pair = (uint64_t)(uint32_t)high << 32 | (uint32_t)low;
-    struct known_pair *known = find_pair(judge->known, judge->room, pair);
-    if (!known->pair) {
-        *known = (struct known_pair){pair, judge->within_tolerance(judge->context, high, low)};
-        judge->n_known++;
-    }
-    return known->within;
+    return judge->within_tolerance(judge->context, a > b ? a : b, a > b ? b : a);
 }
 
 static bool is_violated(struct judge *judge, enum sb_need need, int a, int b) {
@@ -88,12 +48,19 @@ static struct sb_text *next_clause(struct judge *judge) {
 /* Do any two of a cell's outcomes differ by more than it may? */
 static bool cell_violates(struct judge *judge, enum sb_need need, size_t from, size_t end) {
     const struct sb_trial *outcomes = judge->view.outcomes;
-    for (size_t i = from; i < end; i++) {
-        for (size_t k = i + 1; k < end; k++) {
+    for (size_t i = from + 1; i < end; i++) {
+        if (is_violated(judge, need, outcomes[from].group, outcomes[i].group))
+            return true;
+    }
+    size_t last = end - from > MOST_PAIRED ? from + MOST_PAIRED : end;
+    for (size_t i = from + 1; i < last; i++) {
+        for (size_t k = i + 1; k < last; k++) {
             if (is_violated(judge, need, outcomes[i].group, outcomes[k].group))
                 return true;
         }
     }
+    if (need == SB_NEED_ROUNDING && last < end && end - from > judge->unpaired)
+        judge->unpaired = end - from;
     return false;
 }
 
@@ -196,7 +163,7 @@ static int judge_axes(struct judge *judge, struct sb_error *err) {
         return rc;
     bool explained = sb_explained(&explanations, complete);
     sb_mask concerned = explained ? explanations.sets[0] : view->varied;
-    for (sb_mask rest = concerned; rest && !judge->failed; rest &= rest - 1) {
+    for (sb_mask rest = concerned; rest; rest &= rest - 1) {
         size_t axis = (size_t)__builtin_ctzll(rest);
         enum sb_need need = sb_job_need(judge->job, view->evidence->axes[axis]);
         sb_mask others = concerned & ~sb_axis_bit(axis);
@@ -208,7 +175,7 @@ static int judge_axes(struct judge *judge, struct sb_error *err) {
 
 bool sb_requirements_met(const struct sb_evidence *evidence, const struct sb_job *job,
                          bool (*within_tolerance)(void *context, int group_a, int group_b),
-                         void *context, char **reason) {
+                         void *context, char **reason, char **limit) {
     struct sb_error err = {0};
     SB_CLEANUP(judge_clear)
     struct judge judge = {.job = job, .within_tolerance = within_tolerance, .context = context};
@@ -217,10 +184,18 @@ bool sb_requirements_met(const struct sb_evidence *evidence, const struct sb_job
         judge_repeats(&judge);
         rc = judge_axes(&judge, &err);
     }
-    if (rc == 0 && !judge.failed && !judge.reason.failed && !judge.reason.length)
+    if (rc == 0 && !judge.reason.failed && !judge.reason.length) {
+        *limit = judge.unpaired
+                     ? sb_format(
+                           "repeats: of %zu results of one cell, %d were judged two by two, "
+                           "and the others against the first",
+                           judge.unpaired, MOST_PAIRED)
+                     : NULL;
         return true;
-    *reason = rc < 0 && err.text[0]    ? sb_format("not judged: %s", err.text)
-              : rc < 0 || judge.failed ? sb_format("not judged: out of memory")
-                                       : sb_text_take(&judge.reason);
+    }
+    *limit = NULL;
+    *reason = rc < 0 && err.text[0] ? sb_format("not judged: %s", err.text)
+              : rc < 0              ? sb_format("not judged: out of memory")
+                                    : sb_text_take(&judge.reason);
     return false;
 }

@@ -11,29 +11,59 @@ static int by_id(const void *a, const void *b) {
     return strcmp((*(const struct sb_run *const *)a)->id, (*(const struct sb_run *const *)b)->id);
 }
 
-static size_t group_index(const struct sb_strings *groups, const char *fingerprint) {
-    for (size_t i = 0; i < groups->n; i++) {
-        if (strcmp(groups->items[i], fingerprint) == 0)
-            return i;
+/* A hash table of fingerprints, at most half full. */
+struct group_slot {
+    const char *fingerprint; /* NULL: free */
+    size_t group;
+};
+
+static struct group_slot *find_slot(struct group_slot *slots, size_t room,
+                                    const char *fingerprint) {
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (const char *c = fingerprint; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+    size_t at = (size_t)hash & (room - 1);
+    while (slots[at].fingerprint && strcmp(slots[at].fingerprint, fingerprint) != 0)
+        at = (at + 1) & (room - 1);
+    return &slots[at];
+}
+
+static int run_group(struct sb_strings *groups, struct group_slot *slots, size_t room,
+                     const struct sb_run *run, size_t *group) {
+    struct group_slot *slot = find_slot(slots, room, run->fingerprint);
+    if (!slot->fingerprint) {
+        if (sb_strings_add(groups, run->fingerprint) < 0)
+            return -ENOMEM;
+        *slot = (struct group_slot){run->fingerprint, groups->n - 1};
     }
-    return groups->n;
+    *group = slot->group;
+    return 0;
 }
 
 /* The group of the reference cell's first good run comes first, then each by its first run. */
 static int find_groups(struct sb_job_evidence *evidence) {
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < evidence->n_runs; i++) {
-            const struct sb_run *run = evidence->runs[i];
-            if (run->status != SB_STATUS_OK || (pass == 0 && run->cell != 0))
-                continue;
-            if (group_index(&evidence->groups, run->fingerprint) == evidence->groups.n &&
-                sb_strings_add(&evidence->groups, run->fingerprint) < 0)
-                return -ENOMEM;
-            if (pass == 0)
-                break;
-        }
+    size_t room = 2, ignored;
+    while (room < 2 * evidence->n_runs)
+        room *= 2;
+    SB_AUTO_FREE struct group_slot *slots = calloc(room, sizeof *slots);
+    int rc = slots ? 0 : -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < evidence->n_runs && !evidence->groups.n; i++) {
+        const struct sb_run *run = evidence->runs[i];
+        if (run->status == SB_STATUS_OK && run->cell == 0)
+            rc = run_group(&evidence->groups, slots, room, run, &ignored);
     }
-    return 0;
+    for (size_t i = 0; rc == 0 && i < evidence->n_runs; i++) {
+        const struct sb_run *run = evidence->runs[i];
+        size_t group;
+        evidence->trials[i] = (struct sb_trial){.cell = run->cell, .group = -1};
+        evidence->trial_run[i] = i;
+        if (run->status != SB_STATUS_OK)
+            continue;
+        rc = run_group(&evidence->groups, slots, room, run, &group);
+        if (rc == 0)
+            evidence->trials[i].group = (int)group;
+    }
+    return rc;
 }
 
 static void find_degenerate(struct sb_job_evidence *evidence) {
@@ -99,14 +129,6 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
         return sb_error_errno(err, rc, "job '%s'", job_plan->job->id);
     }
     fill_axes(evidence);
-    for (size_t i = 0; i < evidence->n_runs; i++) {
-        const struct sb_run *run = evidence->runs[i];
-        bool good = run->status == SB_STATUS_OK;
-        evidence->trials[i] = (struct sb_trial){
-            .cell = run->cell,
-            .group = good ? (int)group_index(&evidence->groups, run->fingerprint) : -1};
-        evidence->trial_run[i] = i;
-    }
     evidence->evidence = (struct sb_evidence){
         .n_axes = job_plan->n_axes,
         .axes = evidence->axes,
@@ -138,16 +160,9 @@ void sb_job_evidence_clear(struct sb_job_evidence *evidence) {
     *evidence = (struct sb_job_evidence){0};
 }
 
-int sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,
-                              struct sb_group_comparisons *comparisons, struct sb_error *err) {
-    size_t n = evidence->groups.n;
+void sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,
+                               struct sb_group_comparisons *comparisons) {
     *comparisons = (struct sb_group_comparisons){.evidence = evidence, .folder = folder};
-    comparisons->pairs = calloc(n * n + 1, sizeof *comparisons->pairs);
-    comparisons->made = calloc(n * n + 1, sizeof *comparisons->made);
-    if (comparisons->pairs && comparisons->made)
-        return 0;
-    sb_group_comparisons_clear(comparisons);
-    return sb_error_errno(err, -ENOMEM, "comparing weights");
 }
 
 static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, size_t b,
@@ -181,19 +196,55 @@ static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, si
     return rc;
 }
 
+static struct sb_compared_pair *find_pair(struct sb_compared_pair *pairs, size_t room, size_t a,
+                                          size_t b) {
+    uint64_t key = (uint64_t)a << 32 | (uint32_t)b;
+    size_t at = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
+    while (pairs[at].comparison && (pairs[at].a != a || pairs[at].b != b))
+        at = (at + 1) & (room - 1);
+    return &pairs[at];
+}
+
+/* The table is at most half full; what it points to stays where it is. */
+static bool make_room(struct sb_group_comparisons *comparisons) {
+    if (2 * comparisons->n_pairs < comparisons->room)
+        return true;
+    size_t room = comparisons->room ? 2 * comparisons->room : 64;
+    struct sb_compared_pair *pairs = calloc(room, sizeof *pairs);
+    if (!pairs)
+        return false;
+    for (size_t i = 0; i < comparisons->room; i++) {
+        const struct sb_compared_pair *pair = &comparisons->pairs[i];
+        if (pair->comparison)
+            *find_pair(pairs, room, pair->a, pair->b) = *pair;
+    }
+    free(comparisons->pairs);
+    comparisons->pairs = pairs;
+    comparisons->room = room;
+    return true;
+}
+
 const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *comparisons, size_t a,
                                                 size_t b) {
-    size_t n = comparisons->evidence->groups.n, i = a * n + b;
+    struct sb_error err = {0};
     if (a >= comparisons->evidence->n_saved || b >= comparisons->evidence->n_saved)
         return NULL;
-    if (!comparisons->made[i]) {
-        struct sb_error err = {0};
-        comparisons->made[i] = true;
-        if (compare_groups(comparisons, a, b, &comparisons->pairs[i], &err) < 0 &&
-            !comparisons->problem.text[0])
-            comparisons->problem = err;
+    struct sb_compared_pair *pair =
+        make_room(comparisons) ? find_pair(comparisons->pairs, comparisons->room, a, b) : NULL;
+    int rc = 0;
+    if (pair && !pair->comparison) {
+        struct sb_comparison *comparison = calloc(1, sizeof *comparison);
+        if (comparison) {
+            *pair = (struct sb_compared_pair){a, b, comparison};
+            comparisons->n_pairs++;
+            rc = compare_groups(comparisons, a, b, comparison, &err);
+        }
     }
-    return comparisons->pairs[i].n_tensors ? &comparisons->pairs[i] : NULL;
+    if (!pair || !pair->comparison)
+        rc = sb_error_errno(&err, -ENOMEM, "comparing weights");
+    if (rc < 0 && !comparisons->problem.text[0])
+        comparisons->problem = err;
+    return rc == 0 && pair->comparison->n_tensors ? pair->comparison : NULL;
 }
 
 bool sb_groups_within_tolerance(void *context, int group_a, int group_b) {
@@ -203,10 +254,11 @@ bool sb_groups_within_tolerance(void *context, int group_a, int group_b) {
 }
 
 void sb_group_comparisons_clear(struct sb_group_comparisons *comparisons) {
-    size_t n = comparisons->evidence ? comparisons->evidence->groups.n : 0;
-    for (size_t i = 0; comparisons->pairs && i < n * n; i++)
-        sb_comparison_clear(&comparisons->pairs[i]);
+    for (size_t i = 0; i < comparisons->room; i++) {
+        if (comparisons->pairs[i].comparison)
+            sb_comparison_clear(comparisons->pairs[i].comparison);
+        free(comparisons->pairs[i].comparison);
+    }
     free(comparisons->pairs);
-    free(comparisons->made);
     *comparisons = (struct sb_group_comparisons){0};
 }

@@ -34,17 +34,26 @@ void sb_job_evidence_clear(struct sb_job_evidence *evidence);
  * -ENOMEM. */
 int sb_job_evidence_add_calls(struct sb_job_evidence *evidence);
 
+struct sb_compared_pair {
+    size_t a, b;
+    struct sb_comparison *comparison; /* NULL: a free slot */
+};
+
+/* So many groups, the first by their first run, are compared with the reference: of a job whose
+ * runs all differ, that tells how large the differences are. Requirements may ask for others. */
+#define SB_MOST_COMPARED 64
+
 /* Comparisons of a job's groups, made from the stored weights when they are first asked for. */
 struct sb_group_comparisons {
     const struct sb_job_evidence *evidence;
     struct sb_folder *folder;
-    struct sb_comparison *pairs; /* [n_groups × n_groups] */
-    bool *made;
+    struct sb_compared_pair *pairs; /* a hash table of those made */
+    size_t n_pairs, room;
     struct sb_error problem; /* the first that occurred; text[0] == 0: none */
 };
 
-int sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,
-                              struct sb_group_comparisons *comparisons, struct sb_error *err);
+void sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,
+                               struct sb_group_comparisons *comparisons);
 /* Group b against group a; NULL when it cannot be made (`problem` says why). */
 const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *comparisons, size_t a,
                                                 size_t b);

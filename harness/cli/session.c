@@ -169,7 +169,7 @@ struct judged_job {
     struct sb_group_comparisons comparisons;
     struct sb_comparison
         *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
-    char *requirements_reason;
+    char *requirements_reason, *requirements_limit;
     char *spoiled;
 };
 
@@ -179,6 +179,7 @@ static void judged_job_clear(struct judged_job *judged) {
     sb_job_evidence_clear(&judged->evidence);
     free(judged->against_reference);
     free(judged->requirements_reason);
+    free(judged->requirements_limit);
     free(judged->spoiled);
 }
 
@@ -227,15 +228,14 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     if (!result->skipped)
         result->skipped = unsupported(evidence);
     rc = sb_analyse(&evidence->evidence, &judged->analysis, err);
-    if (rc == 0)
-        rc = sb_group_comparisons_open(evidence, session->folder, &judged->comparisons, err);
     if (rc < 0)
         return rc;
+    sb_group_comparisons_open(evidence, session->folder, &judged->comparisons);
     size_t n = evidence->groups.n;
     judged->against_reference = calloc(n + 1, sizeof *judged->against_reference);
     if (!judged->against_reference)
         return sb_error_errno(err, -ENOMEM, "comparing weights");
-    for (size_t i = 1; i < n; i++) {
+    for (size_t i = 1; i < n && i <= SB_MOST_COMPARED; i++) {
         const struct sb_comparison *one = sb_group_comparison(&judged->comparisons, 0, i);
         if (one)
             judged->against_reference[i] = *one;
@@ -245,10 +245,11 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     result->groups = (const char *const *)evidence->groups.items;
     result->n_groups = n;
     result->comparisons = judged->against_reference;
-    result->requirements_met =
-        sb_requirements_met(&evidence->evidence, plan->job, sb_groups_within_tolerance,
-                            &judged->comparisons, &judged->requirements_reason);
+    result->requirements_met = sb_requirements_met(
+        &evidence->evidence, plan->job, sb_groups_within_tolerance, &judged->comparisons,
+        &judged->requirements_reason, &judged->requirements_limit);
     result->requirements_reason = judged->requirements_reason;
+    result->requirements_limit = judged->requirements_limit;
     if (judged->comparisons.problem.text[0]) {
         judged->spoiled =
             sb_format("weights could not be compared: %s", judged->comparisons.problem.text);

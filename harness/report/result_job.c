@@ -123,14 +123,36 @@ static json_t *worst_json(struct sb_making *making, const struct sb_comparison *
     return worst;
 }
 
+/* Sentences on what was left out, so that nobody takes what is said here for all there is. */
+static json_t *limits_json(struct sb_making *making, const struct sb_job_result *job,
+                           size_t compared) {
+    json_t *limits = sb_new(making, json_array());
+    if (compared && compared + 1 < job->n_groups) {
+        SB_AUTO_FREE char *text = sb_format(
+            "%zu of the %zu other results were compared with the reference: the largest "
+            "difference may be larger",
+            compared, job->n_groups - 1);
+        sb_push(making, limits, sb_json_string(text));
+        making->failed |= !text;
+    }
+    if (job->requirements_limit)
+        sb_push(making, limits, sb_json_string(job->requirements_limit));
+    return limits;
+}
+
 static void put_magnitude(struct sb_making *making, json_t *entry,
                           const struct sb_job_result *job) {
+    size_t compared = 0;
+    for (size_t i = 1; job->comparisons && i < job->n_groups; i++)
+        compared += job->comparisons[i].n_tensors > 0;
     const struct sb_comparison *worst = worst_comparison(job);
     const char *grade = worst                ? sb_grade_names[worst->grade]
                         : job->n_groups == 1 ? "identical"
                                              : NULL;
     sb_put(making, entry, "grade", grade ? json_string(grade) : json_null());
     sb_put(making, entry, "worst", worst_json(making, worst));
+    sb_put(making, entry, "compared", json_integer((json_int_t)compared));
+    sb_put(making, entry, "limits", limits_json(making, job, compared));
 }
 
 static json_t *witness_json(struct sb_making *making, const struct sb_job_result *job) {

@@ -175,7 +175,7 @@ static void say_shape(struct sb_text *text, const char *name) {
     }
 }
 
-void sb_say_magnitude(struct sb_text *text, const json_t *job) {
+static void say_worst_difference(struct sb_text *text, const json_t *job) {
     static const struct {
         const char *grade, *text;
     } grades[] = {{"rounding", ": rounding, inside the tolerance"},
@@ -206,15 +206,27 @@ void sb_say_magnitude(struct sb_text *text, const json_t *job) {
     say_shape(text, sb_text_of(worst, "shape_of_difference"));
 }
 
+void sb_say_magnitude(struct sb_text *text, const json_t *job) {
+    const json_t *limits = json_object_get(job, "limits");
+    say_worst_difference(text, job);
+    for (size_t i = 0; i < json_array_size(limits); i++)
+        sb_text_printf(text, "%sNote: %s.", text->length ? " " : "", sb_text_at(limits, i));
+}
+
 void sb_say_worst(struct sb_text *text, const json_t *job, bool place) {
     const json_t *worst = json_object_get(job, "worst");
     if (!json_is_object(worst))
         return;
     const char *difference = sb_text_of(worst, "difference");
-    if (*difference)
+    const json_t *compared = json_object_get(job, "compared");
+    bool all = !json_is_integer(compared) ||
+               sb_count_of(job, "compared") + 1 >= sb_count_of(job, "distinct");
+    if (*difference) {
         sb_text_puts(text, difference);
-    else
+    } else {
+        sb_text_puts(text, all ? "" : "≥ ");
         say_ulp(text, json_object_get(worst, "max_ulp"));
+    }
     if (!place)
         return;
     sb_text_printf(text, "  %s", sb_text_of(worst, "tensor"));

@@ -20,7 +20,7 @@ enum sb_tone sb_say_repeats(struct sb_text *text, const json_t *job);
  * `most` is 0. axis NULL: the job has no such axis. */
 enum sb_tone sb_say_axis(struct sb_text *text, const json_t *job, const json_t *axis, size_t most);
 enum sb_tone sb_say_verdict(struct sb_text *text, const json_t *job);
-/* "3 ulp  dense/kernel[3,17]"; without `place` "3 ulp". */
+/* "3 ulp  dense/kernel[3,17]"; without `place` "3 ulp"; "≥ 3 ulp" where not all were compared. */
 void sb_say_worst(struct sb_text *text, const json_t *job, bool place);
 /* "p = 0.002, 8 replays (< 32%)" */
 void sb_say_evidence(struct sb_text *text, const json_t *job);
@@ -30,6 +30,7 @@ extern const char sb_bound_legend[];
 /* Sentences of the details. */
 void sb_say_instability(struct sb_text *text, const json_t *job);
 void sb_say_dependence(struct sb_text *text, const json_t *job);
+/* The largest difference, and what was left out in looking for it. */
 void sb_say_magnitude(struct sb_text *text, const json_t *job);
 /* Of kernels: results that differ within a process, and claims that did not show. */
 void sb_say_calls(struct sb_text *text, const json_t *job);

@@ -1,6 +1,8 @@
 /* Requirements: what is held against them, and what is not. */
 #include "attribute/tests/sample.h"
 
+#include <limits.h>
+
 /* Groups whose letters are neighbours are within tolerance; counts the questions. */
 static bool neighbours(void *context, int a, int b) {
     ++*(unsigned *)context;
@@ -41,7 +43,10 @@ static unsigned check_requirement(const struct requirement_case *one, size_t num
     parse_requirements(one->require, require, &job.n_require);
     unsigned questions = 0;
     char *reason = NULL;
-    bool met = sb_requirements_met(&sample->evidence, &job, neighbours, &questions, &reason);
+    char *limit = NULL;
+    bool met =
+        sb_requirements_met(&sample->evidence, &job, neighbours, &questions, &reason, &limit);
+    ck_assert_ptr_null(limit);
     ck_assert_msg(met == !one->reason, "case %zu: %s", number, reason ? reason : "met");
     ck_assert(met == !reason);
     if (!met)
@@ -133,19 +138,64 @@ START_TEST(fractional_designs_are_judged_too)
     }
     struct sb_job job = {0};
     unsigned questions = 0;
-    char *reason = NULL;
-    ck_assert(!sb_requirements_met(&sample->evidence, &job, neighbours, &questions, &reason));
+    char *reason = NULL, *limit = NULL;
+    ck_assert(
+        !sb_requirements_met(&sample->evidence, &job, neighbours, &questions, &reason, &limit));
     ck_assert_str_eq(reason, "a: 0 and 1 differ");
     free(reason);
     sample_free(sample);
 }
 END_TEST
 
-START_TEST(each_pair_of_groups_is_asked_about_once)
+/* Groups beyond `context` are far from the others; counts the questions. */
+struct far {
+    int from;
+    unsigned questions;
+};
+
+static bool not_far(void *context, int a, int b) {
+    struct far *far = context;
+    far->questions++;
+    return a < far->from && b < far->from;
+}
+
+/* Questions asked of one cell whose runs all have other bits. */
+static unsigned ask_one_cell(size_t runs, int from, bool *met, char **limit) {
+    struct sb_trial *trials = calloc(runs, sizeof *trials);
+    const unsigned *cells[] = {NULL};
+    struct sb_requirement require = {.axis = (char[]){"repeats"}, .need = SB_NEED_ROUNDING};
+    struct sb_job job = {.require = &require, .n_require = 1};
+    struct far far = {.from = from};
+    for (size_t i = 0; i < runs; i++)
+        trials[i].group = (int)i;
+    struct sb_evidence evidence = {
+        .n_cells = 1, .cells = cells, .trials = trials, .n_trials = runs};
+    char *reason = NULL;
+    *met = sb_requirements_met(&evidence, &job, not_far, &far, &reason, limit);
+    free(reason);
+    free(trials);
+    return far.questions;
+}
+
+START_TEST(runs_that_all_differ_are_judged_in_proportion_to_their_number)
 {
-    const struct requirement_case one = {"threads=1,2 h=0,1", SB_DESIGN_FULL,
-                                         BITS("aaa", "aaa", "bbb", "bbb"), "", NULL};
-    ck_assert_uint_eq(check_requirement(&one, 0), 1);
+    bool met;
+    char *limit;
+    unsigned once = ask_one_cell(5000, INT_MAX, &met, &limit);
+    ck_assert(met);
+    ck_assert_str_eq(limit,
+                     "repeats: of 5000 results of one cell, 32 were judged two by two, and "
+                     "the others against the first");
+    free(limit);
+    unsigned twice = ask_one_cell(10000, INT_MAX, &met, &limit);
+    free(limit);
+    ck_assert_uint_eq(twice - once, 5000);
+    ck_assert_uint_eq(ask_one_cell(32, INT_MAX, &met, &limit), 32 * 31 / 2);
+    ck_assert_ptr_null(limit);
+    /* one that is far from the first is found, however late it comes */
+    ask_one_cell(5000, 4999, &met, &limit);
+    ck_assert(!met);
+    ck_assert_ptr_null(limit);
 }
 END_TEST
 
@@ -153,4 +203,5 @@ SB_TEST_MAIN("attribute-requirements", equal_bits_meet_everything,
              each_axis_is_judged_by_its_own_need,
              pairs_that_differ_in_more_than_one_axis_are_not_held_against_it,
              repeats_are_judged_within_the_cell, an_unstable_cell_is_not_blamed_on_an_axis,
-             fractional_designs_are_judged_too, each_pair_of_groups_is_asked_about_once)
+             fractional_designs_are_judged_too,
+             runs_that_all_differ_are_judged_in_proportion_to_their_number)

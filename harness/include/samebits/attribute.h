@@ -95,11 +95,12 @@ int sb_more_runs(const struct sb_evidence *evidence, const struct sb_repeats *re
                  unsigned *more, struct sb_error *err);
 
 /* Does the job meet its requirements? For each pair of trials that differ in one axis alone (or in
- * none: repeats) and have different bits, the need of that axis is judged by `grade_of(context,
- * group_a, group_b)`, true when the difference is inside the tolerance. Returns true when all is
- * met; else *reason is a malloc'd sentence naming axis and levels. */
+ * none: repeats) and have different bits, the need of that axis is judged by `within_tolerance`,
+ * true when the difference of the two groups is inside the tolerance; a pair may be asked about
+ * again. Returns true when all is met; *limit is then a malloc'd sentence where not every pair was
+ * judged, else NULL. Otherwise *reason is a malloc'd sentence naming axis and levels. */
 bool sb_requirements_met(const struct sb_evidence *evidence, const struct sb_job *job,
                          bool (*within_tolerance)(void *context, int group_a, int group_b),
-                         void *context, char **reason);
+                         void *context, char **reason, char **limit);
 
 #endif

@@ -23,10 +23,11 @@ struct sb_job_result {
     const char *const *groups; /* distinct fingerprints, the reference's first, then by first run */
     size_t n_groups;
     const struct sb_comparison *comparisons; /* n_groups: group g against group 0; element 0 unused.
-                                                NULL: none could be made */
+                                                NULL: none could be made; no tensors: not this */
     const char *skipped;                     /* why nothing ran, or NULL */
     bool requirements_met;
     const char *requirements_reason; /* why not, or NULL */
+    const char *requirements_limit;  /* why not all was judged, or NULL */
     const char *spoiled;             /* why no verdict on it counts (its inputs changed), or NULL */
 };
 

@@ -14,7 +14,7 @@ static const char *const job_keys[] = {
     "name",    "kind",     "kernel",     "backend",      "dtype",      "shape",         "outcome",
     "reason",  "verdict",  "depends_on", "explanations", "conditions", "unstable_when", "axes",
     "runs",    "failed",   "distinct",   "confidence",   "grade",      "worst",         "witness",
-    "culprit", "accuracy", "cost",       "groups",       NULL};
+    "culprit", "accuracy", "cost",       "groups",       "compared",   "limits",        NULL};
 static const char *const run_keys[] = {"id",    "job",        "cell",        "repeat", "status",
                                        "exit",  "signal",     "fingerprint", "sum",    "wall_s",
                                        "cpu_s", "max_rss_kb", "observed",    "log",    NULL};
@@ -140,10 +140,34 @@ START_TEST(the_worst_of_all_groups_is_named)
     has_keys(at(missing, "jobs.0.worst"), worst_keys);
     is(missing, "jobs.0.worst.difference", "\"only in the reference\"");
     is(missing, "jobs.0.worst.index", "null");
+    is(missing, "jobs.0.compared", "2");
+    is(missing, "jobs.0.limits", "[]");
     f.result.comparisons = NULL; /* weights that could not be read again */
     SB_AUTO_JSON json_t *unknown = build(&f);
     is(unknown, "jobs.0.grade", "null");
     is(unknown, "jobs.0.worst", "null");
+}
+END_TEST
+
+START_TEST(what_was_left_out_is_said)
+{
+    struct fixture f;
+    begin(&f);
+    add_full_design(&f);
+    struct sb_tensor_difference tensor = {.info = {.name = "a"}, .state = SB_TENSOR_DIFFERS};
+    struct sb_comparison comparisons[3] = {
+        {.n_tensors = 0}, {.tensors = &tensor, .n_tensors = 1, .n_different = 1}, {.n_tensors = 0}};
+    f.groups[1] = fingerprints[1];
+    f.groups[2] = fingerprints[2];
+    f.result.n_groups = 3;
+    f.result.comparisons = comparisons;
+    f.result.requirements_limit = "repeats: not all";
+    SB_AUTO_JSON json_t *result = build(&f);
+    is(result, "jobs.0.compared", "1");
+    is(result, "jobs.0.limits",
+       "[\"1 of the 2 other results were compared with the reference: the largest difference may "
+       "be "
+       "larger\",\"repeats: not all\"]");
 }
 END_TEST
 
@@ -277,7 +301,7 @@ END_TEST
 
 SB_TEST_MAIN("report-result", every_key_of_the_contract_is_there_whatever_happened,
              a_kernel_job_names_operation_backend_dtype_and_shape, a_run_says_how_it_ended,
-             the_worst_of_all_groups_is_named,
+             the_worst_of_all_groups_is_named, what_was_left_out_is_said,
              the_cost_of_the_flag_compares_runs_that_differ_in_it_alone,
              what_a_run_had_is_told_without_secrets,
              memory_that_runs_out_is_an_error_and_never_a_shorter_document,

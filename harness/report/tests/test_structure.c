@@ -188,6 +188,35 @@ START_TEST(names_are_no_markup_in_markdown)
 }
 END_TEST
 
+/* ---- What was left out ------------------------------------------------------------------------
+ */
+
+START_TEST(every_report_says_what_was_left_out)
+{
+    static const char *const of[] = {"unstable", "threads", "many"};
+    for (size_t d = 0; d < sizeof of / sizeof *of; d++) {
+        SB_AUTO_JSON json_t *result = load(of[d]);
+        size_t n = 0;
+        json_t *job;
+        json_array_foreach(json_object_get(result, "jobs"), n, job) {
+            json_object_set_new(job, "limits", json_pack("[s]", "LEFT-OUT"));
+            json_object_set_new(job, "compared", json_integer(0));
+            json_object_set_new(job, "distinct", json_integer(9));
+        }
+        for (size_t i = 0; sb_reports[i]; i++) {
+            if (sb_reports[i]->planned)
+                continue;
+            SB_AUTO_FREE char *text = written(sb_reports[i]->name, result);
+            ck_assert_msg(strstr(text, "LEFT-OUT"), "%s of %s", sb_reports[i]->name, of[d]);
+            bool table = strcmp(sb_reports[i]->name, "terminal") == 0 ||
+                         strcmp(sb_reports[i]->name, "markdown") == 0;
+            ck_assert_msg(!table || strstr(text, "\u2265 "), "%s of %s", sb_reports[i]->name,
+                          of[d]);
+        }
+    }
+}
+END_TEST
+
 /* ---- Many runs --------------------------------------------------------------------------------
  */
 
@@ -227,4 +256,5 @@ SB_TEST_MAIN("report-structure", tap_is_tap_whatever_names_hold,
              a_name_cannot_make_itself_a_directive, junit_names_are_unique_and_numbers_plain,
              markdown_fits_a_step_summary_however_many_jobs_there_are,
              rows_of_the_markdown_table_have_one_number_of_cells, names_are_no_markup_in_markdown,
+             every_report_says_what_was_left_out,
              a_hundred_thousand_runs_of_a_thousand_jobs_are_rendered)
