@@ -26,7 +26,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_dropout = {
     .name = "dropout",
-    .summary = "y = mask·x/(1 - rate); mask (0 or 1) from Philox by seed and place",
+    .summary = "y = mask*x/(1 - rate); mask (0 or 1) from Philox by seed and place",
     .sizes = "n",
     .shape = {65536},
     .reduced = "",

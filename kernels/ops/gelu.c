@@ -16,7 +16,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_gelu = {
     .name = "gelu",
-    .summary = "y = x/2·(1 + erf(x/sqrt(2))), or its approximation by tanh",
+    .summary = "y = x/2*(1 + erf(x/sqrt(2))), or its approximation by tanh",
     .sizes = "n",
     .shape = {65536},
     .reduced = "",

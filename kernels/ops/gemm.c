@@ -40,7 +40,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_gemm = {
     .name = "gemm",
-    .summary = "matrix product C[m,n] = A[m,k]·B[k,n], each also transposed",
+    .summary = "matrix product C[m,n] = A[m,k]*B[k,n], each also transposed",
     .sizes = "mnk",
     .shape = {512, 512, 512},
     .reduced = "k",

@@ -20,7 +20,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_gemv = {
     .name = "gemv",
-    .summary = "matrix times vector y[m] = A[m,n]·x[n]",
+    .summary = "matrix times vector y[m] = A[m,n]*x[n]",
     .sizes = "mn",
     .shape = {1024, 1024},
     .reduced = "n",

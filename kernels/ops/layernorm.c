@@ -27,7 +27,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_layernorm = {
     .name = "layernorm",
-    .summary = "y = (x - mean)·inverse_deviation·gamma + beta, with moments of each row of x[b,n]",
+    .summary = "y = (x - mean)*inverse_deviation*gamma + beta, with moments of each row of x[b,n]",
     .sizes = "bn",
     .shape = {256, 1024},
     .reduced = "n",

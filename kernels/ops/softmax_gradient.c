@@ -36,7 +36,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_softmax_gradient = {
     .name = "softmax_gradient",
-    .summary = "dx = y·(dy - sum of y·dy) of every row, y being the softmax of x[b,c]",
+    .summary = "dx = y*(dy - sum of y*dy) of every row, y being the softmax of x[b,c]",
     .sizes = "bc",
     .shape = {256, 1000},
     .reduced = "c",

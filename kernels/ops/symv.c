@@ -21,7 +21,7 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_symv = {
     .name = "symv",
-    .summary = "symmetric matrix times vector y[n] = A[n,n]·x[n], of A's upper triangle",
+    .summary = "symmetric matrix times vector y[n] = A[n,n]*x[n], of A's upper triangle",
     .sizes = "n",
     .shape = {1024},
     .odd = {67},
