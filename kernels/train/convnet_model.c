@@ -90,6 +90,9 @@ static int make_dense(struct sb_convnet *net) {
 int sb_convnet_make(enum sb_dtype dtype, size_t channels, size_t side, size_t filters,
                     size_t n_blocks, size_t classes, size_t max_batch, struct sb_convnet *net,
                     struct sb_error *err) {
+    if (n_blocks < 1 || n_blocks > SB_CONVNET_MOST_BLOCKS)
+        return sb_error_set(err, -EINVAL, "%zu blocks: 1 to %d can be had", n_blocks,
+                            SB_CONVNET_MOST_BLOCKS);
     struct sb_convnet made = {
         .dtype = dtype, .n_blocks = n_blocks, .classes = classes, .max_batch = max_batch};
     int rc = 0;

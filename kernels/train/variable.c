@@ -103,7 +103,8 @@ static int add(struct sb_train_result *result, enum sb_dtype dtype, unsigned ran
         free(data);
         return -ENOMEM;
     }
-    memcpy(own_dims, dims, rank * sizeof *own_dims);
+    for (unsigned i = 0; i < rank; i++)
+        own_dims[i] = dims[i];
     tensors[result->n++] = (struct sb_tensor){name, dtype, rank, own_dims, data};
     return 0;
 }
