@@ -73,6 +73,21 @@ static int find_files(const char *root, const char *relative, const char *patter
     return 0;
 }
 
+/* Files that a glob means, as it names them. Only what lies below the folder that it names outright
+ * is walked through: "../data" of "../data/[a-c].csv". */
+static int find_glob(const char *directory, const char *pattern, struct sb_strings *found) {
+    size_t n = strcspn(pattern, "*?[\\");
+    while (n && pattern[n - 1] != '/')
+        n--;
+    SB_AUTO_FREE char *folder = strndup(pattern, n);
+    SB_AUTO_FREE char *root = folder ? sb_path_join(directory, n ? folder : ".") : NULL;
+    SB_AUTO_STRINGS struct sb_strings below = {0};
+    int rc = root ? find_files(root, "", pattern + n, &below) : -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < below.n; i++)
+        rc = sb_strings_take(found, sb_format("%s%s", folder, below.items[i]));
+    return rc;
+}
+
 static int add_pattern(const struct sb_job *job, const char *pattern, json_t *digests,
                        struct sb_error *err) {
     SB_AUTO_STRINGS struct sb_strings found = {0};
@@ -83,7 +98,7 @@ static int add_pattern(const struct sb_job *job, const char *pattern, json_t *di
     if (access(literal, F_OK) == 0)
         rc = sb_strings_add(&found, pattern);
     else
-        rc = find_files(job->directory, "", pattern, &found);
+        rc = find_glob(job->directory, pattern, &found);
     if (rc < 0)
         return sb_error_errno(err, rc, "inputs");
     if (!found.n)

@@ -18,7 +18,8 @@ static int unknown_axis(const struct sb_job *job, const struct sb_suite_axis *ax
     for (const struct sb_axis *const *a = sb_axes; *a; a++) {
         if (strcmp((*a)->name, "env:") == 0)
             continue;
-        sb_text_printf(&list, "%s, ", (*a)->name);
+        if (!(*a)->planned)
+            sb_text_printf(&list, "%s, ", (*a)->name);
         if (sb_strings_add(&known, (*a)->name) < 0)
             return sb_error_errno(err, -ENOMEM, "axis '%s'", axis->name);
     }

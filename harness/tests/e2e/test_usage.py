@@ -108,9 +108,10 @@ class Usage(program.Program):
                           ["baseline", "save"], ["history", "a"]):
             with self.subTest(arguments=arguments):
                 self.refused(*arguments, says="not in this build")
-        for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"]):
+        for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"],
+                          ["run", "--vary", "zzzz=1", "--", "true"]):
             done = self.samebits(*arguments, code=2)
-            for word in ("baseline", "explain", "merge", "history", "html", "slurm"):
+            for word in ("entropy", "schedule", "baseline", "explain", "merge", "history", "html", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
     def test_list_asks_for_a_subject(self):
@@ -227,6 +228,37 @@ class Usage(program.Program):
         self.samebits("compare", "a.npy", "b.npy", code=0)
         prints = [self.samebits("fingerprint", name, code=0).stdout.split()[0] for name in ("a.npy", "b.npy")]
         self.assertEqual(prints[0], prints[1])
+
+    def test_a_suite_that_is_named_by_a_link_runs_where_the_link_is(self):
+        self.job("job.py")
+        self.write("suites/s.yaml", f"""\
+            version: 1
+            jobs:
+              - {{name: a, command: [{program.PYTHON}, job.py], axes: {{threads: [1]}}}}
+            """)
+        os.symlink("suites/s.yaml", self.path("here.yaml"))
+        os.symlink(".", self.path("around"))
+        self.samebits("run", "-q", "here.yaml", code=0)
+        self.samebits("run", "-q", "around/here.yaml", code=0)
+        self.samebits("run", "-q", "suites/s.yaml", code=2)  # no job.py there
+
+    def test_inputs_that_change_while_runs_are_under_way_spoil_the_answer(self):
+        for given in ("../data/*.csv", self.path("data/*.csv"), self.path("data/a.csv")):
+            for changed in ("a.csv", "b.csv") if "*" in given else ("a.csv",):
+                with self.subTest(given=given, changed=changed):
+                    self.write("data/a.csv", "1")
+                    self.job("work/job.py", body=f"open({self.path('data', changed)!r}, 'w').write('2')")
+                    self.write("work/s.yaml", f"""\
+                        version: 1
+                        jobs:
+                          - {{name: a, command: [{program.PYTHON}, job.py], inputs: "{given}", axes: {{threads: [1]}}}}
+                        """)
+                    job, = self.run_json("s.yaml", cwd=self.path("work"), code=2)["jobs"]
+                    self.assertEqual(job["outcome"], "error")
+                    self.assertIn("inputs changed while the runs were under way", job["reason"])
+                    self.assertIn("data/" + changed, job["reason"])
+                    if changed != "a.csv":
+                        os.unlink(self.path("data", changed))
 
     def test_doctor_and_list_answer(self):
         self.assertIn("isa", self.samebits("doctor", code=0).stdout)

@@ -37,6 +37,79 @@ class Verdicts(program.Program):
         self.assertEqual((job["verdict"], job["unstable_when"], job["grade"]), ("nondeterministic", {}, "divergent"))
         self.assertEqual(job["witness"]["differs_in"], [])
 
+    C_PROGRAM = r"""
+        #include <pthread.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <unistd.h>
+        static float values[64];
+        static void save(const char *path) {
+            char head[128];
+            const char *text = "{'descr': '<f4', 'fortran_order': False, 'shape': (64,), }";
+            memset(head, ' ', sizeof head);
+            memcpy(head, "\x93NUMPY\x01\x00\x76\x00", 10);
+            memcpy(head + 10, text, strlen(text));
+            head[127] = '\n';
+            FILE *file = fopen(path, "wb");
+            fwrite(head, 1, sizeof head, file);
+            fwrite(values, 4, 64, file);
+            fclose(file);
+        }
+        """
+
+    def compile(self, name, body, *flags):
+        self.write(name + ".c", self.C_PROGRAM + body)
+        program.subprocess.run(["cc", "-O1", "-o", name, name + ".c", *flags], cwd=self.folder, check=True)
+
+    def test_a_sum_over_openmp_threads_depends_on_their_number(self):
+        self.compile("train", """
+            int main(int n, char **arguments) {
+                float sum = 0;
+                #pragma omp parallel for schedule(static) reduction(+ : sum)
+                for (int i = 0; i < 200000; i++)
+                    sum += 1.0f / (i + 1.0f);
+                for (int i = 0; i < 64; i++)
+                    values[i] = sum;
+                save(arguments[1]);
+            }
+            """, "-fopenmp")
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two CPUs: to add in another order")
+        job = self.only_job(self.adhoc("threads=1,2", "hash_seed=0,1", command=["./train", "w.npy"], code=1))
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", ["threads"]))
+        self.assertEqual(effects(job)["hash_seed"], "unknown")  # no Python: nothing shows who reads it
+
+    def test_a_race_of_pthreads_is_found_where_there_are_several(self):
+        self.compile("train", """
+            static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+            static int arrived;
+            static void *work(void *id) {
+                for (int i = 0; i < 32; i++) {
+                    usleep(50);
+                    pthread_mutex_lock(&lock);
+                    values[arrived++ % 64] += (long)id; /* in order of arrival */
+                    pthread_mutex_unlock(&lock);
+                }
+                return NULL;
+            }
+            int main(int n, char **arguments) {
+                pthread_t threads[8];
+                int count = atoi(getenv("OMP_NUM_THREADS"));
+                for (long i = 0; i < count; i++)
+                    pthread_create(&threads[i], NULL, work, (void *)(i + 1));
+                for (int i = 0; i < count; i++)
+                    pthread_join(threads[i], NULL);
+                save(arguments[1]);
+            }
+            """, "-pthread")
+        job = self.only_job(self.adhoc("threads=1,4", command=["./train", "w.npy"], code=1))
+        self.assertEqual((job["verdict"], job["unstable_when"]), ("nondeterministic", {"threads": ["4"]}))
+        document = self.adhoc("threads=4", command=["./train", "w.npy"], code=1,
+                              options=["--stop-after", "first-divergence", "--repeats", "40", "-j", "1"])
+        self.assertEqual(self.only_job(document)["verdict"], "nondeterministic")
+        self.assertLess(self.only_job(document)["runs"], 40)
+
     def test_instability_at_one_level_alone(self):
         self.job(body="""
             if sys.argv[2] == "fast":
