@@ -20,9 +20,9 @@ static bool is_name(const char *name) {
 }
 
 /* The file in one folder of n characters, where it is there. */
-static int try_folder(const char *folder, size_t n, const char *name, char **path) {
+static int try_folder(const char *folder, size_t n, const char *file, char **path) {
     char *made;
-    if (asprintf(&made, "%.*s/%s%s%s", (int)n, folder, file_prefix, name, file_suffix) < 0)
+    if (asprintf(&made, "%.*s/%s", (int)n, folder, file) < 0)
         return -ENOMEM;
     if (access(made, R_OK) == 0) {
         *path = made;
@@ -48,25 +48,23 @@ static bool folder_at(size_t i, const char **folder, size_t *n) {
 }
 
 /* Next to the program: in a build folder there, installed below the same prefix. */
-static int try_program(const char *name, char **path) {
+static int try_program(const char *file, char **path) {
     char program[4096];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0)
         return -ENOENT;
     program[n] = '\0';
     size_t length = (size_t)(strrchr(program, '/') - program);
-    int rc = try_folder(program, length, name, path);
+    int rc = try_folder(program, length, file, path);
     if (rc != -ENOENT)
         return rc;
     char folder[sizeof program + sizeof SB_MODULES_FROM_PROGRAM + 1];
     int m =
         snprintf(folder, sizeof folder, "%.*s/%s", (int)length, program, SB_MODULES_FROM_PROGRAM);
-    return try_folder(folder, (size_t)m, name, path);
+    return try_folder(folder, (size_t)m, file, path);
 }
 
-int sb_module_find(const char *name, char **path, struct sb_error *err) {
-    if (!is_name(name))
-        return sb_error_set(err, -ENOENT, "'%s' is no name of a backend", name);
+int sb_module_file(const char *file, char **path, struct sb_error *err) {
     const char *folder;
     size_t n;
     int rc = -ENOENT;
@@ -74,14 +72,22 @@ int sb_module_find(const char *name, char **path, struct sb_error *err) {
         if (*folder != '/')
             return sb_error_set(err, -EINVAL, "%s: '%.*s' is not absolute", path_variable, (int)n,
                                 folder);
-        rc = try_folder(folder, n, name, path);
+        rc = try_folder(folder, n, file, path);
     }
     if (rc == -ENOENT)
-        rc = try_program(name, path);
+        rc = try_program(file, path);
     if (rc == -ENOENT)
-        return sb_error_set(err, rc, "%s%s%s not found (beside the program, and in %s)",
-                            file_prefix, name, file_suffix, path_variable);
-    return rc < 0 ? sb_error_errno(err, rc, "%s", name) : 0;
+        return sb_error_set(err, rc, "%s not found (beside the program, and in %s)", file,
+                            path_variable);
+    return rc < 0 ? sb_error_errno(err, rc, "%s", file) : 0;
+}
+
+int sb_module_find(const char *name, char **path, struct sb_error *err) {
+    char file[128];
+    if (!is_name(name))
+        return sb_error_set(err, -ENOENT, "'%s' is no name of a backend", name);
+    snprintf(file, sizeof file, "%s%s%s", file_prefix, name, file_suffix);
+    return sb_module_file(file, path, err);
 }
 
 /* ---- Names ----------------------------------------------------------------------------------- */

@@ -5,10 +5,12 @@
 
 #include "kernels/dispatch.h"
 
-/* The file samebits-backend-<name>.so in the first folder that has it: those of
- * SAMEBITS_BACKEND_PATH (absolute, joined by colons), the program's own, and the one that modules
- * are installed in. *path is malloc'd. -ENOENT: there is none; -EINVAL: a folder is not absolute.
- */
+/* A file in the first folder that has it: those of SAMEBITS_BACKEND_PATH (absolute, joined by
+ * colons), the program's own, and the one that modules are installed in. *path is malloc'd.
+ * -ENOENT: there is none; -EINVAL: a folder is not absolute. */
+int sb_module_file(const char *file, char **path, struct sb_error *err);
+
+/* The same for samebits-backend-<name>.so. */
 int sb_module_find(const char *name, char **path, struct sb_error *err);
 
 /* Names of the modules in the folders of SAMEBITS_BACKEND_PATH, each once, in the order of their
