@@ -60,7 +60,8 @@ static void oracle(const struct sb_call *call, double *const *expected, double *
 
 const struct sb_operation sb_operation_attention = {
     .name = "attention",
-    .summary = "softmax(q*k^T/sqrt(d))*v of every head of q, k, v[b,h,s,d], and the log of its sums",
+    .summary =
+        "softmax(q*k^T/sqrt(d))*v of every head of q, k, v[b,h,s,d], and the log of its sums",
     .sizes = "bhsd",
     .shape = {4, 4, 128, 32},
     .odd = {3, 2, 37, 9},
