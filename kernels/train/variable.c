@@ -45,14 +45,18 @@ static void store(struct sb_variable *variable, enum sb_dtype dtype, size_t i, f
         ((double *)variable->value)[i] = ((double *)variable->initial)[i] = value;
 }
 
-void sb_variable_glorot(struct sb_variable *variable, enum sb_dtype dtype, double fan_in,
-                        double fan_out, struct sb_stream *stream) {
-    double limit = sb_sqrt(6.0 / (fan_in + fan_out));
+void sb_variable_uniform(struct sb_variable *variable, enum sb_dtype dtype, double limit,
+                         struct sb_stream *stream) {
     for (size_t i = 0; i < variable->n; i++) {
         float value;
         sb_stream_fill_uniform(stream, (float)-limit, (float)limit, &value, 1);
         store(variable, dtype, i, value);
     }
+}
+
+void sb_variable_glorot(struct sb_variable *variable, enum sb_dtype dtype, double fan_in,
+                        double fan_out, struct sb_stream *stream) {
+    sb_variable_uniform(variable, dtype, sb_sqrt(6.0 / (fan_in + fan_out)), stream);
 }
 
 void sb_variable_fill(struct sb_variable *variable, enum sb_dtype dtype, double value) {

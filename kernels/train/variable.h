@@ -26,8 +26,11 @@ int sb_variable_make(enum sb_dtype dtype, unsigned rank, const uint64_t *dims,
                      struct sb_variable *variable);
 void sb_variable_clear(struct sb_variable *variable);
 
-/* Uniform in ±√(6 / (fan_in + fan_out)): Glorot and Bengio (2010), as Keras. Kept as `initial`. */
+/* Uniform in ±limit; kept as `initial`. */
 struct sb_stream;
+void sb_variable_uniform(struct sb_variable *variable, enum sb_dtype dtype, double limit,
+                         struct sb_stream *stream);
+/* Uniform in ±√(6 / (fan_in + fan_out)): Glorot and Bengio (2010), as Keras. Kept as `initial`. */
 void sb_variable_glorot(struct sb_variable *variable, enum sb_dtype dtype, double fan_in,
                         double fan_out, struct sb_stream *stream);
 /* Every element that value; kept as `initial`. */
