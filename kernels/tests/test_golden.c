@@ -53,6 +53,10 @@ START_TEST(convnet_has_the_bits_written_here)
 { training_is("convnet", NULL, NULL, "xxh3:db6e8fa3478510333554cfa573a64341"); }
 END_TEST
 
+START_TEST(chargpt_has_the_bits_written_here)
+{ training_is("chargpt", "samples", "16", "xxh3:d998e213f70ca9a08117c615107d0357"); }
+END_TEST
+
 /* Every operation in both types: its outputs on inputs of seed 5. */
 START_TEST(operations_have_the_bits_written_here)
 {
@@ -152,4 +156,4 @@ END_TEST
 SB_TEST_MAIN("kernels-golden", dense_has_the_bits_written_here,
              dense_with_wide_layers_has_the_bits_written_here,
              dense_by_hash_order_has_the_bits_written_here, convnet_has_the_bits_written_here,
-             operations_have_the_bits_written_here)
+             chargpt_has_the_bits_written_here, operations_have_the_bits_written_here)
