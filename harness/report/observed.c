@@ -8,8 +8,8 @@
 #include <sys/personality.h>
 #include <xxhash.h>
 
-/* Most runs of a job have the same libraries and processes: such runs share one list, found by the
- * digest of the texts that it is made of. */
+/* Most runs of a job have the same libraries and processes: such runs name one list of the
+ * document by the digest of the texts that it is made of, so that documents can be merged. */
 struct key {
     XXH3_state_t *state;
     char text[40];
@@ -44,18 +44,14 @@ static bool is_kept(const char *variable) {
     return name && sb_environment_matters(name);
 }
 
-/* The list of this key: a new reference to the one that an earlier run made, or what `make` makes.
- */
+/* The key of the list, which the document holds once: as an earlier run made it, or as `make` makes
+ * it. */
 static json_t *shared_list(struct sb_making *making, const struct key *key,
                            const struct sb_observation *seen,
                            json_t *(*make)(struct sb_making *, const struct sb_observation *)) {
-    json_t *list = json_object_get(making->seen, key->text);
-    if (list)
-        return json_incref(list);
-    list = make(making, seen);
-    if (list)
-        sb_put(making, making->seen, key->text, json_incref(list));
-    return list;
+    if (!json_object_get(making->seen, key->text))
+        sb_put(making, making->seen, key->text, make(making, seen));
+    return json_string(key->text);
 }
 
 static json_t *make_libraries(struct sb_making *making, const struct sb_observation *seen) {

@@ -128,6 +128,7 @@ static json_t *document(struct sb_making *making, const struct sb_result_input *
            input->manifest ? json_incref(input->manifest) : json_null());
     sb_put(making, result, "jobs", jobs);
     sb_put(making, result, "runs", runs);
+    sb_put(making, result, "lists", json_incref(making->seen));
     return result;
 }
 

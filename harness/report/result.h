@@ -9,7 +9,7 @@
 /* A document in the making. `failed` stays once memory ran out, so that it is checked once. */
 struct sb_making {
     bool failed;
-    json_t *seen; /* lists of libraries and of processes by their digest: runs share them */
+    json_t *seen; /* lists of libraries and of processes by their digest, once each */
 };
 
 /* Each takes `value`; NULL counts as out of memory. sb_put_named takes any bytes for a key. */
