@@ -185,14 +185,14 @@ START_TEST(a_training_without_steps_reports_untrained)
 }
 END_TEST
 
-START_TEST(what_is_not_built_exits_77_and_says_why)
+START_TEST(what_a_backend_has_not_exits_77_and_says_why)
 {
     enter_folder();
-    ck_assert_int_eq(worker("", "kernel", "gemm", "--backend", "chaos", "--weights", "w.h5", NULL),
-                     77);
+    ck_assert_int_eq(
+        worker("", "kernel", "relu", "--backend", "openblas", "--weights", "w.h5", NULL), 77);
     SB_AUTO_JSON json_t *json = report();
     ck_assert_int_eq(strncmp(json_string_value(json_object_get(json, "unsupported")),
-                             "backend 'chaos': not built (", 28),
+                             "backend 'openblas': no kernel 'relu' (", 38),
                      0);
     ck_assert_int_ne(access("w.h5", F_OK), 0);
     leave_folder();
@@ -515,7 +515,7 @@ int main(int argc, char **argv) {
         the_same_training_has_the_same_fingerprint_on_any_thread_count,
         a_kernel_writes_its_output_and_its_accuracy,
         a_training_without_steps_reports_untrained,
-        what_is_not_built_exits_77_and_says_why,
+        what_a_backend_has_not_exits_77_and_says_why,
         mistakes_exit_2_and_write_nothing,
         another_rounding_mode_is_refused,
         flushing_to_zero_is_refused,
