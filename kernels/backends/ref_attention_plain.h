@@ -36,14 +36,15 @@ static void N(forward)(struct attention *attention, size_t head, void *room) {
 }
 
 /* Scores of one query become its weights again, and the slopes of these those of the scores. */
-static void N(steepen)(const struct attention *attention, size_t head, size_t query, size_t seen,
-                       size_t keys, REAL *weights, REAL *slopes) {
+static void N(steepen)(const struct attention *attention, size_t head, size_t query,
+                       const struct group *group, REAL *weights, REAL *slopes) {
+    size_t seen = keys_of(attention, group, query - group->first);
     const REAL *y = N(rows)(attention, 3, head, query), *dy = N(rows)(attention, 5, head, query);
     double log_sum = ((const REAL *)attention->call->operand[4])[head * attention->s + query];
     double mean = 0;
     for (size_t e = 0; e < attention->d; e++)
         mean += (double)y[e] * dy[e];
-    for (size_t j = 0; j < keys; j++) {
+    for (size_t j = 0; j < group->keys; j++) {
         double weight = j < seen ? sb_exp(weights[j] / attention->root - log_sum) : 0;
         weights[j] = (REAL)weight;
         slopes[j] = (REAL)(j < seen ? weight * (slopes[j] - mean) / attention->root : 0);
@@ -72,10 +73,10 @@ static void N(backward)(struct attention *attention, size_t head, void *room) {
                    *dy = N(rows)(attention, 5, head, first);
         product(attention, false, true, group.n, group.keys, attention->d, q, k, weights);
         product(attention, false, true, group.n, group.keys, attention->d, dy, v, slopes);
-        for (size_t i = 0; i < group.n; i++)
-            N(steepen)
-        (attention, head, first + i, keys_of(attention, &group, i), group.keys,
-         weights + i * group.keys, slopes + i * group.keys);
+        for (size_t i = 0; i < group.n; i++) {
+            REAL *row = weights + i * group.keys, *slope = slopes + i * group.keys;
+            N(steepen)(attention, head, first + i, &group, row, slope);
+        }
         product(attention, false, false, group.n, attention->d, group.keys, slopes, k,
                 N(rows)(attention, 6, head, first));
         N(add_product)(attention, &group, slopes, q, part, dk);

@@ -101,7 +101,8 @@ static struct convolution begin(void *state, const struct sb_call *call) {
                                 .windows = window.p * window.q};
 }
 
-/* Ascending c, r, s: the bits of the naive loop. */
+/* Ascending c, r, s: the bits of the naive loop. Padding is zeros that are multiplied like others,
+ * so that an infinite filter makes it NaN. */
 SB_REF_DECLARE(conv2d) {
     struct convolution convolution = begin(state, call);
     size_t all = convolution.images * convolution.windows;

@@ -17,13 +17,13 @@ static void N(lay_out)(const struct convolution *convolution, const REAL *x, siz
     const struct sb_window *window = &convolution->window;
     for (size_t row = 0; row < channels * convolution->taps; row++) {
         size_t c = first + row / convolution->taps, tap = row % convolution->taps;
+        size_t r = tap / window->s, s = tap % window->s;
         for (size_t i = begin, here; i < begin + n; i += here, to += here) {
             size_t image = i / convolution->windows, place = i % convolution->windows;
             size_t q = place % window->q;
             here = smaller(window->q - q, begin + n - i);
-            N(take_row)
-            (to, x + (image * convolution->channels + c) * convolution->area, window,
-             place / window->q, q, here, tap / window->s, tap % window->s);
+            const REAL *plane = x + (image * convolution->channels + c) * convolution->area;
+            N(take_row)(to, plane, window, place / window->q, q, here, r, s);
         }
     }
 }
@@ -46,18 +46,19 @@ static void N(move)(const struct convolution *convolution, REAL *images, size_t 
 /* Y[k, windows] = W[k, c·r·s] · matrix */
 static void N(forward)(struct convolution *convolution, size_t unit) {
     size_t begin = unit * convolution->unit_windows;
+    size_t channels = convolution->channels, filters = convolution->filters;
     size_t n =
         smaller(convolution->unit_windows, convolution->images * convolution->windows - begin);
-    size_t deep = convolution->channels * convolution->taps;
-    void *result, *matrix = room(convolution, deep * n, convolution->filters * n, &result);
+    size_t deep = channels * convolution->taps;
+    const REAL *x = convolution->call->operand[0], *w = convolution->call->operand[1];
+    REAL *y = convolution->call->operand[2];
+    void *result, *matrix = room(convolution, deep * n, filters * n, &result);
     if (!matrix)
         return;
-    N(lay_out)
-    (convolution, convolution->call->operand[0], 0, convolution->channels, begin, n, matrix);
-    if (product(convolution, false, convolution->filters, n, deep, convolution->call->operand[1],
-                matrix, result))
-        N(move)
-    (convolution, convolution->call->operand[2], 0, convolution->filters, begin, n, result, true);
+    N(lay_out)(convolution, x, 0, channels, begin, n, matrix);
+    if (product(convolution, false, filters, n, deep, w, matrix, result)) {
+        N(move)(convolution, y, 0, filters, begin, n, result, true);
+    }
     free(matrix);
 }
 
@@ -103,10 +104,11 @@ static void N(data)(struct convolution *convolution, size_t unit) {
     bool done = product(convolution, false, rows, convolution->windows, convolution->filters, w, dy,
                         matrix);
     memset(dx, 0, channels * convolution->area * sizeof *dx);
-    for (size_t row = 0; row < rows && done; row++, from += convolution->windows)
-        N(put_back)
-    (&convolution->window, from, row % convolution->taps / convolution->window.s,
-     row % convolution->window.s, dx + row / convolution->taps * convolution->area);
+    for (size_t row = 0; row < rows && done; row++, from += convolution->windows) {
+        size_t c = row / convolution->taps, tap = row % convolution->taps;
+        size_t r = tap / convolution->window.s, s = tap % convolution->window.s;
+        N(put_back)(&convolution->window, from, r, s, dx + c * convolution->area);
+    }
     free(matrix);
 }
 
@@ -121,12 +123,12 @@ static void N(filter)(struct convolution *convolution, size_t unit) {
     void *dy, *matrix = room(convolution, rows * WINDOWS, filters * (WINDOWS + rows), &dy);
     if (!matrix)
         return;
-    REAL *part = (REAL *)dy + filters * WINDOWS, *dw = convolution->call->operand[2];
+    REAL *part = (REAL *)dy + filters * WINDOWS, *dw = convolution->call->operand[2],
+         *images = convolution->call->operand[1];
     for (size_t begin = 0, n; begin < all; begin += n) {
         n = smaller(WINDOWS, all - begin);
         N(lay_out)(convolution, convolution->call->operand[0], first, channels, begin, n, matrix);
-        N(move)
-        (convolution, convolution->call->operand[1], first_filter, filters, begin, n, dy, false);
+        N(move)(convolution, images, first_filter, filters, begin, n, dy, false);
         if (!product(convolution, true, filters, rows, n, dy, matrix, part))
             break;
         for (size_t i = 0; i < filters * rows; i++) {
