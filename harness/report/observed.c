@@ -51,7 +51,8 @@ static json_t *shared_list(struct sb_making *making, const struct key *key,
                            json_t *(*make)(struct sb_making *, const struct sb_observation *)) {
     if (!json_object_get(making->seen, key->text))
         sb_put(making, making->seen, key->text, make(making, seen));
-    return json_string(key->text);
+    return making->refer ? json_string(key->text)
+                         : json_incref(json_object_get(making->seen, key->text));
 }
 
 static json_t *make_libraries(struct sb_making *making, const struct sb_observation *seen) {

@@ -128,12 +128,15 @@ static json_t *document(struct sb_making *making, const struct sb_result_input *
            input->manifest ? json_incref(input->manifest) : json_null());
     sb_put(making, result, "jobs", jobs);
     sb_put(making, result, "runs", runs);
-    sb_put(making, result, "lists", json_incref(making->seen));
+    if (making->refer)
+        sb_put(making, result, "lists", json_incref(making->seen));
     return result;
 }
 
 int sb_result_build(const struct sb_result_input *input, json_t **result, struct sb_error *err) {
-    struct sb_making making = {.seen = json_object()};
+    /* A run that says all of itself is easier to read, while the whole stays small. */
+    enum { MOST_REPEATED = 1000 };
+    struct sb_making making = {.seen = json_object(), .refer = input->n_runs > MOST_REPEATED};
     json_t *made = document(&making, input);
     json_decref(making.seen);
     if (making.failed) {

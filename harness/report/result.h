@@ -10,6 +10,7 @@
 struct sb_making {
     bool failed;
     json_t *seen; /* lists of libraries and of processes by their digest, once each */
+    bool refer;   /* runs name the lists by their keys, and the document has them once */
 };
 
 /* Each takes `value`; NULL counts as out of memory. sb_put_named takes any bytes for a key. */
