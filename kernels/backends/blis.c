@@ -12,6 +12,6 @@ const struct sb_backend sb_backend_blis = {
     .name = "blis",
     .summary = "BLIS through its CBLAS; what it lacks is computed as in ref",
     .kernels = kernels,
-    .gaps = "BLIS has no such routine; training takes ref's",
+    .gaps = "BLIS has no such routine, or it is not used here; training takes ref's",
     .module = true,
 };
