@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double unseen_s = 0.03, unhurried_s = 0.01; /* see is_quiet */
+static const double unseen_s = 0.1, unhurried_s = 0.01; /* see is_quiet */
 
 /* So long after a run the next one is not coming at once. */
 enum { IDLE_NS = 1000000 };
@@ -174,7 +174,6 @@ static void give_up(struct sb_guard_life *guard) {
     }
     if (guard->sandbox->kind->close)
         guard->sandbox->kind->close(guard->sandbox);
-    sb_mounts_leave(guard->sandbox, &guard->covered);
     sb_remove_tree(guard->sandbox->guard_folder, NULL);
     if (guard->bereft) {
         sb_cgroup_leave(&guard->sandbox->cgroup);

@@ -151,12 +151,19 @@ int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct s
     return 0;
 }
 
-void sb_guard_stop(struct sb_guard *guard) {
+void sb_guard_dismiss(struct sb_guard *guard) {
     SB_AUTO_TEXT struct sb_text out = {0};
-    if (!guard)
+    if (guard->dismissed)
         return;
     sb_message_pack(SB_MESSAGE_STOP, 0, &out);
     sb_message_send(guard->socket, &out, -1);
+    guard->dismissed = true;
+}
+
+void sb_guard_stop(struct sb_guard *guard) {
+    if (!guard)
+        return;
+    sb_guard_dismiss(guard);
     close(guard->socket);
     while (guard->pid > 0 && waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
         ;

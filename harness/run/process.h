@@ -206,6 +206,7 @@ struct sb_guard {
     struct sb_text in;
     struct sb_process *process; /* under way, or NULL */
     bool ready;                 /* it has said so */
+    bool dismissed;             /* it has been told to go */
     bool dead;
     unsigned index;
 };
@@ -214,6 +215,9 @@ struct sb_guard {
 int sb_guard_start(struct sb_sandbox *sandbox, struct sb_guard **guard, struct sb_error *err);
 /* Waits until it is ready. `ready` may be NULL. A guard that cannot be is dead. */
 int sb_guard_await(struct sb_guard *guard, struct sb_ready *ready, struct sb_error *err);
+/* It has no more runs: it tidies up and ends, by itself. */
+void sb_guard_dismiss(struct sb_guard *guard);
+/* Waits until it has ended, and frees it. */
 void sb_guard_stop(struct sb_guard *guard);
 /* The guard's own life; never returns. */
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent);

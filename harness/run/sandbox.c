@@ -40,7 +40,13 @@ static int share(struct sb_sandbox *sandbox, char *text) {
     return sb_strings_take(&sandbox->shared, text);
 }
 
+void sb_sandbox_dismiss(struct sb_sandbox *sandbox) {
+    for (size_t i = 0; i < sandbox->n_guards; i++)
+        sb_guard_dismiss(sandbox->guards[i]);
+}
+
 static void close_attempt(struct sb_sandbox *sandbox) {
+    sb_sandbox_dismiss(sandbox); /* they take their time at the same time */
     for (size_t i = 0; i < sandbox->n_guards; i++)
         sb_guard_stop(sandbox->guards[i]);
     sandbox->n_guards = 0;

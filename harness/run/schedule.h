@@ -119,7 +119,8 @@ static inline const struct sb_job *sb_schedule_job(const struct sb_schedule *sch
 /* Opens the sandbox of schedule->job. One that cannot be had fails every run of the job, each for
  * itself. Only -ENOMEM is returned. */
 int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err);
-void sb_job_close(struct sb_schedule *schedule);
+/* After the last job the sandbox may go on closing: see struct sb_schedule_result. */
+void sb_job_close(struct sb_schedule *schedule, bool last);
 
 /* Starts a run. 1: it must wait for CPUs; 0: *slot is under way, or without a process has the end
  * of a run that could not be started; -ENOMEM. */

@@ -79,8 +79,14 @@ int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
     return rc < 0 ? sb_error_errno(err, rc, "isolating runs") : 0;
 }
 
-void sb_job_close(struct sb_schedule *schedule) {
-    sb_sandbox_close(schedule->sandbox);
+void sb_job_close(struct sb_schedule *schedule, bool last) {
+    /* Under an overlay nothing is still to be put back: what follows need not wait. */
+    if (last && schedule->sandbox && sb_sandbox_mode(schedule->sandbox) == SB_ISOLATE_OVERLAY) {
+        sb_sandbox_dismiss(schedule->sandbox);
+        schedule->result.closing = schedule->sandbox;
+    } else {
+        sb_sandbox_close(schedule->sandbox);
+    }
     schedule->sandbox = NULL;
     free(sb_steal_pointer(&schedule->sandbox_problem));
     sb_strings_clear(&schedule->kept_names);

@@ -355,8 +355,9 @@ int sb_schedule_run(const struct sb_plan *plan, struct sb_folder *folder,
     for (; rc == 0 && schedule.job < plan->n_jobs; schedule.job++) {
         schedule.job_start = schedule.result.n_runs;
         rc = run_job(&schedule);
-        sb_job_close(&schedule);
-        if (sb_interrupted || schedule.result.stopped)
+        bool ending = rc < 0 || sb_interrupted || schedule.result.stopped;
+        sb_job_close(&schedule, ending || schedule.job + 1 == plan->n_jobs);
+        if (ending)
             break;
     }
     schedule.result.interrupted = sb_interrupted != 0;
@@ -365,6 +366,7 @@ int sb_schedule_run(const struct sb_plan *plan, struct sb_folder *folder,
 }
 
 void sb_schedule_result_clear(struct sb_schedule_result *result) {
+    sb_sandbox_close(result->closing);
     for (size_t i = 0; i < result->n_runs; i++)
         sb_run_clear(&result->runs[i]);
     free(result->runs);

@@ -39,6 +39,9 @@ unsigned sb_sandbox_concurrency(const struct sb_sandbox *sandbox);
 /* What is not isolated ($HOME, /dev/shm, …) and why a better mode was not chosen, for the report.
  * Ends with NULL. */
 const char *const *sb_sandbox_shared(const struct sb_sandbox *sandbox);
+/* No more runs: what was opened for them begins to go, by itself. Only sb_sandbox_close may follow.
+ */
+void sb_sandbox_dismiss(struct sb_sandbox *sandbox);
 void sb_sandbox_close(struct sb_sandbox *sandbox);
 
 /* Files by the path at which they can be read now, and by the path that the run gave them. */
@@ -240,6 +243,7 @@ struct sb_schedule_result {
     enum sb_isolation mode; /* the weakest that a job got */
     char **shared;          /* what was not isolated, ends with NULL */
     bool interrupted, stopped;
+    struct sb_sandbox *closing; /* of the last job, tidying up: sb_schedule_result_clear waits */
 };
 
 /* Runs every job of the plan, one job after the other, rounds as `more` asks for. Returns 0 also
