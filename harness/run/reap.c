@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,7 +62,7 @@ static int add_children_of_thread(pid_t pid, const char *thread, struct pids *pi
     char small[4096];
     ssize_t n = read_small(path, small, sizeof small);
     if (n < 0)
-        return n == -ENOENT || n == -ESRCH ? 0 : (int)n;
+        return (int)n;
     const char *at = small;
     if ((size_t)n == sizeof small - 1) {
         if (sb_file_read(path, 64 << 20, &text, NULL, NULL) < 0)
@@ -79,18 +80,31 @@ static int add_children_of_thread(pid_t pid, const char *thread, struct pids *pi
     return 0;
 }
 
-/* Each thread has its own list of children. */
+static bool is_gone(int rc) {
+    return rc == -ENOENT || rc == -ESRCH;
+}
+
+/* Each thread has its own list of children. -ENOENT or -ESRCH: the process is gone, or the kernel
+ * has no such lists. */
 static int add_children(pid_t pid, struct pids *pids) {
-    char path[64];
+    enum { LINKS_OF_ONE_THREAD = 3 }; /* a folder of proc(5) has two and one for each below it */
+    char path[64], main_thread[32];
+    struct stat st;
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    if (stat(path, &st) < 0)
+        return -errno;
+    if (st.st_nlink == LINKS_OF_ONE_THREAD) {
+        snprintf(main_thread, sizeof main_thread, "%d", (int)pid);
+        return add_children_of_thread(pid, main_thread, pids);
+    }
     SB_AUTO_DIR DIR *threads = opendir(path);
     if (!threads)
-        return 0; /* gone */
+        return -errno;
     for (struct dirent *thread; (thread = readdir(threads));) {
         if (!isdigit((unsigned char)thread->d_name[0]))
             continue;
         int rc = add_children_of_thread(pid, thread->d_name, pids);
-        if (rc < 0)
+        if (rc < 0 && !is_gone(rc))
             return rc;
     }
     return 0;
@@ -158,15 +172,15 @@ static int add_by_parents(pid_t root, struct pids *pids) {
 
 int sb_reap_descendants(pid_t root, pid_t **pids, size_t *n) {
     struct pids found = {0};
-    char path[64];
-    int rc = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)root, (int)root);
-    if (access(path, R_OK) == 0) {
-        rc = add_children(root, &found);
-        for (size_t i = 0; rc == 0 && i < found.n; i++)
-            rc = add_children(found.items[i], &found);
-    } else {
+    int rc = add_children(root, &found);
+    if (is_gone(rc)) {
         rc = add_by_parents(root, &found);
+    } else {
+        for (size_t i = 0; rc == 0 && i < found.n; i++) {
+            rc = add_children(found.items[i], &found);
+            if (is_gone(rc))
+                rc = 0;
+        }
     }
     if (rc < 0) {
         free(found.items);
