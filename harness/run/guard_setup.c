@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,6 +61,26 @@ static void set_up_signals(struct sb_guard_life *guard) {
     prctl(PR_SET_PDEATHSIG, SIGUSR1);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_NAME, "samebits-guard");
+}
+
+/* A guard works little and should be there at once: on a busy machine a short run may be over
+ * before it was seen. From Linux 6.12 on a shorter slice gives an earlier turn and no more time;
+ * older kernels take no notice. Runs do not inherit it; since they would not inherit a better nice
+ * value either, it is left out where there is one. */
+static void be_prompt(void) {
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attributes = {.size = sizeof attributes, .flags = 1 /* SCHED_FLAG_RESET_ON_FORK */};
+    enum { SLICE_NS = 100000 }; /* the least that the kernel takes */
+    errno = 0;
+    attributes.nice = getpriority(PRIO_PROCESS, 0);
+    attributes.runtime = SLICE_NS;
+    if (errno == 0 && attributes.nice >= 0 && sched_getscheduler(0) == SCHED_OTHER)
+        syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
 /* samebits writes the maps: from inside only one uid could be mapped. */
@@ -137,6 +158,7 @@ int sb_guard_set_up(struct sb_guard_life *guard, unsigned index, struct sb_error
     sb_strings_clear(&sandbox->shared); /* what is added now is new */
     keep_descriptors(sandbox, guard->socket);
     set_up_signals(guard);
+    be_prompt();
     sandbox->cancelled = is_cancelled;
     sandbox->cancelled_context = guard;
     int rc = open_sandbox(guard, index, err);

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_PROCESSES = 64, MOST_CPUS = 8192, MOST_WAITS = 20 };
+enum { MOST_PROCESSES = 64, MOST_CPUS = 8192, MOST_WAITS = 20, MOST_BARE = 8 };
 
 /* Samples are dense at first, since a short job has no other time, and then cost at most a
  * hundredth of the time between them. */
@@ -28,6 +28,7 @@ struct sb_watched {
     char *exe;
     uint64_t arguments; /* hash */
     unsigned waited;    /* samples that found it in the middle of an exec */
+    unsigned bare;      /* … with arguments, but without an environment */
     bool seen;          /* in this sample */
 };
 
@@ -212,6 +213,16 @@ static struct sb_watched *find_watched(struct sb_watch *watch, pid_t pid,
     return &known[watch->n_known++];
 }
 
+/* A process in the middle of an exec is looked at again soon, and less soon each time: on a busy
+ * machine it may wait for its turn in there. */
+static void settle(struct sb_watch *watch, unsigned waited) {
+    double wait = settling_s;
+    for (unsigned i = 0; i < waited; i++)
+        wait *= growth;
+    if (!watch->settling || wait < watch->settling)
+        watch->settling = wait;
+}
+
 /* false: nothing could be read. */
 static bool sample_process(struct sb_watch *watch, pid_t pid) {
     struct stat_line line;
@@ -228,13 +239,16 @@ static bool sample_process(struct sb_watch *watch, pid_t pid) {
     if (line.threads > watch->seen.max_threads)
         watch->seen.max_threads = line.threads;
     bool changed = !known->exe || known->arguments != hash || strcmp(known->exe, exe) != 0;
-    if (changed &&
-        (!n || !list_process(watch, pid, exe, cmdline, n, known->waited >= MOST_WAITS))) {
-        watch->settling |= known->waited++ < MOST_WAITS;
+    /* The environment is there right after the arguments, or it is empty. */
+    known->bare += changed && n > 0;
+    if (changed && (!n || !list_process(watch, pid, exe, cmdline, n, known->bare > MOST_BARE))) {
+        if (known->waited < MOST_WAITS)
+            settle(watch, known->waited++);
     } else if (changed) {
         free(known->exe);
         known->exe = sb_steal_pointer(&exe);
         known->arguments = hash;
+        known->waited = known->bare = 0;
         known->size = 0;
     }
     if (known->exe && known->size != line.size) {
@@ -310,9 +324,9 @@ void sb_watch_sample(struct sb_watch *watch, double now) {
         watch->interval = longest_s;
     watch->next = end + (least > watch->interval ? least : watch->interval);
     /* In the middle of an exec, arguments and environment are there a moment later. */
-    if (watch->settling)
-        watch->next = end + settling_s;
-    watch->settling = false;
+    if (watch->settling && end + watch->settling < watch->next)
+        watch->next = end + watch->settling;
+    watch->settling = 0;
 }
 
 void sb_watch_clear(struct sb_watch *watch) {

@@ -165,7 +165,7 @@ struct sb_watch {
     size_t n_known;
     double started, next; /* CLOCK_MONOTONIC seconds */
     double interval;
-    bool settling; /* a process was seen in the middle of an exec */
+    double settling; /* seconds to the next look at a process in the middle of an exec, or 0 */
     pid_t main;
 };
 
