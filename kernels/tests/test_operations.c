@@ -27,6 +27,17 @@ static void make(const char *name, enum sb_dtype dtype, const size_t *shape,
     ck_assert_msg(rc == 0, "%s", err.text);
 }
 
+/* LeakSanitizer crashes where it looks into the thread-local memory of libraries that were loaded
+ * late (OpenMP's); what only such memory points to then looks lost. */
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void) {
+    return "use_tls=0:print_suppressions=0";
+}
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:_dlerror_run\nleak:libgomp.so\nleak:libdnnl.so\n";
+}
+
 /* Sizes that are no multiple of anything, and one. */
 static const size_t some_sizes[][3] = {{67, 35, 129}, {1, 1, 1}, {3, 130, 17}};
 static const enum sb_dtype dtypes[] = {SB_DTYPE_F32, SB_DTYPE_F64, SB_DTYPE_F16, SB_DTYPE_BF16};
