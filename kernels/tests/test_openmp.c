@@ -31,6 +31,7 @@ static const struct {
     {"cross_entropy", {700, 10}},
     {"layernorm_gradient", {500, 33}},
     {"embedding_gradient", {3000, 5, 16}},
+    {"conv2d_gradient_filter", {8, 2, 6, 6, 3, 3, 3}},
     {"allreduce", {8, 5000}},
 };
 enum { N_SUMS = sizeof sums / sizeof *sums };

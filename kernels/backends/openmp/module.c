@@ -40,6 +40,13 @@ static void describe(void *state, struct sb_backend_facts *facts) {
     facts->threads = (unsigned)omp_get_max_threads();
 }
 
+void say_rows(const struct sb_call *call) {
+    if (call->report) {
+        call->report->claim = SB_CLAIM_DETERMINISTIC;
+        snprintf(call->report->note, sizeof call->report->note, "one thread computes a row");
+    }
+}
+
 enum order order_of(const struct openmp *openmp, const struct sb_call *call) {
     static const char *const names[] = {"arrival", "tree", "ring"};
     enum order order = openmp->deterministic ? TREE : ARRIVAL;

@@ -1,6 +1,7 @@
 /* kernels, openmp: sums over whole tensors, and what is made of nothing else, for one element type.
  * A source file for each type includes it after it has defined REAL, N(name), EXP, SQRT, LOG. */
 #include "kernels/backends/openmp/order.h"
+#include "kernels/backends/openmp/window.h"
 
 #include <errno.h>
 #include <math.h>
@@ -136,15 +137,16 @@ static int columns_as_they_arrive(const struct sb_call *call, add_row *add, size
     return rc;
 }
 
-static int columns_by_tree(const struct sb_call *call, add_row *add, size_t rows, size_t width,
-                           REAL *sums) {
-    size_t n_parts = (rows + PART_ROWS - 1) / PART_ROWS;
+/* Parts of `of_part` rows, whatever the threads. */
+static int columns_by_tree(const struct sb_call *call, add_row *add, size_t rows, size_t of_part,
+                           size_t width, REAL *sums) {
+    size_t n_parts = (rows + of_part - 1) / of_part;
     REAL *parts = calloc(n_parts * width, sizeof *parts);
     if (!parts)
         return -ENOMEM;
 #pragma omp parallel for schedule(static)
     for (size_t p = 0; p < n_parts; p++) {
-        for (size_t i = p * PART_ROWS; i < rows && i < (p + 1) * PART_ROWS; i++)
+        for (size_t i = p * of_part; i < rows && i < (p + 1) * of_part; i++)
             add(call, i, parts + p * width);
     }
     add_up(parts, n_parts, width);
@@ -155,8 +157,8 @@ static int columns_by_tree(const struct sb_call *call, add_row *add, size_t rows
 
 static int columns(enum order order, const struct sb_call *call, add_row *add, size_t rows,
                    size_t width, REAL *sums, struct sb_error *err) {
-    int rc =
-        (order == TREE ? columns_by_tree : columns_as_they_arrive)(call, add, rows, width, sums);
+    int rc = order == TREE ? columns_by_tree(call, add, rows, PART_ROWS, width, sums)
+                           : columns_as_they_arrive(call, add, rows, width, sums);
     return rc < 0 ? sb_error_errno(err, rc, "parts") : 0;
 }
 
@@ -248,6 +250,38 @@ int N(cross_entropy)(const struct openmp *openmp, const struct sb_call *call,
     int rc = columns(order_of(openmp, call), call, add_loss_row, b, 1, loss, err);
     *loss /= (REAL)b;
     return rc;
+}
+
+/* What one image adds to the gradient of the filters. */
+static void add_image(const struct sb_call *call, size_t image, REAL *dw) {
+    const struct window window = window_of(call);
+    size_t channels = call->size[1], filters = call->size[4], area = window.h * window.w,
+           taps = window.r * window.s, places = window.p * window.q;
+    const REAL *x = (const REAL *)call->operand[0] + image * channels * area,
+               *dy = (const REAL *)call->operand[1] + image * filters * places;
+    for (size_t k = 0; k < filters; k++) {
+        for (size_t c = 0; c < channels; c++) {
+            for (size_t t = 0; t < taps; t++) {
+                REAL sum = 0;
+                for (size_t i = 0; i < places; i++) {
+                    size_t at;
+                    if (is_inside(&window, i, t, &at))
+                        sum += dy[k * places + i] * x[c * area + at];
+                }
+                dw[(k * channels + c) * taps + t] += sum;
+            }
+        }
+    }
+}
+
+int N(conv2d_gradient_filter)(const struct openmp *openmp, const struct sb_call *call,
+                              struct sb_error *err) {
+    size_t images = call->size[0], width = sb_call_elements(call, 2);
+    REAL *dw = call->operand[2];
+    int rc = order_of(openmp, call) == TREE
+                 ? columns_by_tree(call, add_image, images, 1, width, dw)
+                 : columns_as_they_arrive(call, add_image, images, width, dw);
+    return rc < 0 ? sb_error_errno(err, rc, "images") : 0;
 }
 
 /* ---- Scattered sums -------------------------------------------------------------------------- */

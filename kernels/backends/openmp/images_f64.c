@@ -1,0 +1,4 @@
+/* kernels, openmp: see images.h. */
+#define REAL double
+#define N(name) name##_f64
+#include "kernels/backends/openmp/images.h"
