@@ -1,18 +1,27 @@
 /* kernels, cudnn: convolution and its gradients by the algorithms of the legacy interface, each
- * with what cuDNN says of its determinism. */
+ * with what cuDNN says of its determinism. Those of the graph interface are in cudnn_graph.c. */
 #include "kernels/backends/gpu_cudnn.h"
 
 #include <errno.h>
 #include <string.h>
 
+/* Engines by number, as cuDNN counts them for an operation; a number that there is not is answered
+ * with how many there are. */
+#define TEN(tens)                                                                                  \
+    "engine_" #tens "0", "engine_" #tens "1", "engine_" #tens "2", "engine_" #tens "3",            \
+        "engine_" #tens "4", "engine_" #tens "5", "engine_" #tens "6", "engine_" #tens "7",        \
+        "engine_" #tens "8", "engine_" #tens "9"
+#define ENGINES TEN(), TEN(1), TEN(2), TEN(3), TEN(4), TEN(5), TEN(6), TEN(7)
+
 /* cuDNN's names without their prefixes, in the order of its enumerations. */
 const char *const sb_cudnn_forward_algorithms[] = {
-    "implicit_gemm", "implicit_precomp_gemm", "gemm", "direct", "fft", "fft_tiling",
-    "winograd",      "winograd_nonfused",     NULL};
+    "implicit_gemm", "implicit_precomp_gemm", "gemm",  "direct", "fft", "fft_tiling",
+    "winograd",      "winograd_nonfused",     ENGINES, NULL};
 const char *const sb_cudnn_data_algorithms[] = {
-    "algo_0", "algo_1", "fft", "fft_tiling", "winograd", "winograd_nonfused", NULL};
-const char *const sb_cudnn_filter_algorithms[] = {
-    "algo_0", "algo_1", "fft", "algo_3", "winograd", "winograd_nonfused", "fft_tiling", NULL};
+    "algo_0", "algo_1", "fft", "fft_tiling", "winograd", "winograd_nonfused", ENGINES, NULL};
+const char *const sb_cudnn_filter_algorithms[] = {"algo_0",     "algo_1",   "fft",
+                                                  "algo_3",     "winograd", "winograd_nonfused",
+                                                  "fft_tiling", ENGINES,    NULL};
 
 enum { MOST = 24 };
 
@@ -250,6 +259,8 @@ static int work_on(struct sb_cudnn *cudnn, const struct sb_call *call, struct co
 static int work(struct sb_cudnn *cudnn, const struct sb_call *call,
                 void *const device[SB_MAX_OPERANDS], struct sb_error *err) {
     const char *name = call->operation->name;
+    if (call->algorithm && strncmp(call->algorithm, "engine_", 7) == 0)
+        return sb_cudnn_graph(cudnn, call, device, err);
     struct convolution of = {.direction = strcmp(name, "conv2d") == 0                 ? &forward
                                           : strcmp(name, "conv2d_gradient_data") == 0 ? &data
                                                                                       : &filter};

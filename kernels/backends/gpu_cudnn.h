@@ -44,7 +44,13 @@
     X(cudnnSoftmaxForward)                                                                         \
     X(cudnnSoftmaxBackward)                                                                        \
     X(cudnnBatchNormalizationForwardTraining)                                                      \
-    X(cudnnBatchNormalizationBackward)
+    X(cudnnBatchNormalizationBackward)                                                             \
+    X(cudnnBackendCreateDescriptor)                                                                \
+    X(cudnnBackendDestroyDescriptor)                                                               \
+    X(cudnnBackendSetAttribute)                                                                    \
+    X(cudnnBackendGetAttribute)                                                                    \
+    X(cudnnBackendFinalize)                                                                        \
+    X(cudnnBackendExecute)
 
 struct sb_cudnn_functions {
     SB_CUDNN_FUNCTIONS(SB_GPU_SLOT)
@@ -83,6 +89,9 @@ int sb_cudnn_do(void *state, const struct sb_call *call, sb_cudnn_work *work, st
 extern const char *const sb_cudnn_forward_algorithms[], *const sb_cudnn_data_algorithms[],
                                                             *const sb_cudnn_filter_algorithms[];
 int sb_cudnn_convolution(void *state, const struct sb_call *call, struct sb_error *err);
+
+/* cudnn_graph.c: the same by an engine of the graph interface, algorithms "engine_0" and on. */
+sb_cudnn_work sb_cudnn_graph;
 
 /* cudnn_layers.c: each also computes the gradient. */
 extern const char *const sb_cudnn_max_algorithms[], *const sb_cudnn_softmax_algorithms[];

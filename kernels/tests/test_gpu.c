@@ -281,6 +281,53 @@ START_TEST(a_proposal_that_there_is_not_is_not_supported)
 }
 END_TEST
 
+/* What is not to be had is skipped, with the library's word on it: an engine, and an algorithm. */
+#ifdef SB_HAVE_CUDNN
+START_TEST(what_cudnn_does_not_support_is_not_supported)
+{
+    static const struct {
+        const char *algorithm, *why;
+    } cases[] = {{"engine_2", "the engine: CUDNN_STATUS_NOT_SUPPORTED"},
+                 {"engine_3", "cuDNN has 3 engines"},
+                 {"winograd", "algorithm 'winograd': CUDNN_STATUS_NOT_SUPPORTED"},
+                 {"direct", "algorithm 'direct': CUDNN_STATUS_NOT_SUPPORTED"}};
+    struct sb_engine *engine = engine_of("cudnn", false);
+    unsigned before = alive();
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct sb_problem problem;
+        struct sb_error err = {0};
+        make("conv2d", SB_DTYPE_F32, (const size_t[]){2, 3, 9, 8, 5, 5, 3}, NULL, 0, &problem);
+        problem.call.algorithm = cases[c].algorithm;
+        ck_assert_int_eq(sb_engine_call(engine, &problem.call, &err), -ENOTSUP);
+        ck_assert_msg(strstr(err.text, cases[c].why) != NULL, "%s", err.text);
+        sb_problem_clear(&problem);
+    }
+    ck_assert_uint_eq(alive() - before, 3); /* the operands' memory, which is kept; no descriptor */
+    sb_engine_close(engine);
+}
+END_TEST
+
+/* Stride, padding and dilation reach cuDNN as they are meant, in every direction. */
+START_TEST(windows_are_those_that_were_asked_for)
+{
+    static const char *const operations[] = {"conv2d", "conv2d_gradient_data",
+                                             "conv2d_gradient_filter"};
+    static const double windows[][SB_MAX_ATTRIBUTES] = {{2, 0, 1}, {1, 2, 2}, {3, 1, 1}};
+    static const size_t shape[] = {2, 3, 11, 9, 4, 3, 2};
+    struct sb_engine *engine = engine_of("cudnn", false);
+    struct sb_call_report report;
+    for (size_t i = 0; i < 9; i++) {
+        static const char *const algorithms[] = {NULL, "engine_0"};
+        for (size_t a = 0; a < 2; a++)
+            ck_assert_int_eq(agrees(engine, operations[i % 3], SB_DTYPE_F32, shape, windows[i / 3],
+                                    algorithms[a], &report),
+                             0);
+    }
+    sb_engine_close(engine);
+}
+END_TEST
+#endif
+
 START_TEST(cublaslt_says_how_it_splits)
 {
     static const struct {
@@ -328,6 +375,10 @@ int main(void) {
                                   deterministic_takes_the_twin,
                                   streams_share_a_handle_unless_deterministic,
                                   a_proposal_that_there_is_not_is_not_supported,
+#ifdef SB_HAVE_CUDNN
+                                  what_cudnn_does_not_support_is_not_supported,
+                                  windows_are_those_that_were_asked_for,
+#endif
                                   cublaslt_says_how_it_splits,
                                   an_index_out_of_range_is_an_error};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -62,4 +62,23 @@ double sb_standin_dnn_sum(cudaDataType type, const double *terms, size_t n, size
 
 cudnnStatus_t sb_standin_dnn_status(bool good);
 
+/* A convolution or a gradient of one, by the tensors of the forward direction. Sums begin at term
+ * `first`, or anywhere. */
+enum sb_standin_direction { SB_STANDIN_FORWARD, SB_STANDIN_DATA, SB_STANDIN_FILTER };
+struct sb_standin_convolution {
+    enum sb_standin_direction direction;
+    cudaDataType type;
+    int x[4], w[4], y[4]; /* nchw, kcrs, nkpq */
+    int padding[2], stride[2], dilation[2];
+    const void *a, *b; /* the factors, in the order of x, w, y */
+    void *out;
+    size_t first;
+    bool anywhere;
+};
+/* Are y's dimensions those that follow from the rest? */
+bool sb_standin_dnn_fits(const char *who, const struct sb_standin_convolution *of);
+/* Checks the three addresses, and puts the work into the stream. */
+bool sb_standin_dnn_convolve(const char *who, cudaStream_t stream,
+                             const struct sb_standin_convolution *of);
+
 #endif

@@ -5,28 +5,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum direction { FORWARD, DATA, FILTER };
-
-/* What a call is about: the tensors of the forward direction. */
-struct convolution {
-    enum direction direction;
-    int algorithm;
-    cudaDataType type;
-    int x[4], w[4], y[4]; /* nchw, kcrs, nkpq */
-    int padding[2], stride[2], dilation[2];
-    const void *a, *b;
-    void *out;
-};
+bool sb_standin_dnn_fits(const char *who, const struct sb_standin_convolution *of) {
+    int wanted[4] = {of->x[0], of->w[0]};
+    for (int i = 0; i < 2; i++)
+        wanted[2 + i] =
+            (of->x[2 + i] + 2 * of->padding[i] - of->dilation[i] * (of->w[2 + i] - 1) - 1) /
+                of->stride[i] +
+            1;
+    if (of->x[1] == of->w[1] && memcmp(wanted, of->y, sizeof wanted) == 0)
+        return true;
+    sb_standin_refuse("%s: y is [%d,%d,%d,%d], x and w make [%d,%d,%d,%d]", who, of->y[0], of->y[1],
+                      of->y[2], of->y[3], wanted[0], wanted[1], wanted[2], wanted[3]);
+    return false;
+}
 
 static bool describe(const char *who, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
                      cudnnConvolutionDescriptor_t window, cudnnTensorDescriptor_t y,
-                     struct convolution *of) {
+                     struct sb_standin_convolution *of) {
     if (!sb_standin_is(who, sb_standin_tensor, x) || !sb_standin_is(who, sb_standin_filter, w) ||
         !sb_standin_is(who, sb_standin_convolution, window) ||
         !sb_standin_is(who, sb_standin_tensor, y))
         return false;
     if (!window->set || !x->dims[0] || !w->dims[0] || !y->dims[0] || x->dims[1] != w->dims[1] ||
-        x->type != w->type) {
+        x->type != w->type || x->type != y->type) {
         sb_standin_refuse("%s: x and w do not go together, or were never set", who);
         return false;
     }
@@ -34,14 +35,6 @@ static bool describe(const char *who, cudnnTensorDescriptor_t x, cudnnFilterDesc
         sb_standin_refuse("%s: the compute type does not go with the tensors", who);
         return false;
     }
-    int out[2];
-    for (int i = 0; i < 2; i++)
-        out[i] = (x->dims[2 + i] + 2 * window->padding[i] -
-                  window->dilation[i] * (w->dims[2 + i] - 1) - 1) /
-                     window->stride[i] +
-                 1;
-    if (!sb_standin_dnn_shape(who, "y", y, x->type, x->dims[0], w->dims[0], out[0], out[1]))
-        return false;
     of->type = x->type;
     memcpy(of->x, x->dims, sizeof of->x);
     memcpy(of->w, w->dims, sizeof of->w);
@@ -49,24 +42,26 @@ static bool describe(const char *who, cudnnTensorDescriptor_t x, cudnnFilterDesc
     memcpy(of->padding, window->padding, sizeof of->padding);
     memcpy(of->stride, window->stride, sizeof of->stride);
     memcpy(of->dilation, window->dilation, sizeof of->dilation);
-    return true;
+    return sb_standin_dnn_fits(who, of);
 }
 
 /* ---- Algorithms ------------------------------------------------------------------------------ */
 
-static bool atomic(enum direction direction, int algorithm) {
-    return (direction == DATA && algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) ||
-           (direction == FILTER && (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 ||
-                                    algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3));
+static bool atomic(enum sb_standin_direction direction, int algorithm) {
+    return (direction == SB_STANDIN_DATA && algorithm == CUDNN_CONVOLUTION_BWD_DATA_ALGO_0) ||
+           (direction == SB_STANDIN_FILTER && (algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0 ||
+                                               algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3));
 }
 
 /* Those by transforms want 3x3 windows that move by one, as cuDNN's Winograd does. */
-static cudnnStatus_t supports(const struct convolution *of, int algorithm) {
+static cudnnStatus_t supports(const struct sb_standin_convolution *of, int algorithm) {
     static const int plain[] = {3, 2, 2}; /* the first so many, and filter's ALGO_3 */
-    bool filter_3 = of->direction == FILTER && algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3;
+    bool filter_3 =
+        of->direction == SB_STANDIN_FILTER && algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3;
     bool never =
-        (of->direction == FORWARD && algorithm == CUDNN_CONVOLUTION_FWD_ALGO_DIRECT) ||
-        (of->direction == FILTER && algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD);
+        (of->direction == SB_STANDIN_FORWARD && algorithm == CUDNN_CONVOLUTION_FWD_ALGO_DIRECT) ||
+        (of->direction == SB_STANDIN_FILTER &&
+         algorithm == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD);
     if (never)
         return CUDNN_STATUS_NOT_SUPPORTED;
     if (algorithm < plain[of->direction] || filter_3)
@@ -85,7 +80,7 @@ static const int counts[] = {CUDNN_CONVOLUTION_FWD_ALGO_COUNT,
                              CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT};
 
 /* SAMEBITS_STANDIN_LIES=1 claims of every algorithm that its results repeat. */
-static cudnnDeterminism_t claim(enum direction direction, int algorithm) {
+static cudnnDeterminism_t claim(enum sb_standin_direction direction, int algorithm) {
     return atomic(direction, algorithm) && !getenv("SAMEBITS_STANDIN_LIES")
                ? CUDNN_NON_DETERMINISTIC
                : CUDNN_DETERMINISTIC;
@@ -95,7 +90,7 @@ static cudnnDeterminism_t claim(enum direction direction, int algorithm) {
     cudnnStatus_t function(cudnnHandle_t handle, const first, const second,                        \
                            const cudnnConvolutionDescriptor_t window, const third, int wanted,     \
                            int *n, perf *results) {                                                \
-        struct convolution of = {.direction = which};                                              \
+        struct sb_standin_convolution of = {.direction = which};                                   \
         if (!sb_standin_dnn_ready(#function, handle) ||                                            \
             !describe(#function, X, W, window, Y, &of))                                            \
             return CUDNN_STATUS_BAD_PARAM;                                                         \
@@ -108,13 +103,14 @@ static cudnnDeterminism_t claim(enum direction direction, int algorithm) {
                                 .mathType = window->math};                                         \
         return CUDNN_STATUS_SUCCESS;                                                               \
     }
-DEFINE_PROPOSE(cudnnGetConvolutionForwardAlgorithm_v7, FORWARD, cudnnConvolutionFwdAlgoPerf_t,
-               cudnnConvolutionFwdAlgo_t, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
-               cudnnTensorDescriptor_t y, x, w, y)
-DEFINE_PROPOSE(cudnnGetConvolutionBackwardDataAlgorithm_v7, DATA, cudnnConvolutionBwdDataAlgoPerf_t,
-               cudnnConvolutionBwdDataAlgo_t, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y,
-               cudnnTensorDescriptor_t x, x, w, y)
-DEFINE_PROPOSE(cudnnGetConvolutionBackwardFilterAlgorithm_v7, FILTER,
+DEFINE_PROPOSE(cudnnGetConvolutionForwardAlgorithm_v7, SB_STANDIN_FORWARD,
+               cudnnConvolutionFwdAlgoPerf_t, cudnnConvolutionFwdAlgo_t, cudnnTensorDescriptor_t x,
+               cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, x, w, y)
+DEFINE_PROPOSE(cudnnGetConvolutionBackwardDataAlgorithm_v7, SB_STANDIN_DATA,
+               cudnnConvolutionBwdDataAlgoPerf_t, cudnnConvolutionBwdDataAlgo_t,
+               cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, cudnnTensorDescriptor_t x, x,
+               w, y)
+DEFINE_PROPOSE(cudnnGetConvolutionBackwardFilterAlgorithm_v7, SB_STANDIN_FILTER,
                cudnnConvolutionBwdFilterAlgoPerf_t, cudnnConvolutionBwdFilterAlgo_t,
                cudnnTensorDescriptor_t x, cudnnTensorDescriptor_t y, cudnnFilterDescriptor_t w, x,
                w, y)
@@ -123,20 +119,20 @@ DEFINE_PROPOSE(cudnnGetConvolutionBackwardFilterAlgorithm_v7, FILTER,
     cudnnStatus_t function(cudnnHandle_t handle, const first, const second,                        \
                            const cudnnConvolutionDescriptor_t window, const third, algo_type algo, \
                            size_t *bytes) {                                                        \
-        struct convolution of = {.direction = which};                                              \
+        struct sb_standin_convolution of = {.direction = which};                                   \
         if (!sb_standin_dnn_ready(#function, handle) ||                                            \
             !describe(#function, X, W, window, Y, &of))                                            \
             return CUDNN_STATUS_BAD_PARAM;                                                         \
         *bytes = workspace_of((int)algo);                                                          \
         return supports(&of, (int)algo);                                                           \
     }
-DEFINE_WORKSPACE(cudnnGetConvolutionForwardWorkspaceSize, FORWARD, cudnnConvolutionFwdAlgo_t,
-                 cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, x,
-                 w, y)
-DEFINE_WORKSPACE(cudnnGetConvolutionBackwardDataWorkspaceSize, DATA, cudnnConvolutionBwdDataAlgo_t,
-                 cudnnFilterDescriptor_t w, cudnnTensorDescriptor_t y, cudnnTensorDescriptor_t x, x,
-                 w, y)
-DEFINE_WORKSPACE(cudnnGetConvolutionBackwardFilterWorkspaceSize, FILTER,
+DEFINE_WORKSPACE(cudnnGetConvolutionForwardWorkspaceSize, SB_STANDIN_FORWARD,
+                 cudnnConvolutionFwdAlgo_t, cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w,
+                 cudnnTensorDescriptor_t y, x, w, y)
+DEFINE_WORKSPACE(cudnnGetConvolutionBackwardDataWorkspaceSize, SB_STANDIN_DATA,
+                 cudnnConvolutionBwdDataAlgo_t, cudnnFilterDescriptor_t w,
+                 cudnnTensorDescriptor_t y, cudnnTensorDescriptor_t x, x, w, y)
+DEFINE_WORKSPACE(cudnnGetConvolutionBackwardFilterWorkspaceSize, SB_STANDIN_FILTER,
                  cudnnConvolutionBwdFilterAlgo_t, cudnnTensorDescriptor_t x,
                  cudnnTensorDescriptor_t y, cudnnFilterDescriptor_t w, x, w, y)
 
@@ -149,7 +145,7 @@ struct terms {
 };
 
 /* Adds the product of the taps at (n,k,p,q) and (c,r,s), if it is one of this element. */
-static void add(const struct convolution *of, struct terms *terms, const int nkpq[4],
+static void add(const struct sb_standin_convolution *of, struct terms *terms, const int nkpq[4],
                 const int crs[3]) {
     int h = nkpq[2] * of->stride[0] + crs[1] * of->dilation[0] - of->padding[0];
     int w = nkpq[3] * of->stride[1] + crs[2] * of->dilation[1] - of->padding[1];
@@ -167,8 +163,9 @@ static void add(const struct convolution *of, struct terms *terms, const int nkp
                 (size_t)nkpq[2]) *
                    (size_t)of->y[3] +
                (size_t)nkpq[3];
-    size_t out = of->direction == FORWARD ? y : of->direction == DATA ? x : f;
-    size_t a = of->direction == DATA ? f : x, b = of->direction == FORWARD ? f : y;
+    size_t out = of->direction == SB_STANDIN_FORWARD ? y : of->direction == SB_STANDIN_DATA ? x : f;
+    size_t a = of->direction == SB_STANDIN_DATA ? f : x,
+           b = of->direction == SB_STANDIN_FORWARD ? f : y;
     struct terms *to = &terms[out];
     if (to->n % 16 == 0)
         to->at = realloc(to->at, (to->n + 16) * sizeof *to->at);
@@ -178,8 +175,10 @@ static void add(const struct convolution *of, struct terms *terms, const int nkp
 }
 
 static void convolve(void *arg) {
-    const struct convolution *of = arg;
-    const int *dims = of->direction == FORWARD ? of->y : of->direction == DATA ? of->x : of->w;
+    const struct sb_standin_convolution *of = arg;
+    const int *dims = of->direction == SB_STANDIN_FORWARD ? of->y
+                      : of->direction == SB_STANDIN_DATA  ? of->x
+                                                          : of->w;
     size_t n = sb_standin_dnn_elements(dims);
     struct terms *terms = calloc(n, sizeof *terms);
     if (!terms)
@@ -194,8 +193,7 @@ static void convolve(void *arg) {
                             for (f[2] = 0; f[2] < of->w[3]; f[2]++)
                                 add(of, terms, y, f);
     for (size_t i = 0; i < n; i++) {
-        size_t first = atomic(of->direction, of->algorithm) ? sb_standin_random(1 << 20)
-                                                            : (size_t)of->algorithm;
+        size_t first = of->anywhere ? sb_standin_random(1 << 20) : of->first;
         sb_standin_store(of->type, of->out, i,
                          sb_standin_dnn_sum(of->type, terms[i].at, terms[i].n, first));
         free(terms[i].at);
@@ -203,11 +201,8 @@ static void convolve(void *arg) {
     free(terms);
 }
 
-/* ---- The calls ------------------------------------------------------------------------------- */
-
-static cudnnStatus_t start(const char *who, cudnnHandle_t handle, struct convolution *of,
-                           int algorithm, void *workspace, size_t bytes, const void *alpha,
-                           const void *beta) {
+bool sb_standin_dnn_convolve(const char *who, cudaStream_t stream,
+                             const struct sb_standin_convolution *of) {
     const int *dims[] = {of->x, of->w, of->y};
     static const int order[3][3] = {{0, 1, 2}, {1, 2, 0}, {0, 2, 1}}; /* a, b, out */
     const void *at[] = {of->a, of->b, of->out};
@@ -215,8 +210,16 @@ static cudnnStatus_t start(const char *who, cudnnHandle_t handle, struct convolu
         size_t elements = sb_standin_dnn_elements(dims[order[of->direction][i]]);
         if (!sb_standin_dnn_memory(who, i == 2 ? "the output" : "an input", at[i],
                                    elements * sb_standin_size(of->type)))
-            return CUDNN_STATUS_BAD_PARAM;
+            return false;
     }
+    return sb_standin_enqueue(who, stream, convolve, of, sizeof *of);
+}
+
+/* ---- The calls ------------------------------------------------------------------------------- */
+
+static cudnnStatus_t start(const char *who, cudnnHandle_t handle, struct sb_standin_convolution *of,
+                           int algorithm, void *workspace, size_t bytes, const void *alpha,
+                           const void *beta) {
     if (!sb_standin_dnn_scalars(who, of->type, alpha, beta))
         return CUDNN_STATUS_BAD_PARAM;
     if (bytes < workspace_of(algorithm)) {
@@ -228,8 +231,9 @@ static cudnnStatus_t start(const char *who, cudnnHandle_t handle, struct convolu
         return CUDNN_STATUS_BAD_PARAM;
     if (supports(of, algorithm) != CUDNN_STATUS_SUCCESS)
         return CUDNN_STATUS_NOT_SUPPORTED;
-    of->algorithm = algorithm;
-    return sb_standin_dnn_status(sb_standin_enqueue(who, handle->stream, convolve, of, sizeof *of));
+    of->first = (size_t)algorithm;
+    of->anywhere = atomic(of->direction, algorithm);
+    return sb_standin_dnn_status(sb_standin_dnn_convolve(who, handle->stream, of));
 }
 
 cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
@@ -240,7 +244,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha,
                                       const void *beta, const cudnnTensorDescriptor_t y_desc,
                                       void *y) {
     static const char who[] = "cudnnConvolutionForward";
-    struct convolution of = {.direction = FORWARD, .a = x, .b = w, .out = y};
+    struct sb_standin_convolution of = {.direction = SB_STANDIN_FORWARD, .a = x, .b = w, .out = y};
     if (!sb_standin_dnn_ready(who, handle) || !describe(who, x_desc, w_desc, window, y_desc, &of))
         return CUDNN_STATUS_BAD_PARAM;
     return start(who, handle, &of, (int)algo, workspace, bytes, alpha, beta);
@@ -254,7 +258,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alp
                                            size_t bytes, const void *beta,
                                            const cudnnTensorDescriptor_t dx_desc, void *dx) {
     static const char who[] = "cudnnConvolutionBackwardData";
-    struct convolution of = {.direction = DATA, .a = w, .b = dy, .out = dx};
+    struct sb_standin_convolution of = {.direction = SB_STANDIN_DATA, .a = w, .b = dy, .out = dx};
     if (!sb_standin_dnn_ready(who, handle) || !describe(who, dx_desc, w_desc, window, dy_desc, &of))
         return CUDNN_STATUS_BAD_PARAM;
     return start(who, handle, &of, (int)algo, workspace, bytes, alpha, beta);
@@ -268,7 +272,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t handle, const void *a
                                              size_t bytes, const void *beta,
                                              const cudnnFilterDescriptor_t dw_desc, void *dw) {
     static const char who[] = "cudnnConvolutionBackwardFilter";
-    struct convolution of = {.direction = FILTER, .a = x, .b = dy, .out = dw};
+    struct sb_standin_convolution of = {.direction = SB_STANDIN_FILTER, .a = x, .b = dy, .out = dw};
     if (!sb_standin_dnn_ready(who, handle) || !describe(who, x_desc, dw_desc, window, dy_desc, &of))
         return CUDNN_STATUS_BAD_PARAM;
     return start(who, handle, &of, (int)algo, workspace, bytes, alpha, beta);
