@@ -78,7 +78,8 @@ class Interruption(program.Program):
         self.assertEqual(running.returncode, 0)
 
     def test_kill_at_100_random_moments_and_resume_give_the_same_result(self):
-        self.job(body="values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
+        # Long enough to be seen on a busy machine: a run that was not is another result.
+        self.job(body="import time; time.sleep(0.04); values = [float(hash('x%d' % i) % 1000) for i in range(256)]")
         options = [*self.COMMAND, "--", program.PYTHON, "job.py"]
         whole = self.samebits("run", "-q", "--out", "r", *options, code=1)
         self.assertEqual(whole.stdout, "")
