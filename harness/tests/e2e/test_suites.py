@@ -25,6 +25,20 @@ class Suites(program.Program):
         self.assertIsNotNone(jobs["two-runs"]["groups"][0]["sum"])
         self.assertEqual(jobs["two-runs-unseeded"]["outcome"], "xfail")
 
+    def test_every_kernel_of_ref_and_the_controls(self):
+        """All of ref is bitwise and right; controls that must be silent are; those that may fire fail nothing."""
+        jobs = self.suite("kernels.yaml", "--only", "*/ref", "--only", "control/*")
+        ref = [job for job in jobs.values() if job["backend"] == "ref"]
+        self.assertGreaterEqual(len(ref), 34)
+        for job in ref:
+            with self.subTest(job=job["id"]):
+                self.assertEqual((job["verdict"], job["depends_on"], job["calls"]["distinct"]), ("bitwise", [], 1))
+                self.assertFalse(job["accuracy"]["inaccurate"], job["accuracy"])
+        for name in ("control/openmp-tree", "control/allreduce-tree/ring", "control/allreduce-tree/tree"):
+            self.assertIn(jobs[name]["verdict"], ("bitwise", "skipped"), jobs[name])
+        for name in ("control/openmp-sum", "control/allreduce-arrival", "control/openblas-isa"):
+            self.assertIn(jobs[name]["outcome"], ("xfail", "xpass", "skipped"), jobs[name])
+
     def test_python_jobs(self):
         jobs = self.suite("commands.yaml", "--skip", "torch_*")
         self.assertEqual(jobs["hash_order"]["depends_on"], ["hash_seed"])
