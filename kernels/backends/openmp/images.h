@@ -8,6 +8,24 @@
 
 /* ---- Convolution ----------------------------------------------------------------------------- */
 
+/* y += x under tap (r, s), times a factor; or dx under it += dy times the factor. */
+static void add_tap(const struct window *window, size_t r, size_t s, REAL factor, const REAL *from,
+                    REAL *to, bool gradient) {
+    for (size_t p = 0; p < window->p; p++) {
+        size_t row = row_of(window, p, r);
+        for (size_t q = 0; q < window->q && row < window->h; q++) {
+            size_t column = column_of(window, q, s), at = row * window->w + column,
+                   i = p * window->q + q;
+            if (column >= window->w)
+                continue;
+            if (gradient)
+                to[at] += from[i] * factor;
+            else
+                to[i] += from[at] * factor;
+        }
+    }
+}
+
 int N(conv2d)(const struct openmp *openmp, const struct sb_call *call, struct sb_error *err) {
     (void)openmp, (void)err;
     const struct window window = window_of(call);
@@ -22,12 +40,9 @@ int N(conv2d)(const struct openmp *openmp, const struct sb_call *call, struct sb
             REAL *y = (REAL *)call->operand[2] + (n * filters + k) * places;
             memset(y, 0, places * sizeof *y);
             for (size_t c = 0; c < channels; c++) {
-                for (size_t i = 0; i < places; i++) {
-                    for (size_t t = 0, at; t < taps; t++) {
-                        if (is_inside(&window, i, t, &at))
-                            y[i] += x[c * area + at] * w[c * taps + t];
-                    }
-                }
+                for (size_t t = 0; t < taps; t++)
+                    add_tap(&window, t / window.s, t % window.s, w[c * taps + t], x + c * area, y,
+                            false);
             }
         }
     }
@@ -44,17 +59,14 @@ int N(conv2d_gradient_data)(const struct openmp *openmp, const struct sb_call *c
 #pragma omp parallel for schedule(static) collapse(2)
     for (size_t n = 0; n < call->size[0]; n++) {
         for (size_t c = 0; c < channels; c++) {
-            const REAL *w = call->operand[0],
+            const REAL *w = (const REAL *)call->operand[0] + c * taps,
                        *dy = (const REAL *)call->operand[1] + n * filters * places;
             REAL *dx = (REAL *)call->operand[2] + (n * channels + c) * area;
             memset(dx, 0, area * sizeof *dx);
             for (size_t k = 0; k < filters; k++) {
-                for (size_t i = 0; i < places; i++) {
-                    for (size_t t = 0, at; t < taps; t++) {
-                        if (is_inside(&window, i, t, &at))
-                            dx[at] += dy[k * places + i] * w[(k * channels + c) * taps + t];
-                    }
-                }
+                for (size_t t = 0; t < taps; t++)
+                    add_tap(&window, t / window.s, t % window.s, w[k * channels * taps + t],
+                            dy + k * places, dx, true);
             }
         }
     }

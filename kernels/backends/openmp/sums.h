@@ -252,24 +252,33 @@ int N(cross_entropy)(const struct openmp *openmp, const struct sb_call *call,
     return rc;
 }
 
+/* Of one channel under tap (r, s). */
+static REAL sum_of_products(const struct window *window, const REAL *x, const REAL *dy, size_t r,
+                            size_t s) {
+    REAL sum = 0;
+    for (size_t p = 0; p < window->p; p++) {
+        size_t row = row_of(window, p, r);
+        for (size_t q = 0; q < window->q && row < window->h; q++) {
+            size_t column = column_of(window, q, s);
+            if (column < window->w)
+                sum += dy[p * window->q + q] * x[row * window->w + column];
+        }
+    }
+    return sum;
+}
+
 /* What one image adds to the gradient of the filters. */
 static void add_image(const struct sb_call *call, size_t image, REAL *dw) {
     const struct window window = window_of(call);
     size_t channels = call->size[1], filters = call->size[4], area = window.h * window.w,
-           taps = window.r * window.s, places = window.p * window.q;
+           places = window.p * window.q;
     const REAL *x = (const REAL *)call->operand[0] + image * channels * area,
                *dy = (const REAL *)call->operand[1] + image * filters * places;
     for (size_t k = 0; k < filters; k++) {
         for (size_t c = 0; c < channels; c++) {
-            for (size_t t = 0; t < taps; t++) {
-                REAL sum = 0;
-                for (size_t i = 0; i < places; i++) {
-                    size_t at;
-                    if (is_inside(&window, i, t, &at))
-                        sum += dy[k * places + i] * x[c * area + at];
-                }
-                dw[(k * channels + c) * taps + t] += sum;
-            }
+            for (size_t t = 0; t < window.r * window.s; t++, dw++)
+                *dw += sum_of_products(&window, x + c * area, dy + k * places, t / window.s,
+                                       t % window.s);
         }
     }
 }

@@ -25,11 +25,20 @@ static inline struct window window_of(const struct sb_call *call) {
                            pool ? 1 : (size_t)call->attribute[2]};
 }
 
-/* The place in h × w of tap t of the window at output place i; false: in the padding. Before the
- * image's edge the difference wraps around, and is large. */
+/* Row of the image under row r of a window at row p, and the same for columns. Before the image's
+ * edge the difference wraps around, and is large. */
+static inline size_t row_of(const struct window *window, size_t p, size_t r) {
+    return p * window->stride + r * window->dilation - window->padding;
+}
+
+static inline size_t column_of(const struct window *window, size_t q, size_t s) {
+    return q * window->stride + s * window->dilation - window->padding;
+}
+
+/* The place in h × w of tap t of the window at output place i; false: in the padding. */
 static inline bool is_inside(const struct window *window, size_t i, size_t t, size_t *at) {
-    size_t y = i / window->q * window->stride + t / window->s * window->dilation - window->padding,
-           x = i % window->q * window->stride + t % window->s * window->dilation - window->padding;
+    size_t y = row_of(window, i / window->q, t / window->s),
+           x = column_of(window, i % window->q, t % window->s);
     *at = y * window->w + x;
     return y < window->h && x < window->w;
 }
