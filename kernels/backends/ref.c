@@ -99,6 +99,7 @@ static const struct sb_kernel kernels[] = {
     {"relu", BOTH, relu, HALF},
     {"relu_gradient", BOTH, relu_gradient, HALF},
     {"cross_entropy", BOTH, cross_entropy, HALF},
+    {"ctc_loss", BOTH, sb_ref_ctc_loss, HALF},
     {"adam", BOTH, adam, HALF},
     {"mean", BOTH, sb_ref_mean, HALF},
     {"softmax", BOTH, sb_ref_softmax, HALF},

@@ -37,6 +37,9 @@ SB_REF_DECLARE(gelu);
 SB_REF_DECLARE(gelu_gradient);
 SB_REF_DECLARE(dropout);
 
+/* ref_ctc.c */
+SB_REF_DECLARE(ctc_loss);
+
 /* ref_table.c */
 SB_REF_DECLARE(embedding);
 SB_REF_DECLARE(embedding_gradient);

@@ -23,6 +23,7 @@ static const struct pair pairs[] = {
     {"bias_gradient", "bias_add", {{"dy", "dx"}, {"db", "dbias"}}, NULL},
     {"relu_gradient", "relu", {{0}}, NULL},
     {"cross_entropy", "cross_entropy", {{0}}, "loss"},
+    {"ctc_loss", "ctc_loss", {{0}}, "loss"},
     {"softmax_gradient", "softmax", {{0}}, NULL},
     {"gelu_gradient", "gelu", {{0}}, NULL},
     {"layernorm_gradient", "layernorm", {{0}}, NULL},
@@ -101,9 +102,9 @@ static void take_attributes(const struct sb_problem *from, const struct sb_opera
 static void connect(struct check *check) {
     const struct sb_operation *forward = check->forward.call.operation,
                               *gradient = check->gradient.call.operation;
-    static const double one = 1;
+    static const double ones[] = {1, 1, 1}; /* a loss is one number, or one of each of 3 */
     if (check->pair->loss)
-        check->weight[find(forward, check->pair->loss)] = &one;
+        check->weight[find(forward, check->pair->loss)] = ones;
     for (size_t g = 0; gradient->operands[g].name; g++) {
         if (gradient->operands[g].role != SB_ROLE_IN)
             continue;
