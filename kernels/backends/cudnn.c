@@ -141,6 +141,7 @@ static const struct sb_kernel kernels[] = {
     {"relu_gradient", BOTH | HALF, sb_cudnn_relu},
     {"softmax", BOTH | HALF, sb_cudnn_softmax, .algorithms = sb_cudnn_softmax_algorithms},
     {"softmax_gradient", BOTH | HALF, sb_cudnn_softmax},
+    {"ctc_loss", SB_BIT(SB_DTYPE_F32), sb_cudnn_ctc, .algorithms = sb_cudnn_ctc_algorithms},
     {"batchnorm", BOTH, sb_cudnn_batchnorm, HALF},
     {"batchnorm_gradient", BOTH, sb_cudnn_batchnorm, HALF},
     {NULL},

@@ -45,6 +45,12 @@
     X(cudnnSoftmaxBackward)                                                                        \
     X(cudnnBatchNormalizationForwardTraining)                                                      \
     X(cudnnBatchNormalizationBackward)                                                             \
+    X(cudnnSetTensorNdDescriptor)                                                                  \
+    X(cudnnCreateCTCLossDescriptor)                                                                \
+    X(cudnnDestroyCTCLossDescriptor)                                                               \
+    X(cudnnSetCTCLossDescriptorEx)                                                                 \
+    X(cudnnGetCTCLossWorkspaceSize)                                                                \
+    X(cudnnCTCLoss)                                                                                \
     X(cudnnBackendCreateDescriptor)                                                                \
     X(cudnnBackendDestroyDescriptor)                                                               \
     X(cudnnBackendSetAttribute)                                                                    \
@@ -92,6 +98,10 @@ int sb_cudnn_convolution(void *state, const struct sb_call *call, struct sb_erro
 
 /* cudnn_graph.c: the same by an engine of the graph interface, algorithms "engine_0" and on. */
 sb_cudnn_work sb_cudnn_graph;
+
+/* cudnn_ctc.c */
+extern const char *const sb_cudnn_ctc_algorithms[];
+int sb_cudnn_ctc(void *state, const struct sb_call *call, struct sb_error *err);
 
 /* cudnn_layers.c: each also computes the gradient. */
 extern const char *const sb_cudnn_max_algorithms[], *const sb_cudnn_softmax_algorithms[];

@@ -252,6 +252,33 @@ START_TEST(deterministic_takes_the_twin)
 }
 END_TEST
 
+#ifdef SB_HAVE_CUDNN
+/* Of CTC the losses are the first output; what atomics show in is the gradient. */
+START_TEST(the_gradient_of_ctc_changes_unless_deterministic)
+{
+    static const size_t shape[] = {40, 2, 4, 15};
+    struct sb_engine *engine = engine_of("cudnn", false);
+    for (int fixed = 0; fixed < 2; fixed++) {
+        float first[40 * 2 * 4];
+        int others = 0;
+        for (int i = 0; i < 8; i++) {
+            struct sb_problem problem;
+            struct sb_error err = {0};
+            make("ctc_loss", SB_DTYPE_F32, shape, NULL, 0, &problem);
+            problem.call.algorithm = fixed ? "deterministic" : "non_deterministic";
+            ck_assert_msg(sb_engine_call(engine, &problem.call, &err) == 0, "%s", err.text);
+            if (i == 0)
+                memcpy(first, problem.call.operand[3], sizeof first);
+            others += memcmp(first, problem.call.operand[3], sizeof first) != 0;
+            sb_problem_clear(&problem);
+        }
+        ck_assert_int_eq(others > 0, !fixed);
+    }
+    sb_engine_close(engine);
+}
+END_TEST
+#endif
+
 START_TEST(streams_share_a_handle_unless_deterministic)
 {
     for (int on = 0; on < 2; on++) {
@@ -378,6 +405,7 @@ int main(void) {
 #ifdef SB_HAVE_CUDNN
                                   what_cudnn_does_not_support_is_not_supported,
                                   windows_are_those_that_were_asked_for,
+                                  the_gradient_of_ctc_changes_unless_deterministic,
 #endif
                                   cublaslt_says_how_it_splits,
                                   an_index_out_of_range_is_an_error};
