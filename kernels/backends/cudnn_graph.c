@@ -328,6 +328,9 @@ int sb_cudnn_graph(struct sb_cudnn *cudnn, const struct sb_call *call,
                    void *const device[SB_MAX_OPERANDS], struct sb_error *err) {
     struct graph graph = {.n = 0};
     int rc = execute(cudnn, call, &graph, device, err);
+    /* A plan may hold code that was compiled for it: not taken away while it runs. */
+    int last = sb_gpu_check(&cudnn->gpu, cudnn->gpu.cuda.cudaStreamSynchronize(cudnn->gpu.stream),
+                            "the engine", rc == 0 ? err : NULL);
     clear(cudnn, &graph);
-    return rc;
+    return rc < 0 ? rc : last;
 }

@@ -3,6 +3,10 @@
 #include "kernels/backends/gpu_cublas.h"
 #include "tests/testing.h"
 
+#ifdef SB_HAVE_CUDNN
+#include "kernels/backends/gpu_cudnn.h"
+#endif
+
 #include <dlfcn.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -243,6 +247,93 @@ START_TEST(cublaslt_is_strict_too)
 }
 END_TEST
 
+#ifdef SB_HAVE_CUDNN
+static struct sb_cudnn_functions dnn;
+static cudnnHandle_t dnn_handle;
+static cudnnTensorDescriptor_t image;       /* 1x1x4x4 */
+static cudnnFilterDescriptor_t filter;      /* 1x1x3x3 */
+static cudnnConvolutionDescriptor_t window; /* padding 1: the output is as large */
+
+static void setup_dnn(void) {
+    static const char *const names[] = {SB_CUDNN_FUNCTIONS(SB_GPU_NAME) NULL};
+    struct sb_error err = {0};
+    char soname[32];
+    snprintf(soname, sizeof soname, "libcudnn.so.%d", CUDNN_MAJOR);
+    ck_assert_msg(sb_gpu_library(soname, names, &dnn, sizeof dnn, &err) == 0, "%s", err.text);
+    dnn.cudnnCreate(&dnn_handle);
+    dnn.cudnnSetStream(dnn_handle, gpu.stream);
+    dnn.cudnnCreateTensorDescriptor(&image);
+    dnn.cudnnSetTensor4dDescriptor(image, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, 1, 4, 4);
+    dnn.cudnnCreateFilterDescriptor(&filter);
+    dnn.cudnnSetFilter4dDescriptor(filter, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, 1, 1, 3, 3);
+    dnn.cudnnCreateConvolutionDescriptor(&window);
+    dnn.cudnnSetConvolution2dDescriptor(window, 1, 1, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION,
+                                        CUDNN_DATA_FLOAT);
+}
+
+static cudnnStatus_t convolve(const void *x, cudnnConvolutionFwdAlgo_t algorithm,
+                              cudnnTensorDescriptor_t y) {
+    return dnn.cudnnConvolutionForward(dnn_handle, &one, image, x, filter, b, window, algorithm,
+                                       NULL, 0, &zero, y, c);
+}
+
+START_TEST(cudnns_convolution_is_strict)
+{
+    const cudnnConvolutionFwdAlgo_t plain = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
+    cudnnTensorDescriptor_t other;
+    float host[16] = {0};
+    setup_dnn();
+    ck_assert_int_eq(convolve(a, plain, image), CUDNN_STATUS_SUCCESS);
+    ck_assert_str_eq(refusal(), "");
+    ck_assert_int_ne(convolve(host, plain, image), CUDNN_STATUS_SUCCESS);
+    refused("an input is no pointer to device memory");
+    ck_assert_int_ne(convolve(a + 1, plain, image), CUDNN_STATUS_SUCCESS);
+    refused("not aligned to 16 bytes");
+    ck_assert_int_ne(convolve(a, CUDNN_CONVOLUTION_FWD_ALGO_GEMM, image), CUDNN_STATUS_SUCCESS);
+    refused("0 bytes of workspace, the algorithm needs 2048");
+    dnn.cudnnCreateTensorDescriptor(&other);
+    ck_assert_int_ne(convolve(a, plain, other), CUDNN_STATUS_SUCCESS);
+    refused("never set");
+    dnn.cudnnSetTensor4dDescriptor(other, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 1, 1, 4, 3);
+    ck_assert_int_ne(convolve(a, plain, other), CUDNN_STATUS_SUCCESS);
+    refused("y is [1,1,4,3], x and w make [1,1,4,4]");
+    dnn.cudnnDestroyFilterDescriptor(filter);
+    ck_assert_int_ne(convolve(a, plain, image), CUDNN_STATUS_SUCCESS);
+    refused("no live filter descriptor");
+}
+END_TEST
+
+START_TEST(cudnns_graph_is_strict)
+{
+    cudnnBackendDescriptor_t tensor, operations, engine;
+    const int64_t dims[] = {1, 1, 4, 4};
+    setup_dnn();
+    dnn.cudnnBackendCreateDescriptor(CUDNN_BACKEND_TENSOR_DESCRIPTOR, &tensor);
+    ck_assert_int_ne(dnn.cudnnBackendSetAttribute(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS,
+                                                  CUDNN_TYPE_DOUBLE, 4, dims),
+                     CUDNN_STATUS_SUCCESS);
+    refused("attribute 902 as 4 of type 5");
+    ck_assert_int_eq(dnn.cudnnBackendSetAttribute(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS,
+                                                  CUDNN_TYPE_INT64, 4, dims),
+                     CUDNN_STATUS_SUCCESS);
+    ck_assert_int_ne(dnn.cudnnBackendSetAttribute(tensor, CUDNN_ATTR_ENGINE_GLOBAL_INDEX,
+                                                  CUDNN_TYPE_INT64, 1, dims),
+                     CUDNN_STATUS_SUCCESS);
+    refused("has no attribute 1301");
+    ck_assert_int_ne(dnn.cudnnBackendFinalize(tensor), CUDNN_STATUS_SUCCESS);
+    refused("lacks attribute 901");
+    dnn.cudnnBackendCreateDescriptor(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, &operations);
+    dnn.cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine);
+    ck_assert_int_ne(dnn.cudnnBackendSetAttribute(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH,
+                                                  CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &operations),
+                     CUDNN_STATUS_SUCCESS);
+    refused("a descriptor that is not final is referred to");
+    ck_assert_int_ne(dnn.cudnnBackendExecute(dnn_handle, engine, tensor), CUDNN_STATUS_SUCCESS);
+    refused("a descriptor of another type, or not final");
+}
+END_TEST
+#endif
+
 int main(void) {
     const TTest *const tests[] = {a_good_product_is_not_refused,
                                   a_leading_dimension_that_is_too_small_is_refused,
@@ -254,6 +345,10 @@ int main(void) {
                                   a_stream_waits_for_another_only_by_an_event,
                                   the_host_cannot_touch_device_memory,
                                   a_launch_is_checked,
+#ifdef SB_HAVE_CUDNN
+                                  cudnns_convolution_is_strict,
+                                  cudnns_graph_is_strict,
+#endif
                                   cublaslt_is_strict_too};
     Suite *suite = suite_create("kernels-standin");
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

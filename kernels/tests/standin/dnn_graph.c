@@ -108,11 +108,11 @@ cudnnStatus_t cudnnBackendDestroyDescriptor(cudnnBackendDescriptor_t gone) {
 /* A descriptor that is referred to must be alive and final; a handle alive. */
 static bool referred(const char *who, cudnnBackendAttributeType_t type, const void *at) {
     void *what;
+    if (type != CUDNN_TYPE_HANDLE && type != CUDNN_TYPE_BACKEND_DESCRIPTOR)
+        return true;
     memcpy(&what, at, sizeof what);
     if (type == CUDNN_TYPE_HANDLE)
         return sb_standin_dnn_ready(who, what);
-    if (type != CUDNN_TYPE_BACKEND_DESCRIPTOR)
-        return true;
     if (!sb_standin_is(who, kind, what))
         return false;
     if (((const struct descriptor *)what)->final)
