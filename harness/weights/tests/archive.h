@@ -22,7 +22,7 @@ struct archive {
 
 static inline void put(unsigned char *bytes, size_t *n, uint64_t value, int size) {
     for (int i = 0; i < size; i++)
-        bytes[(*n)++] = (unsigned char)(value >> 8 * i);
+        bytes[(*n)++] = i < 8 ? (unsigned char)(value >> 8 * i) : 0;
 }
 
 static inline void put_bytes(unsigned char *bytes, size_t *n, const void *data, size_t size) {
