@@ -36,14 +36,18 @@ static const struct {
 };
 enum { N_SUMS = sizeof sums / sizeof *sums };
 
-static void make(size_t s, struct sb_problem *problem) {
+static void make_of(size_t s, uint64_t seed, struct sb_problem *problem) {
     const struct sb_operation *operation = sb_operation_find(sums[s].operation);
     struct sb_error err = {0};
     struct sb_problem_options options = {.dtype = SB_DTYPE_F32,
                                          .shape = sums[s].shape,
                                          .n_shape = strlen(operation->sizes),
-                                         .seed = 5};
+                                         .seed = seed};
     ck_assert_msg(sb_problem_make(operation, &options, problem, &err) == 0, "%s", err.text);
+}
+
+static void make(size_t s, struct sb_problem *problem) {
+    make_of(s, 5, problem);
 }
 
 static size_t output_bytes(const struct sb_call *call, size_t o) {
@@ -73,16 +77,25 @@ static size_t first_difference(struct sb_engine *engine, const struct sb_call *c
     return found;
 }
 
+/* Most orders of a few parts give the same bits, and a root halves what differs: of some inputs
+ * only a rare order shows. So several are tried. */
+static bool shows_its_order(struct sb_engine *engine, size_t s) {
+    enum { SEEDS = 40, CALLS = 2000 };
+    bool differs = false;
+    for (uint64_t seed = 1; seed <= SEEDS && !differs; seed++) {
+        struct sb_problem problem;
+        make_of(s, seed, &problem);
+        differs = first_difference(engine, &problem.call, CALLS) > 0;
+        sb_problem_clear(&problem);
+    }
+    return differs;
+}
+
 START_TEST(sums_in_order_of_arrival_differ_from_call_to_call)
 {
     struct sb_engine *engine = engine_of(8, false);
-    for (size_t s = 0; s < N_SUMS; s++) {
-        struct sb_problem problem;
-        make(s, &problem);
-        ck_assert_msg(first_difference(engine, &problem.call, 20000) > 0, "%s never differs",
-                      sums[s].operation);
-        sb_problem_clear(&problem);
-    }
+    for (size_t s = 0; s < N_SUMS; s++)
+        ck_assert_msg(shows_its_order(engine, s), "%s never differs", sums[s].operation);
     sb_engine_close(engine);
 }
 END_TEST
