@@ -95,6 +95,15 @@ static int by_stem(const void *a, const void *b) {
     return order ? order : (n > m) - (n < m);
 }
 
+static int pass_over(const struct sb_tensor_sink *sink, const char *member) {
+    SB_AUTO_TEXT struct sb_text name = {0};
+    sb_name_escape(&name, member, strlen(member));
+    if (name.failed)
+        return -ENOMEM;
+    return sink->ignored && name.data ? sink->ignored(sink->context, name.data, "no array of NumPy")
+                                      : 0;
+}
+
 static int read_members(const struct sb_zip *zip, struct sb_stream *out, struct sb_error *err) {
     SB_AUTO_FREE const struct sb_zip_member **sorted = calloc(zip->n_members + 1, sizeof *sorted);
     size_t n = 0;
@@ -104,8 +113,8 @@ static int read_members(const struct sb_zip *zip, struct sb_stream *out, struct 
     for (size_t i = 0; i < zip->n_members; i++) {
         if (stem(zip->members[i].name))
             sorted[n++] = &zip->members[i];
-        else if (rc == 0 && out->sink->ignored)
-            rc = out->sink->ignored(out->sink->context, zip->members[i].name, "no array of NumPy");
+        else if (rc == 0)
+            rc = pass_over(out->sink, zip->members[i].name);
     }
     qsort(sorted, n, sizeof *sorted, by_stem);
     for (size_t i = 0; i < n && rc == 0; i++) {

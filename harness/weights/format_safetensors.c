@@ -78,7 +78,11 @@ static int get_entry(const char *name, const json_t *json, struct entry *entry,
     while (i < n && strcmp(dtypes[i].name, dtype) != 0)
         i++;
     if (i == n) {
-        entry->why_ignored = sb_format("dtype %.20s, which has no equal here", dtype);
+        SB_AUTO_TEXT struct sb_text why = {0};
+        sb_text_puts(&why, "dtype ");
+        sb_name_escape(&why, dtype, strnlen(dtype, 20));
+        sb_text_puts(&why, ", which has no equal here");
+        entry->why_ignored = sb_text_take(&why);
         return entry->why_ignored ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", name);
     }
     entry->info.dtype = dtypes[i].dtype;

@@ -30,6 +30,7 @@ struct walk {
     size_t n, capacity;
     void *met;         /* tree of places that were visited */
     const char *below; /* the group being listed */
+    char *latest;      /* name of the dataset that was handed on last, or NULL */
     int result;        /* of a callback that libhdf5 calls */
     struct sb_error *err;
 };
@@ -161,6 +162,17 @@ static hid_t open_place(const struct walk *walk, sb_h5_place place) {
 #endif
 }
 
+/* A damaged group can hold two links of one name. */
+static int hand_on(struct walk *walk, const char *name, hid_t dataset) {
+    if (walk->latest && strcmp(walk->latest, name) == 0)
+        return sb_error_set(walk->err, -EBADMSG, "two datasets are named '%s'", name);
+    free(walk->latest);
+    walk->latest = strdup(name);
+    if (!walk->latest)
+        return -ENOMEM;
+    return walk->visitor->dataset(walk->visitor->context, name, dataset, walk->err);
+}
+
 /* What stands behind a name that was not visited yet. */
 static int visit_object(struct walk *walk, struct path_entry *entry, hid_t object,
                         H5I_type_t type) {
@@ -175,7 +187,7 @@ static int visit_object(struct walk *walk, struct path_entry *entry, hid_t objec
     if (type == H5I_GROUP)
         return list_group(walk, entry->name, object);
     if (type == H5I_DATASET)
-        return walk->visitor->dataset(walk->visitor->context, entry->name, object, walk->err);
+        return hand_on(walk, entry->name, object);
     return walk->visitor->ignored(walk->visitor->context, entry->name,
                                   type == H5I_DATATYPE ? "named datatype, no tensor"
                                                        : "object of a kind that is not known");
@@ -226,6 +238,7 @@ int sb_hdf5_walk(const struct sb_hdf5_library *h5, hid_t file,
     while (walk.n)
         free(walk.heap[--walk.n].name);
     free(walk.heap);
+    free(walk.latest);
     tdestroy(walk.met, free);
     return r;
 }

@@ -2,6 +2,7 @@
 #include "weights/isolated.h"
 
 #include "base/cleanup.h"
+#include "base/sanitizer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -96,7 +97,7 @@ static int arrange_descriptors(int output) {
         return -errno;
     dup2(nothing, STDIN_FILENO);
     dup2(nothing, STDOUT_FILENO);
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(SB_ADDRESS_SANITIZER)
     dup2(nothing, STDERR_FILENO);
 #endif
     if (dup2(high, SB_JAIL_OUTPUT) < 0)

@@ -2,6 +2,7 @@
 #include "weights/jail.h"
 
 #include "base/cleanup.h"
+#include "base/sanitizer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ struct sb_jail_filter {
     struct sock_filter instructions[];
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SB_ADDRESS_SANITIZER) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 }; /* shadow memory takes terabytes of addresses, and reports go to stderr */
 #else
 enum { SANITIZED = 0 };

@@ -259,8 +259,11 @@ static int look_at_object(struct search *search, struct sb_pickle *object) {
                             "%s is an object of %s with tensors in it, and nothing is executed "
                             "to take it apart: save its state_dict()",
                             place(search), class);
-    SB_AUTO_FREE char *what = sb_format("an object of %s", class);
-    return what ? pass_over(search, what) : sb_error_errno(search->err, -ENOMEM, "tensors");
+    SB_AUTO_TEXT struct sb_text what = {0};
+    sb_text_puts(&what, "an object of ");
+    sb_name_escape(&what, class, strlen(class));
+    return what.failed ? sb_error_errno(search->err, -ENOMEM, "tensors")
+                       : pass_over(search, what.data);
 }
 
 enum call { TENSOR, TENSOR_3, FIRST_ARGUMENT, TYPED, MAPPING, UNREADABLE };

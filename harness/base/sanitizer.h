@@ -1,0 +1,13 @@
+/* base: is a sanitizer in this program? GCC says so by macros, clang through __has_feature. */
+#ifndef SB_BASE_SANITIZER_H
+#define SB_BASE_SANITIZER_H
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SB_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SB_ADDRESS_SANITIZER 1
+#endif
+#endif
+
+#endif
