@@ -176,6 +176,7 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
         rc = sb_session_result(&session, &result, err);
     if (rc == 0)
         rc = write_result(&session, result, err);
+    sb_folder_sync(folder); /* while guards tidy up, for which closing the session waits */
     if (rc == 0)
         rc = sb_reporting_write(request, result, folder, err);
     if (rc == 0)

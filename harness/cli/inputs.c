@@ -131,16 +131,26 @@ int sb_inputs_digest(const struct sb_suite *suite, json_t **digests, struct sb_e
     return 0;
 }
 
-char *sb_inputs_changed(const json_t *before, const json_t *after) {
+static bool is_input(const struct sb_job *job, const char *path) {
+    for (size_t i = 0; i < job->n_inputs; i++) {
+        SB_AUTO_JSON json_t *named = sb_json_string(job->inputs[i]);
+        const char *pattern = json_string_value(named);
+        if (pattern && (strcmp(pattern, path) == 0 || sb_glob_match(pattern, path)))
+            return true;
+    }
+    return false;
+}
+
+char *sb_inputs_changed(const struct sb_job *job, const json_t *before, const json_t *after) {
     SB_AUTO_TEXT struct sb_text changed = {0};
     const char *path;
     json_t *digest;
     json_object_foreach((json_t *)before, path, digest) {
-        if (!json_equal(digest, json_object_get(after, path)))
+        if (is_input(job, path) && !json_equal(digest, json_object_get(after, path)))
             sb_text_printf(&changed, "%s%s", changed.length ? ", " : "", path);
     }
     json_object_foreach((json_t *)after, path, digest) {
-        if (!json_object_get(before, path))
+        if (is_input(job, path) && !json_object_get(before, path))
             sb_text_printf(&changed, "%s%s (new)", changed.length ? ", " : "", path);
     }
     return changed.length

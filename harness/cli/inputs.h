@@ -11,7 +11,8 @@
  * -ENOENT naming the job's pattern when nothing matches it. New reference. */
 int sb_inputs_digest(const struct sb_suite *suite, json_t **digests, struct sb_error *err);
 
-/* The paths whose digest is not the same in both, as a malloc'd sentence, or NULL when all are. */
-char *sb_inputs_changed(const json_t *before, const json_t *after);
+/* The inputs of a job whose digest is not the same in both, as a malloc'd sentence, or NULL when
+ * all are. */
+char *sb_inputs_changed(const struct sb_job *job, const json_t *before, const json_t *after);
 
 #endif

@@ -32,7 +32,10 @@ int sb_session_open(const struct sb_request *request, const struct sb_plan *plan
         if (plan->jobs[i].job->kind != SB_JOB_COMMAND)
             session->skipped[i] = sb_worker_unavailable(plan->jobs[i].job);
     }
-    return sb_reader_start(&session->reader, err);
+    int rc = sb_reader_start(&session->reader, err);
+    if (rc == 0)
+        session->git = sb_git_start(plan->n_jobs ? plan->jobs[0].job->directory : ".");
+    return rc;
 }
 
 /* Callbacks of the scheduler. */
@@ -220,6 +223,7 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     const struct sb_job_evidence *evidence = &judged->evidence;
     result->runs = evidence->runs;
     result->n_runs = evidence->n_runs;
+    result->stopped = session->runs.stopped;
     if (!evidence->n_runs) {
         if (!result->skipped)
             result->skipped = why_no_runs(session, job);
@@ -261,8 +265,9 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
 static int build_result(struct sb_session *session, const struct sb_job_result *jobs,
                         json_t **result, struct sb_error *err) {
     SB_AUTO_JSON json_t *manifest = NULL;
+    SB_AUTO_JSON json_t *git = sb_git_finish(sb_steal_pointer(&session->git));
     int rc = sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs, environ,
-                               session->inputs, &manifest, err);
+                               git, session->inputs, &manifest, err);
     if (rc < 0)
         return rc;
     const struct sb_result_input input = {
@@ -283,17 +288,22 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
 }
 
 /* Inputs that changed while runs were under way make every verdict on them worthless. */
-static void mark_changed_inputs(struct sb_session *session, struct sb_job_result *jobs,
-                                char **sentence) {
+static void mark_changed_inputs(const struct sb_session *session, struct judged_job *judged,
+                                struct sb_job_result *jobs) {
     SB_AUTO_JSON json_t *after = NULL;
     struct sb_error err;
-    if (sb_inputs_digest(session->suite, &after, &err) < 0)
-        *sentence = sb_format("inputs changed while the runs were under way: %s", err.text);
-    else
-        *sentence = sb_inputs_changed(session->inputs, after);
-    for (size_t i = 0; *sentence && i < session->plan->n_jobs; i++) {
-        if (session->suite->jobs[i].n_inputs)
-            jobs[i].spoiled = *sentence;
+    int rc = sb_inputs_digest(session->suite, &after, &err);
+    for (size_t i = 0; i < session->plan->n_jobs; i++) {
+        const struct sb_job *job = session->plan->jobs[i].job;
+        if (!job->n_inputs)
+            continue;
+        char *changed =
+            rc == 0 ? sb_inputs_changed(job, session->inputs, after)
+                    : sb_format("inputs changed while the runs were under way: %s", err.text);
+        if (!changed)
+            continue;
+        free(judged[i].spoiled);
+        jobs[i].spoiled = judged[i].spoiled = changed;
     }
 }
 
@@ -301,12 +311,11 @@ int sb_session_result(struct sb_session *session, json_t **result, struct sb_err
     size_t n = session->plan->n_jobs;
     struct judged_job *judged = calloc(n + 1, sizeof *judged);
     struct sb_job_result *jobs = calloc(n + 1, sizeof *jobs);
-    SB_AUTO_FREE char *changed = NULL;
     int rc = judged && jobs ? 0 : sb_error_errno(err, -ENOMEM, "result.json");
     for (size_t i = 0; rc == 0 && i < n; i++)
         rc = judge_job(session, i, &judged[i], &jobs[i], err);
     if (rc == 0) {
-        mark_changed_inputs(session, jobs, &changed);
+        mark_changed_inputs(session, judged, jobs);
         rc = build_result(session, jobs, result, err);
     }
     for (size_t i = 0; judged && i < n; i++)
@@ -317,6 +326,7 @@ int sb_session_result(struct sb_session *session, json_t **result, struct sb_err
 }
 
 void sb_session_close(struct sb_session *session) {
+    json_decref(sb_git_finish(sb_steal_pointer(&session->git)));
     sb_schedule_result_clear(&session->runs);
     if (session->reader)
         sb_reader_stop(session->reader);

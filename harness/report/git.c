@@ -1,14 +1,17 @@
 /* Stage 7: commit and state of the folder that a job runs in. */
-#include "report/manifest.h"
+#include <samebits/report.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* The environment without what would point git elsewhere (a hook that runs samebits has it set),
  * or NULL. */
@@ -35,49 +38,91 @@ static int spawn_git(char *const *argv, int out, pid_t *child) {
         rc = posix_spawn_file_actions_adddup2(&actions, out, 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    if (rc == 0)
-        rc = posix_spawnp(child, "git", &actions, NULL, argv, environment.items);
+    /* In a group of its own: an interrupt of the runs takes nothing from the manifest. */
+    posix_spawnattr_t attributes;
+    if (rc == 0 && (rc = posix_spawnattr_init(&attributes)) == 0) {
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+        rc = posix_spawnp(child, "git", &actions, &attributes, argv, environment.items);
+        posix_spawnattr_destroy(&attributes);
+    }
     posix_spawn_file_actions_destroy(&actions);
     return -rc;
 }
 
-/* First line of what `git -C directory …` prints, malloc'd; NULL when it fails. All of it is read:
- * a git that finds its pipe closed fails. */
-static char *git_line(const char *directory, const char *const *arguments) {
-    const char *argv[12] = {"git",    "--no-optional-locks", "-c", "core.fsmonitor=false", "-C",
-                            directory};
-    for (size_t i = 0; arguments[i] && i < 5; i++)
-        argv[6 + i] = arguments[i];
+struct sb_git {
+    pid_t child;
+    int from;
+};
+
+struct sb_git *sb_git_start(const char *directory) {
+    const char *const argv[] = {
+        "git",    "--no-optional-locks", "-c",       "core.fsmonitor=false", "-C",   directory,
+        "status", "--porcelain=v2",      "--branch", "--no-ahead-behind",    "-uno", NULL};
+    SB_AUTO_FREE struct sb_git *git = calloc(1, sizeof *git);
     int ends[2];
-    pid_t child = -1;
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    if (!git || pipe2(ends, O_CLOEXEC) < 0)
         return NULL;
-    int rc = spawn_git((char *const *)argv, ends[1], &child);
+    int rc = spawn_git((char *const *)argv, ends[1], &git->child);
     close(ends[1]);
-    SB_AUTO_FD int from = ends[0];
-    char line[512], buffer[4096];
-    size_t length = 0;
-    for (ssize_t got; rc == 0 && (got = read(from, buffer, sizeof buffer)) != 0;) {
-        if (got < 0 && errno != EINTR)
-            break;
-        for (ssize_t i = 0; i < got && length < sizeof line - 1; i++)
-            line[length++] = buffer[i];
-    }
-    int status = -1;
-    while (rc == 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    line[length] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    return rc == 0 && status == 0 ? strdup(line) : NULL;
+    git->from = ends[0];
+    if (rc == 0)
+        return sb_steal_pointer(&git);
+    close(git->from);
+    return NULL;
 }
 
-json_t *sb_git_json(const char *directory) {
-    static const char *const head[] = {"rev-parse", "--verify", "HEAD", NULL};
-    static const char *const status[] = {"status", "--porcelain", "-uno", NULL};
-    SB_AUTO_FREE char *commit = git_line(directory, head);
-    if (!commit)
+/* Whether a line of the porcelain format is a header (git-status(1), version 2); fills in *commit
+ * from the one that names it. */
+static bool is_header(const char *line, char **commit) {
+    static const char names_commit[] = "# branch.oid ";
+    size_t n = strlen(names_commit);
+    if (strncmp(line, names_commit, n) == 0 && line[n] != '(' && !*commit)
+        *commit = strdup(line + n);
+    return line[0] == '#';
+}
+
+/* Reads all that git has to say, of which lines beyond the buffer only count: a git that finds its
+ * pipe closed fails. */
+static bool read_status(int from, char **commit) {
+    char buffer[4096];
+    size_t length = 0;
+    bool dirty = false, cut = false;
+    for (ssize_t got; (got = read(from, buffer + length, sizeof buffer - 1 - length)) != 0;) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            break;
+        length += (size_t)got;
+        buffer[length] = '\0';
+        char *line = buffer;
+        for (char *end; (end = strchr(line, '\n')); line = end + 1) {
+            *end = '\0';
+            if (!cut && !is_header(line, commit))
+                dirty = true;
+            cut = false;
+        }
+        length = strlen(line);
+        memmove(buffer, line, length);
+        if (length == sizeof buffer - 1) {
+            dirty |= !cut && buffer[0] != '#';
+            cut = true;
+            length = 0;
+        }
+    }
+    return dirty;
+}
+
+json_t *sb_git_finish(struct sb_git *git) {
+    if (!git)
         return json_null();
-    SB_AUTO_FREE char *changed = git_line(directory, status);
-    return json_pack("{s:o, s:o}", "commit", sb_json_string(commit), "dirty",
-                     changed ? json_boolean(*changed) : json_null());
+    SB_AUTO_FREE char *commit = NULL;
+    bool dirty = read_status(git->from, &commit);
+    close(git->from);
+    int status = -1;
+    while (waitpid(git->child, &status, 0) < 0 && errno == EINTR)
+        ;
+    free(git);
+    if (status != 0 || !commit)
+        return json_null();
+    return json_pack("{s:o, s:b}", "commit", sb_json_string(commit), "dirty", dirty);
 }

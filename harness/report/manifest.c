@@ -79,17 +79,16 @@ static json_t *deterministic_json(const struct sb_suite *suite) {
 }
 
 int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
-                      char *const *environment, json_t *inputs, json_t **manifest,
+                      char *const *environment, json_t *git, json_t *inputs, json_t **manifest,
                       struct sb_error *err) {
     struct utsname kernel;
     uname(&kernel);
     SB_AUTO_FREE char *release =
         sb_format("%s %s %s", kernel.sysname, kernel.release, kernel.machine);
-    const char *directory = suite->n_jobs ? suite->jobs[0].directory : ".";
-    *manifest = json_pack("{s:o, s:o, s:o, s:o, s:n, s:o, s:o, s:o, s:O?}", "seed",
+    *manifest = json_pack("{s:o, s:o, s:o, s:o, s:n, s:o, s:O?, s:o, s:O?}", "seed",
                           argument_json(suite, "seed"), "deterministic", deterministic_json(suite),
                           "versions", sb_versions_json(runs, n_runs), "cpu", cpu_json(), "gpu",
-                          "kernel", sb_json_string(release), "git", sb_git_json(directory),
-                          "environment", environment_json(environment), "inputs", inputs);
+                          "kernel", sb_json_string(release), "git", git, "environment",
+                          environment_json(environment), "inputs", inputs);
     return *manifest ? 0 : sb_error_errno(err, -ENOMEM, "manifest");
 }

@@ -8,8 +8,4 @@
  * or NULL. */
 json_t *sb_versions_json(const struct sb_run *runs, size_t n_runs);
 
-/* {"commit", "dirty"} of the folder that `directory` is in, JSON null where it is in none. New
- * reference. */
-json_t *sb_git_json(const char *directory);
-
 #endif

@@ -135,6 +135,13 @@ static json_t *limits_json(struct sb_making *making, const struct sb_job_result 
         sb_push(making, limits, sb_json_string(text));
         making->failed |= !text;
     }
+    size_t planned = job->plan->n_cells * job->plan->job->repeats.min;
+    if (job->stopped && job->n_runs < planned) {
+        SB_AUTO_FREE char *text = sb_format(
+            "stopped after the first difference, as asked: %zu of %zu runs", job->n_runs, planned);
+        sb_push(making, limits, sb_json_string(text));
+        making->failed |= !text;
+    }
     if (job->requirements_limit)
         sb_push(making, limits, sb_json_string(job->requirements_limit));
     return limits;

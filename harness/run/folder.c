@@ -348,14 +348,18 @@ char *sb_folder_file(const struct sb_folder *folder, const char *name) {
     return sb_path_join(folder->path, name);
 }
 
+void sb_folder_sync(struct sb_folder *folder) {
+    if (folder->journal >= 0 && folder->unsynced)
+        (void)fdatasync(folder->journal);
+    folder->unsynced = false;
+}
+
 void sb_folder_close(struct sb_folder *folder) {
     if (!folder)
         return;
-    if (folder->journal >= 0) {
-        /* Each record survives the death of the process; the whole, that of the machine. */
-        (void)fdatasync(folder->journal);
+    sb_folder_sync(folder);
+    if (folder->journal >= 0)
         close(folder->journal);
-    }
     if (folder->lock >= 0)
         close(folder->lock);
     free(folder->path);

@@ -14,6 +14,7 @@ struct sb_folder {
     int lock;             /* descriptor that holds the lock, -1: opened for reading only */
     int journal;          /* descriptor for appending, -1 likewise */
     off_t journal_length; /* up to here the journal is good */
+    bool unsynced;        /* something was appended that a loss of power could take */
     unsigned temporaries; /* numbers the store's temporary folders */
 };
 

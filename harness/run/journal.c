@@ -138,6 +138,7 @@ static int append(struct sb_folder *folder, const struct sb_text *line, struct s
         return sb_error_errno(err, rc, "%s/journal", folder->path);
     }
     folder->journal_length += (off_t)line->length;
+    folder->unsynced = true;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct sb_job_result {
         *analysis;                    /* NULL: skipped before anything ran, or no run ended well */
     const struct sb_run *const *runs; /* this job's runs in order of ids */
     size_t n_runs;
+    bool stopped;              /* --stop-after ended the runs, of this job or of one before it */
     const size_t *trial_run;   /* index into runs of each of the analysis's trials */
     const char *const *groups; /* distinct fingerprints, the reference's first, then by first run */
     size_t n_groups;
@@ -51,12 +52,21 @@ struct sb_result_input {
  */
 int sb_result_build(const struct sb_result_input *input, json_t **result, struct sb_error *err);
 
+/* Commit and state of the folder that `directory` is in, by a git that works beside the caller:
+ * asked for before the first run, it says what was run. NULL where none can be started; whatever
+ * was started has to be finished. */
+struct sb_git;
+struct sb_git *sb_git_start(const char *directory);
+/* Waits for it and frees it: {"commit", "dirty"} (tracked files alone), or JSON null where there is
+ * no repository or no commit. New reference. `git` may be NULL. */
+json_t *sb_git_finish(struct sb_git *git);
+
 /* Manifest of what the result rests on: versions (libc, compiler, libraries and programs that runs
- * had), cpu, kernel, git commit and dirty flag of the first job's directory, variables that matter,
- * `inputs` (a JSON object of path → digest; a new reference is taken), seed and deterministic where
- * the suite says them. New reference. */
+ * had), cpu, kernel, git commit and dirty flag, variables that matter, seed and deterministic where
+ * the suite says them. `git` as by sb_git_finish, `inputs` a JSON object of path → digest; of both
+ * a new reference is taken. New reference. */
 int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
-                      char *const *environment, json_t *inputs, json_t **manifest,
+                      char *const *environment, json_t *git, json_t *inputs, json_t **manifest,
                       struct sb_error *err);
 
 /* Reads result.json of a folder (or the file itself); checks `schema`, refusing a newer one by

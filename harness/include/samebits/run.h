@@ -164,7 +164,10 @@ int sb_folder_open(const char *path, bool lock, struct sb_folder **folder, struc
 const char *sb_folder_path(const struct sb_folder *folder); /* absolute */
 char *sb_folder_file(const struct sb_folder *folder,
                      const char *name); /* "<folder>/<name>", malloc'd */
-void sb_folder_close(struct sb_folder *folder);
+/* Has what the journal holds survive a loss of power too, of which a record alone survives only the
+ * death of the process. */
+void sb_folder_sync(struct sb_folder *folder);
+void sb_folder_close(struct sb_folder *folder); /* syncs first */
 
 /* The journal: append-only, one checksummed line a record; a torn or damaged last one is ignored
  * and cut off. Reading gives the runs in order of ids, of equal ids the last. It returns 0, a

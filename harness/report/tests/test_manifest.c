@@ -71,8 +71,10 @@ static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs
                            NULL};
     json_t *json = NULL;
     struct sb_error err = {0};
-    ck_assert_msg(sb_manifest_build(&suite, runs, n_runs, environment, inputs, &json, &err) == 0,
-                  "%s", err.text);
+    SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
+    ck_assert_msg(
+        sb_manifest_build(&suite, runs, n_runs, environment, state, inputs, &json, &err) == 0, "%s",
+        err.text);
     return json;
 }
 
@@ -82,6 +84,8 @@ START_TEST(commit_and_changes_of_the_jobs_folder_are_told)
     SB_AUTO_JSON json_t *outside = manifest(NULL, NULL, 0);
     ck_assert(json_is_null(json_object_get(outside, "git")));
     git("init");
+    SB_AUTO_JSON json_t *unborn = manifest(NULL, NULL, 0);
+    ck_assert(json_is_null(json_object_get(unborn, "git")));
     write_file("train.py", "1\n");
     git("add train.py");
     git("commit -m first");

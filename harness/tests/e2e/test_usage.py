@@ -247,16 +247,19 @@ class Usage(program.Program):
             for changed in ("a.csv", "b.csv") if "*" in given else ("a.csv",):
                 with self.subTest(given=given, changed=changed):
                     self.write("data/a.csv", "1")
+                    self.write("data/c.txt", "1")
                     self.job("work/job.py", body=f"open({self.path('data', changed)!r}, 'w').write('2')")
                     self.write("work/s.yaml", f"""\
                         version: 1
                         jobs:
                           - {{name: a, command: [{program.PYTHON}, job.py], inputs: "{given}", axes: {{threads: [1]}}}}
+                          - {{name: b, command: [{program.PYTHON}, job.py], inputs: ../data/c.txt, axes: {{threads: [1]}}}}
                         """)
-                    job, = self.run_json("s.yaml", cwd=self.path("work"), code=2)["jobs"]
+                    job, other = self.run_json("s.yaml", cwd=self.path("work"), code=2)["jobs"]
                     self.assertEqual(job["outcome"], "error")
                     self.assertIn("inputs changed while the runs were under way", job["reason"])
                     self.assertIn("data/" + changed, job["reason"])
+                    self.assertEqual(other["outcome"], "pass")
                     if changed != "a.csv":
                         os.unlink(self.path("data", changed))
 

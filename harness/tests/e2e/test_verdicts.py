@@ -108,7 +108,10 @@ class Verdicts(program.Program):
         document = self.adhoc("threads=4", command=["./train", "w.npy"], code=1,
                               options=["--stop-after", "first-divergence", "--repeats", "40", "-j", "1"])
         self.assertEqual(self.only_job(document)["verdict"], "nondeterministic")
-        self.assertLess(self.only_job(document)["runs"], 40)
+        stopped = self.only_job(document)
+        self.assertLess(stopped["runs"], 40)
+        self.assertEqual(stopped["limits"],
+                         [f"stopped after the first difference, as asked: {stopped['runs']} of 40 runs"])
 
     def test_instability_at_one_level_alone(self):
         self.job(body="""
