@@ -1,6 +1,7 @@
 /* cli: samebits compare. */
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/unmet.h"
 
 #include <samebits/compare.h>
 
@@ -9,6 +10,7 @@
 #include "report/table.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,6 +59,10 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
     json_object_set_new(json, "max_ulp", sb_json_real(tensor->max_ulp));
     json_object_set_new(json, "first", index_json(&tensor->info, tensor->first));
     json_object_set_new(json, "index", index_json(&tensor->info, tensor->worst));
+    if (tensor->factor != 0)
+        json_object_set_new(json, "factor", sb_json_real(tensor->factor));
+    if (tensor->offset != 0)
+        json_object_set_new(json, "offset", sb_json_real(tensor->offset));
     if (tensor->permuted_axis >= 0)
         json_object_set_new(json, "permuted_axis", json_integer(tensor->permuted_axis));
     json_t *histogram = json_array();
@@ -69,16 +75,17 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
     return json;
 }
 
-static void print_json(const struct sb_comparison *comparison, char *const *paths, int code) {
+static void print_json(const struct sb_comparison *comparison, char *const *paths, json_t *unmet,
+                       int code) {
     json_t *tensors = json_array();
     for (size_t i = 0; i < comparison->n_tensors; i++)
         json_array_append_new(tensors, tensor_json(&comparison->tensors[i]));
     SB_AUTO_JSON json_t *document = json_pack(
-        "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:o}", "schema", "samebits.compare/1", "a",
+        "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:O, s:o}", "schema", "samebits.compare/1", "a",
         sb_json_string(paths[0]), "b", sb_json_string(paths[1]), "grade",
         sb_grade_names[comparison->grade], "shape_of_difference", sb_shape_names[comparison->shape],
         "n_tensors", (int)comparison->n_tensors, "n_different", (int)comparison->n_different,
-        "exit_code", code, "tensors", tensors);
+        "exit_code", code, "unmatched", unmet, "tensors", tensors);
     SB_AUTO_FREE char *text = sb_json_text(document);
     fputs(text ? text : "", stdout);
 }
@@ -90,6 +97,17 @@ static char *index_text(const struct sb_tensor_info *info, const uint64_t *index
         sb_text_printf(&text, "%s%llu", i ? "," : "", (unsigned long long)index[i]);
     sb_text_putc(&text, ']');
     return sb_text_take(&text);
+}
+
+static char *shape_text(const struct sb_tensor_difference *tensor) {
+    if (tensor->permuted_axis >= 0)
+        return sb_format("same values in another order along axis %d: iteration order",
+                         tensor->permuted_axis);
+    if (tensor->factor != 0)
+        return sb_format("one factor explains all: A is %.6g times B", tensor->factor);
+    if (tensor->offset != 0)
+        return sb_format("one offset explains all: A is B and %.6g", tensor->offset);
+    return strdup(sb_shape_texts[tensor->shape]);
 }
 
 static void add_tensor_row(struct sb_table *table, const struct sb_tensor_difference *tensor) {
@@ -108,7 +126,31 @@ static void add_tensor_row(struct sb_table *table, const struct sb_tensor_differ
     sb_table_add(table, sb_format("%.3g", tensor->max_rel), 0, SB_TONE_PLAIN);
     sb_table_add(table, sb_format("%.3g%%", 100 * tensor->share), 0, SB_TONE_PLAIN);
     sb_table_add(table, index_text(&tensor->info, tensor->first), 0, SB_TONE_PLAIN);
-    sb_table_add(table, strdup(sb_shape_texts[tensor->shape]), 0, SB_TONE_PLAIN);
+    sb_table_add(table, shape_text(tensor), 0, SB_TONE_PLAIN);
+}
+
+/* ULP distances of the worst tensor that has any, by powers of two: how a difference is spread says
+ * more than its maximum. */
+static void print_histogram(const struct sb_comparison *comparison) {
+    size_t worst = 0;
+    while (worst < comparison->n_tensors && comparison->tensors[worst].state != SB_TENSOR_DIFFERS)
+        worst++;
+    if (worst == comparison->n_tensors)
+        return;
+    const struct sb_tensor_difference *tensor = &comparison->tensors[worst];
+    printf("  ulp of %s: ", tensor->info.name);
+    const char *separator = "";
+    for (size_t i = 0; i < SB_ULP_BUCKETS; i++) {
+        if (!tensor->ulp_histogram[i])
+            continue;
+        if (i <= 1)
+            printf("%s%zu", separator, i);
+        else
+            printf("%s%.0f…%.0f", separator, ldexp(1, (int)i - 1), ldexp(1, (int)i) - 1);
+        printf(" × %llu", (unsigned long long)tensor->ulp_histogram[i]);
+        separator = ", ";
+    }
+    putchar('\n');
 }
 
 enum { MOST_ROWS = 20 };
@@ -137,6 +179,7 @@ static void print_text(const struct sb_comparison *comparison) {
     sb_table_clear(&table);
     if (comparison->n_different > shown)
         printf("  … and %zu more (--json lists all)\n", comparison->n_different - shown);
+    print_histogram(comparison);
 }
 
 static int compare_files(const struct compare_request *request, char **paths) {
@@ -157,8 +200,9 @@ static int compare_files(const struct compare_request *request, char **paths) {
                             : request->require == SB_NEED_ROUNDING ? SB_GRADE_ROUNDING
                                                                    : SB_GRADE_DIVERGENT;
     int code = comparison.grade <= allowed ? SB_EXIT_OK : SB_EXIT_DIVERGED;
+    SB_AUTO_JSON json_t *unmet = sb_warn_unmet(&options, &comparison.met);
     if (request->json)
-        print_json(&comparison, paths, code);
+        print_json(&comparison, paths, unmet, code);
     else if (!request->quiet)
         print_text(&comparison);
     return code;

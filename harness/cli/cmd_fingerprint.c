@@ -1,6 +1,7 @@
 /* cli: samebits fingerprint. */
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/unmet.h"
 
 #include <samebits/weights.h>
 
@@ -89,6 +90,8 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     options.include = include.items, options.n_include = include.n;
     int code = SB_EXIT_OK;
     SB_AUTO_JSON json_t *all = json_array();
+    struct sb_globs_met met = {0};
+    bool any = false;
     for (size_t i = 0; i < arguments.positional.n; i++) {
         char *path = arguments.positional.items[i];
         SB_AUTO_FREE char *real = realpath(path, NULL); /* caches of models are full of links */
@@ -101,10 +104,16 @@ int sb_cmd_fingerprint(int argc, char **argv) {
             json_array_append_new(all, file_json(path, &fingerprint));
         else
             print_text(path, &fingerprint, tensors);
+        any |= fingerprint.n_tensors > 0;
+        met.include |= fingerprint.met.include;
+        met.exclude |= fingerprint.met.exclude;
     }
+    /* Where no file could be read, nothing is known of them. */
+    SB_AUTO_JSON json_t *unmet = any ? sb_warn_unmet(&options, &met) : json_array();
     if (json) {
         SB_AUTO_JSON json_t *document =
-            json_pack("{s:s, s:O}", "schema", "samebits.fingerprint/1", "files", all);
+            json_pack("{s:s, s:O, s:O}", "schema", "samebits.fingerprint/1", "files", all,
+                      "unmatched", unmet);
         SB_AUTO_FREE char *text = sb_json_text(document);
         fputs(text ? text : "", stdout);
     }

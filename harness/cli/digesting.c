@@ -9,6 +9,7 @@
 
 struct digest_reading {
     struct sb_reading *reading;
+    struct sb_weights_options options; /* the job's, which outlives it */
 };
 
 char **sb_digesting_prefixes(char *const *relative, size_t n) {
@@ -39,11 +40,11 @@ static int start(void *context, const struct sb_job *job, const struct sb_string
     if (rc == 0) {
         const struct sb_weights_files weights = {
             .paths = files->absolute, .prefixes = prefixes, .n = files->n};
-        const struct sb_weights_options options = {.exclude = job->exclude,
-                                                   .n_exclude = job->n_exclude,
-                                                   .include = job->include,
-                                                   .n_include = job->n_include};
-        rc = sb_reading_start(context, &weights, &options, &started->reading, err);
+        started->options = (struct sb_weights_options){.exclude = job->exclude,
+                                                       .n_exclude = job->n_exclude,
+                                                       .include = job->include,
+                                                       .n_include = job->n_include};
+        rc = sb_reading_start(context, &weights, &started->options, &started->reading, err);
     }
     sb_digesting_prefixes_free(prefixes, files->n);
     if (rc < 0) {
@@ -58,13 +59,31 @@ static int fd(void *reading) {
     return sb_reading_fd(((struct digest_reading *)reading)->reading);
 }
 
+/* Said of a glob, which most likely has a slip of the pen. */
+static char *note(const struct sb_weights_options *options, const struct sb_globs_met *met) {
+    char **unmet = sb_globs_unmet(options, met);
+    SB_AUTO_TEXT struct sb_text text = {0};
+    for (size_t i = 0; unmet && unmet[i]; i++) {
+        sb_text_printf(&text, "%s%s", i ? ", " : "", unmet[i]);
+        free(unmet[i]);
+    }
+    free(unmet);
+    if (text.length == 0)
+        return NULL;
+    sb_text_puts(&text, ": matches no tensor");
+    return sb_text_take(&text);
+}
+
 static int step(void *reading, struct sb_digest_result *result, struct sb_error *err) {
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
-    int rc = sb_reading_step(((struct digest_reading *)reading)->reading, &fingerprint, err);
+    const struct digest_reading *started = reading;
+    int rc = sb_reading_step(started->reading, &fingerprint, err);
     if (rc < 0)
         return rc;
-    *result = (struct sb_digest_result){
-        .sum = fingerprint.sum, .all_zero = fingerprint.all_zero, .all_nan = fingerprint.all_nan};
+    *result = (struct sb_digest_result){.sum = fingerprint.sum,
+                                        .all_zero = fingerprint.all_zero,
+                                        .all_nan = fingerprint.all_nan,
+                                        .note = note(&started->options, &fingerprint.met)};
     memcpy(result->fingerprint, fingerprint.text, sizeof fingerprint.text);
     return 0;
 }

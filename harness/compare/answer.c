@@ -50,6 +50,8 @@ void sb_answer_put_tensor(struct sb_text *answer, const struct sb_tensor_differe
     sb_wire_put(answer, difference->first, index_bytes);
     sb_wire_put(answer, difference->worst, index_bytes);
     sb_wire_put(answer, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    put_double(answer, difference->factor);
+    put_double(answer, difference->offset);
     sb_answer_put_axis(answer, 0, difference->permuted_axis);
 }
 
@@ -103,6 +105,8 @@ static void get_difference(struct sb_wire *wire, struct sb_tensor_difference *di
     get_index(wire, info, difference->first);
     get_index(wire, info, difference->worst);
     sb_wire_get(wire, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    difference->factor = get_double(wire);
+    difference->offset = get_double(wire);
     get_below(wire, MESSAGE_AXIS + 1);
     sb_wire_get_u64(wire);
     difference->permuted_axis = get_axis(wire, info->rank);

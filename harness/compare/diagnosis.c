@@ -170,6 +170,10 @@ static enum sb_grade grade_of(const struct sb_tally *tally) {
                                    : SB_GRADE_DIVERGENT;
 }
 
+static double middle(const struct sb_spread *spread) {
+    return spread->least / 2 + spread->most / 2;
+}
+
 static void index_of(const struct sb_tensor_info *info, uint64_t place, uint64_t *index) {
     for (unsigned i = info->rank; i-- > 0;) {
         index[i] = place % info->dims[i];
@@ -209,6 +213,10 @@ void sb_diagnose(const struct sb_tally *tally, const struct sb_tensor_info *info
         index_of(info, tally->first, difference->first);
         index_of(info, tally->worst, difference->worst);
     }
+    if (difference->shape == SB_SHAPE_SCALE && is_factor(tally))
+        difference->factor = 1 + middle(&tally->ratio);
+    else if (difference->shape == SB_SHAPE_SCALE)
+        difference->offset = middle(&tally->offset);
     if (difference->grade == SB_GRADE_PERMUTATION)
         difference->permuted_axis = sb_only_axis(info);
 }

@@ -141,6 +141,7 @@ int sb_compare_files(const struct sb_weights_files *a, const struct sb_weights_f
     if (r < 0)
         return r;
     sb_comparison_finish(&made);
+    made.met = sb_isolated_met(isolated);
     *comparison = made;
     return 0;
 }

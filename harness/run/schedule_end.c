@@ -234,6 +234,7 @@ static void keep_weights(struct sb_schedule *schedule, struct sb_slot *slot,
                          const struct sb_digest_result *digest) {
     struct sb_run *run = &slot->run;
     struct sb_error err = {{0}};
+    sb_run_note(run, digest->note);
     run->fingerprint = strdup(digest->fingerprint);
     if (!run->fingerprint) {
         run->status = SB_STATUS_BAD_WEIGHTS;

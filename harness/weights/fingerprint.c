@@ -66,5 +66,9 @@ int sb_weights_fingerprint(const struct sb_weights_files *files,
     r = sb_isolated_finish(isolated, err);
     if (r == 0 && more < 0)
         r = sb_error_errno(err, more, "the parser's answer");
-    return r < 0 ? r : sb_fingerprint_received(&received, fingerprint, err);
+    if (r == 0)
+        r = sb_fingerprint_received(&received, fingerprint, err);
+    if (r == 0)
+        fingerprint->met = sb_isolated_met(isolated);
+    return r;
 }

@@ -135,6 +135,7 @@ static int open_all(const struct child *child, struct sb_weights_file *opened, u
         child->page->prepared |= sb_format_bit(format);
         opened[i].index = at;
         opened[i].reading = &child->page->file;
+        opened[i].met = &child->page->met;
         *n_bytes += opened[i].n_bytes;
     }
     return 0;
@@ -305,6 +306,10 @@ static int reap(struct sb_isolated *isolated) {
 int sb_isolated_finish(struct sb_isolated *isolated, struct sb_error *err) {
     int status = reap(isolated);
     return sb_isolated_outcome(isolated->page, status, &isolated->files, err);
+}
+
+struct sb_globs_met sb_isolated_met(const struct sb_isolated *isolated) {
+    return isolated->page->met;
 }
 
 void sb_isolated_free(struct sb_isolated *isolated) {

@@ -25,6 +25,8 @@ int sb_isolated_fd(const struct sb_isolated *isolated);
 /* To be called at the end of the output (earlier, it ends the child): what the work returned, the
  * errno of opening a file, or -EBADMSG saying how the child died of a file. */
 int sb_isolated_finish(struct sb_isolated *isolated, struct sb_error *err);
+/* After _finish. */
+struct sb_globs_met sb_isolated_met(const struct sb_isolated *isolated);
 void sb_isolated_free(struct sb_isolated *isolated); /* ends the child too; may be NULL */
 
 /* Appends what a descriptor has to give, at most `most` bytes. 1: more may come; 0: at the end;
@@ -43,7 +45,8 @@ struct sb_isolated_page {
     int32_t wait_status;
     uint32_t prepared;    /* formats that the child had to prepare: see sb_format_bit */
     uint64_t cpu_seconds; /* the child's limit */
-    char text[2048];      /* of the error */
+    struct sb_globs_met met;
+    char text[2048]; /* of the error */
 };
 
 /* The whole life of the child, which has reset its signals. `filter` may be NULL: then it makes its

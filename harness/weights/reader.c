@@ -427,7 +427,11 @@ int sb_reading_step(struct sb_reading *reading, struct sb_fingerprint *fingerpri
         return sb_error_set(err, -EIO, "%s: the process that reads weights was killed",
                             reading->files.n ? reading->files.paths[0] : "no file");
     r = sb_isolated_outcome(reading->page, reading->page->wait_status, &reading->files, err);
-    return r < 0 ? r : sb_fingerprint_received(&reading->received, fingerprint, err);
+    if (r == 0)
+        r = sb_fingerprint_received(&reading->received, fingerprint, err);
+    if (r == 0)
+        fingerprint->met = reading->page->met;
+    return r;
 }
 
 void sb_reading_free(struct sb_reading *reading) {

@@ -118,7 +118,8 @@ void sb_weights_file_close(struct sb_weights_file *file) {
 int sb_weights_file_read(const struct sb_weights_file *file,
                          const struct sb_weights_options *options, struct sb_tensor_sink *sink,
                          struct sb_error *err) {
-    struct sb_filter filter = {.next = sink, .options = options, .prefix = file->prefix};
+    struct sb_filter filter = {
+        .next = sink, .options = options, .prefix = file->prefix, .met = file->met};
     struct sb_tensor_sink filtered;
     sb_filter_sink(&filter, &filtered);
     if (file->reading)

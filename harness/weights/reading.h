@@ -14,6 +14,7 @@ struct sb_weights_file {
     size_t index;      /* among the paths that were given */
     uint32_t *reading; /* set to index + 1 while it is read, for who asks what a child died of; may
                           be NULL */
+    struct sb_globs_met *met; /* noted while it is read; may be NULL */
 };
 
 /* Opens path without following a link in its last part and without waiting for whatever is there.

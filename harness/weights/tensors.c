@@ -39,20 +39,46 @@ void sb_dims_print(struct sb_text *text, const struct sb_tensor_info *info) {
         sb_text_printf(text, i ? "x%" PRIu64 : "%" PRIu64, info->dims[i]);
 }
 
-static bool matches_any(char *const *globs, size_t n, const char *full, const char *bare) {
+/* Tries all of them, for the sake of those that match nothing. */
+static bool matches_any(char *const *globs, size_t n, const char *full, const char *bare,
+                        uint64_t *met) {
+    bool any = false;
     for (size_t i = 0; i < n; i++) {
-        if (sb_glob_match(globs[i], full) || sb_glob_match(globs[i], bare))
-            return true;
+        if (!sb_glob_match(globs[i], full) && !sb_glob_match(globs[i], bare))
+            continue;
+        any = true;
+        *met |= i < 64 ? UINT64_C(1) << i : 0;
     }
-    return false;
+    return any;
 }
 
-static bool chosen(const struct sb_weights_options *options, const char *full, const char *bare) {
+static bool chosen(const struct sb_filter *filter, const char *full, const char *bare) {
+    const struct sb_weights_options *options = filter->options;
+    struct sb_globs_met met = {0};
     if (!options)
         return true;
-    if (options->n_include && !matches_any(options->include, options->n_include, full, bare))
-        return false;
-    return !matches_any(options->exclude, options->n_exclude, full, bare);
+    bool included = matches_any(options->include, options->n_include, full, bare, &met.include) ||
+                    options->n_include == 0;
+    bool excluded = matches_any(options->exclude, options->n_exclude, full, bare, &met.exclude);
+    if (filter->met) {
+        __atomic_fetch_or(&filter->met->include, met.include, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&filter->met->exclude, met.exclude, __ATOMIC_RELAXED);
+    }
+    return included && !excluded;
+}
+
+static char *unmet(const char *what, char *const *globs, size_t i, uint64_t met) {
+    return i >= 64 || met >> i & 1 ? NULL : sb_format("%s %s", what, globs[i]);
+}
+
+char **sb_globs_unmet(const struct sb_weights_options *options, const struct sb_globs_met *met) {
+    char **list = calloc(options->n_include + options->n_exclude + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; list && i < options->n_include; i++)
+        n += (list[n] = unmet("include", options->include, i, met->include)) != NULL;
+    for (size_t i = 0; list && i < options->n_exclude; i++)
+        n += (list[n] = unmet("exclude", options->exclude, i, met->exclude)) != NULL;
+    return list;
 }
 
 static int filter_begin(void *context, const struct sb_tensor_info *info, bool *wanted,
@@ -65,7 +91,7 @@ static int filter_begin(void *context, const struct sb_tensor_info *info, bool *
     SB_AUTO_FREE char *name = sb_text_take(&full);
     if (!name)
         return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
-    *wanted = filter->wanted = chosen(filter->options, name, info->name);
+    *wanted = filter->wanted = chosen(filter, name, info->name);
     if (!filter->wanted)
         return 0;
     struct sb_tensor_info renamed = *info;
@@ -94,7 +120,7 @@ static int filter_ignored(void *context, const char *name, const char *why) {
     SB_AUTO_FREE char *whole = sb_text_take(&full);
     if (!whole)
         return -ENOMEM;
-    if (!chosen(filter->options, whole, name) || !filter->next->ignored)
+    if (!chosen(filter, whole, name) || !filter->next->ignored)
         return 0;
     return filter->next->ignored(filter->next->context, whole, why);
 }

@@ -33,6 +33,7 @@ struct sb_filter {
     struct sb_tensor_sink *next;
     const struct sb_weights_options *options; /* may be NULL */
     const char *prefix;
+    struct sb_globs_met *met; /* may be NULL */
     bool wanted;
 };
 void sb_filter_sink(struct sb_filter *filter, struct sb_tensor_sink *sink);

@@ -20,6 +20,7 @@ enum {
     DEFLATED = 8,
     ENCRYPTED = 1,
     EXTRA_64 = 1,
+    MOST_DEFLATED = 1032, /* bytes out of one: 258 out of two bits (RFC 1951) */
 };
 
 static uint16_t u16(const unsigned char *at) {
@@ -147,6 +148,10 @@ static int take_entry(const unsigned char *entry, size_t left, size_t *length,
                           member->name, u16(entry + 10));
     if (rc == 0 && !member->deflated && member->size != member->compressed)
         rc = sb_error_set(err, -EBADMSG, "zip: '%s' is stored with two sizes", member->name);
+    if (rc == 0 && member->deflated && member->size / MOST_DEFLATED > member->compressed)
+        rc = sb_error_set(err, -EBADMSG,
+                          "zip: '%s' would be %" PRIu64 " bytes, more than so small a member holds",
+                          member->name, member->size);
     return rc;
 }
 

@@ -59,15 +59,19 @@ struct sb_tensor_difference {
                     on the other side, NaN or not, and an infinity never are */
     uint64_t ulp_histogram[SB_ULP_BUCKETS];
     int permuted_axis; /* PERMUTATION along one axis: which; else -1 */
+    /* SCALE: a = b * factor, or a = b + offset, whichever explains all; the other is 0, as both are
+     * elsewhere. */
+    double factor, offset;
 };
 
 struct sb_comparison {
     struct sb_tensor_difference
         *tensors; /* worst first: grade, then max_ulp; equal ones last, by name */
     size_t n_tensors;
-    size_t n_different;  /* tensors not SAME */
-    enum sb_grade grade; /* the worst of all; a missing or changed tensor is divergent */
-    enum sb_shape shape; /* of the worst tensor */
+    size_t n_different;      /* tensors not SAME */
+    enum sb_grade grade;     /* the worst of all; a missing or changed tensor is divergent */
+    enum sb_shape shape;     /* of the worst tensor */
+    struct sb_globs_met met; /* on either side */
 };
 
 void sb_comparison_clear(struct sb_comparison *comparison);

@@ -215,6 +215,7 @@ struct sb_digest_result {
     char fingerprint[80];
     double sum;
     bool all_zero, all_nan;
+    char *note; /* malloc'd, for the run's message; or NULL */
 };
 struct sb_digesting {
     void *context;

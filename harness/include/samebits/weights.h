@@ -64,6 +64,12 @@ struct sb_tensor_digest {
     bool all_zero, all_nan;      /* both true for a tensor without elements */
 };
 
+/* Which globs of the options matched something in the files: bit i stands for glob i of the first
+ * 64. */
+struct sb_globs_met {
+    uint64_t include, exclude;
+};
+
 struct sb_fingerprint {
     char text[SB_FINGERPRINT_TEXT];   /* "xxh3:<32 hex>" or "sha256:<64 hex>" */
     double sum;                       /* over tensors in name order */
@@ -72,6 +78,7 @@ struct sb_fingerprint {
     char **ignored; /* "name: why" of strings and objects, ending with NULL */
     size_t n_ignored;
     bool all_zero, all_nan; /* every element of every tensor: no evidence of a training */
+    struct sb_globs_met met;
 };
 
 void sb_fingerprint_clear(struct sb_fingerprint *fingerprint);
@@ -90,6 +97,10 @@ struct sb_weights_options {
     size_t n_exclude, n_include;
     enum sb_digest_kind digest;
 };
+
+/* The globs that matched nothing, "include GLOB" or "exclude GLOB", malloc'd and ending with NULL;
+ * NULL where memory ran out. Free each, and the list. */
+char **sb_globs_unmet(const struct sb_weights_options *options, const struct sb_globs_met *met);
 
 /* Fingerprint of files that are not trusted: they are parsed in a child with limits and a seccomp
  * filter. -EBADMSG: a file is malformed, of an unknown format or crashed the parser (`err` says

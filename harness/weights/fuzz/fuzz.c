@@ -120,7 +120,7 @@ static void read_input(const char *path) {
     struct sb_tensor_sink sink = {&checker, check_begin, check_data, check_end, check_ignored};
     int r = SB_FUZZED.read(path, input, &sink, &err);
     free(checker.name);
-    PROMISE(r == 0 || r == -EBADMSG || r == -ENOMEM || r == -ECANCELED);
+    PROMISE(r == 0 || r == -EBADMSG || r == -ENOMEM || r == -ECANCELED || r == -EFBIG);
     PROMISE(r == 0 || *err.text);
     PROMISE(r < 0 || !checker.open);
     if (r == 0) {
