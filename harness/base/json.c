@@ -51,3 +51,14 @@ char *sb_json_text(const json_t *json) {
     free(body);
     return text;
 }
+
+json_t *sb_json_counts(const uint64_t *counts, size_t n) {
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < n; i++) {
+        if (json_array_append_new(array, json_integer((json_int_t)counts[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A JSON string of `bytes`; what is no valid UTF-8 is written as \xHH, since JSON has no place for
  * it. JSON null for NULL. New reference, or NULL without memory. */
@@ -15,6 +16,9 @@ json_t *sb_json_strings(const char *const *strings);
 /* A JSON number, or null where JSON has none (NaN); infinities become the string "inf" or "-inf".
  */
 json_t *sb_json_real(double value);
+
+/* The n numbers as an array. New reference, or NULL when memory is out. */
+json_t *sb_json_counts(const uint64_t *counts, size_t n);
 
 /* The text of a document as samebits writes it: indented, keys in the order they were set, doubles
  * exact, a newline at the end. malloc'd, or NULL. */

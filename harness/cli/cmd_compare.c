@@ -29,13 +29,6 @@ static int take_need(void *into, const char *value, struct sb_error *err) {
     return 0;
 }
 
-static json_t *index_json(const struct sb_tensor_info *info, const uint64_t *index) {
-    json_t *json = json_array();
-    for (unsigned i = 0; i < info->rank; i++)
-        json_array_append_new(json, json_integer((json_int_t)index[i]));
-    return json;
-}
-
 static const char *const state_names[] = {[SB_TENSOR_SAME] = "same",
                                           [SB_TENSOR_DIFFERS] = "differs",
                                           [SB_TENSOR_ONLY_A] = "only in A",
@@ -47,7 +40,7 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
                              "dtype", sb_dtype_names[tensor->info.dtype], "state",
                              state_names[tensor->state], "grade", sb_grade_names[tensor->grade],
                              "shape_of_difference", sb_shape_names[tensor->shape]);
-    json_object_set_new(json, "dims", index_json(&tensor->info, tensor->info.dims));
+    json_object_set_new(json, "dims", sb_json_counts(tensor->info.dims, tensor->info.rank));
     if (tensor->state == SB_TENSOR_CHANGED_TYPE)
         json_object_set_new(json, "changed", sb_json_string(tensor->changed));
     if (tensor->state != SB_TENSOR_DIFFERS)
@@ -57,8 +50,8 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
     json_object_set_new(json, "max_abs", sb_json_real(tensor->max_abs));
     json_object_set_new(json, "max_rel", sb_json_real(tensor->max_rel));
     json_object_set_new(json, "max_ulp", sb_json_real(tensor->max_ulp));
-    json_object_set_new(json, "first", index_json(&tensor->info, tensor->first));
-    json_object_set_new(json, "index", index_json(&tensor->info, tensor->worst));
+    json_object_set_new(json, "first", sb_json_counts(tensor->first, tensor->info.rank));
+    json_object_set_new(json, "index", sb_json_counts(tensor->worst, tensor->info.rank));
     if (tensor->factor != 0)
         json_object_set_new(json, "factor", sb_json_real(tensor->factor));
     if (tensor->offset != 0)

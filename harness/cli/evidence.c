@@ -11,55 +11,22 @@ static int by_id(const void *a, const void *b) {
     return strcmp((*(const struct sb_run *const *)a)->id, (*(const struct sb_run *const *)b)->id);
 }
 
-/* A hash table of fingerprints, at most half full. */
-struct group_slot {
-    const char *fingerprint; /* NULL: free */
-    size_t group;
-};
-
-static struct group_slot *find_slot(struct group_slot *slots, size_t room,
-                                    const char *fingerprint) {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (const char *c = fingerprint; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
-    size_t at = (size_t)hash & (room - 1);
-    while (slots[at].fingerprint && strcmp(slots[at].fingerprint, fingerprint) != 0)
-        at = (at + 1) & (room - 1);
-    return &slots[at];
-}
-
-static int run_group(struct sb_strings *groups, struct group_slot *slots, size_t room,
-                     const struct sb_run *run, size_t *group) {
-    struct group_slot *slot = find_slot(slots, room, run->fingerprint);
-    if (!slot->fingerprint) {
-        if (sb_strings_add(groups, run->fingerprint) < 0)
-            return -ENOMEM;
-        *slot = (struct group_slot){run->fingerprint, groups->n - 1};
-    }
-    *group = slot->group;
-    return 0;
-}
-
 /* The group of the reference cell's first good run comes first, then each by its first run. */
 static int find_groups(struct sb_job_evidence *evidence) {
-    size_t room = 2, ignored;
-    while (room < 2 * evidence->n_runs)
-        room *= 2;
-    SB_AUTO_FREE struct group_slot *slots = calloc(room, sizeof *slots);
-    int rc = slots ? 0 : -ENOMEM;
-    for (size_t i = 0; rc == 0 && i < evidence->n_runs && !evidence->groups.n; i++) {
+    size_t group;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < evidence->n_runs && !evidence->groups.names.n; i++) {
         const struct sb_run *run = evidence->runs[i];
         if (run->status == SB_STATUS_OK && run->cell == 0)
-            rc = run_group(&evidence->groups, slots, room, run, &ignored);
+            rc = sb_groups_find(&evidence->groups, run->fingerprint, &group);
     }
     for (size_t i = 0; rc == 0 && i < evidence->n_runs; i++) {
         const struct sb_run *run = evidence->runs[i];
-        size_t group;
         evidence->trials[i] = (struct sb_trial){.cell = run->cell, .group = -1};
         evidence->trial_run[i] = i;
         if (run->status != SB_STATUS_OK)
             continue;
-        rc = run_group(&evidence->groups, slots, room, run, &group);
+        rc = sb_groups_find(&evidence->groups, run->fingerprint, &group);
         if (rc == 0)
             evidence->trials[i].group = (int)group;
     }
@@ -106,8 +73,9 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
     const struct sb_job_plan *job_plan = &plan->jobs[job];
     *evidence = (struct sb_job_evidence){.plan = job_plan};
     evidence->runs = calloc(n_runs + 1, sizeof *evidence->runs);
-    evidence->trials = calloc(n_runs + 1, sizeof *evidence->trials);
-    evidence->trial_run = calloc(n_runs + 1, sizeof *evidence->trial_run);
+    evidence->room = n_runs + 1;
+    evidence->trials = calloc(evidence->room, sizeof *evidence->trials);
+    evidence->trial_run = calloc(evidence->room, sizeof *evidence->trial_run);
     evidence->axes = calloc(job_plan->n_axes + 1, sizeof *evidence->axes);
     evidence->levels = calloc(job_plan->n_axes + 1, sizeof *evidence->levels);
     evidence->n_levels = calloc(job_plan->n_axes + 1, sizeof *evidence->n_levels);
@@ -156,7 +124,7 @@ void sb_job_evidence_clear(struct sb_job_evidence *evidence) {
     free(evidence->levels);
     free(evidence->n_levels);
     free(evidence->cells);
-    sb_strings_clear(&evidence->groups);
+    sb_groups_clear(&evidence->groups);
     *evidence = (struct sb_job_evidence){0};
 }
 
@@ -173,8 +141,9 @@ static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, si
     struct sb_weights_files weights[2] = {{0}};
     int rc = 0;
     for (int side = 0; side < 2 && rc == 0; side++) {
-        rc = sb_store_find(comparisons->folder, comparisons->evidence->groups.items[sides[side]],
-                           &files[side], err);
+        rc = sb_store_find(comparisons->folder,
+                           comparisons->evidence->groups.names.items[sides[side]], &files[side],
+                           err);
         if (rc < 0)
             break;
         weights[side] = (struct sb_weights_files){

@@ -7,16 +7,17 @@
 #include <samebits/matrix.h>
 #include <samebits/run.h>
 
-#include "base/text.h"
+#include "cli/groups.h"
 
 struct sb_job_evidence {
     const struct sb_job_plan *plan;
     const struct sb_run **runs; /* this job's, in order of ids; borrowed */
     size_t n_runs;
-    struct sb_strings groups; /* distinct fingerprints, the reference's first, then by first run */
+    struct sb_groups groups; /* the reference's first, then by first run */
     size_t n_saved;          /* groups whose weights are kept; of the others only calls are known */
     struct sb_trial *trials; /* trial i is run i; then results of further calls */
     size_t *trial_run;
+    size_t room;                 /* of both */
     struct sb_evidence evidence; /* borrows the rest */
     const char **axes;
     const char *const **levels;

@@ -12,34 +12,29 @@ static const json_t *others_of(const struct sb_run *run) {
     return json_object_get(json_object_get(run->seen.worker, "calls"), "others");
 }
 
-static int group_of(struct sb_strings *groups, const char *fingerprint) {
-    size_t i = 0;
-    while (i < groups->n && strcmp(groups->items[i], fingerprint) != 0)
-        i++;
-    if (i == groups->n && sb_strings_add(groups, fingerprint) < 0)
-        return -ENOMEM;
-    return (int)i;
-}
-
-static int add_trial(struct sb_job_evidence *evidence, size_t run, int group) {
+static int add_trial(struct sb_job_evidence *evidence, size_t run, size_t group) {
     size_t n = evidence->evidence.n_trials;
-    struct sb_trial *trials = realloc(evidence->trials, (n + 1) * sizeof *trials);
-    if (trials)
-        evidence->evidence.trials = evidence->trials = trials;
-    size_t *trial_run = realloc(evidence->trial_run, (n + 1) * sizeof *trial_run);
-    if (trial_run)
-        evidence->trial_run = trial_run;
-    if (!trials || !trial_run)
-        return -ENOMEM;
-    trials[n] = (struct sb_trial){.cell = evidence->runs[run]->cell, .group = group};
-    trial_run[n] = run;
+    if (n == evidence->room) {
+        size_t room = 2 * n;
+        struct sb_trial *trials = reallocarray(evidence->trials, room, sizeof *trials);
+        if (trials)
+            evidence->evidence.trials = evidence->trials = trials;
+        size_t *trial_run = reallocarray(evidence->trial_run, room, sizeof *trial_run);
+        if (trial_run)
+            evidence->trial_run = trial_run;
+        if (!trials || !trial_run)
+            return -ENOMEM;
+        evidence->room = room;
+    }
+    evidence->trials[n] = (struct sb_trial){.cell = evidence->runs[run]->cell, .group = (int)group};
+    evidence->trial_run[n] = run;
     evidence->evidence.n_trials = n + 1;
     return 0;
 }
 
 int sb_job_evidence_add_calls(struct sb_job_evidence *evidence) {
     const struct sb_job *job = evidence->plan->job;
-    evidence->n_saved = evidence->groups.n;
+    evidence->n_saved = evidence->groups.names.n;
     /* The worker does not know which of its tensors count. */
     if (job->n_exclude || job->n_include)
         return 0;
@@ -51,9 +46,13 @@ int sb_job_evidence_add_calls(struct sb_job_evidence *evidence) {
             continue;
         json_array_foreach(others_of(run), k, other) {
             const char *fingerprint = json_string_value(other);
-            int group = fingerprint ? group_of(&evidence->groups, fingerprint) : -EINVAL;
-            int rc = group >= 0 ? add_trial(evidence, i, group) : group;
-            if (rc == -ENOMEM)
+            size_t group;
+            if (!fingerprint)
+                continue;
+            int rc = sb_groups_find(&evidence->groups, fingerprint, &group);
+            if (rc == 0)
+                rc = add_trial(evidence, i, group);
+            if (rc < 0)
                 return rc;
         }
     }

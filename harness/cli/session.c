@@ -235,7 +235,7 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     if (rc < 0)
         return rc;
     sb_group_comparisons_open(evidence, session->folder, &judged->comparisons);
-    size_t n = evidence->groups.n;
+    size_t n = evidence->groups.names.n;
     judged->against_reference = calloc(n + 1, sizeof *judged->against_reference);
     if (!judged->against_reference)
         return sb_error_errno(err, -ENOMEM, "comparing weights");
@@ -246,7 +246,7 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
     }
     result->analysis = &judged->analysis;
     result->trial_run = evidence->trial_run;
-    result->groups = (const char *const *)evidence->groups.items;
+    result->groups = (const char *const *)evidence->groups.names.items;
     result->n_groups = n;
     result->comparisons = judged->against_reference;
     result->requirements_met = sb_requirements_met(

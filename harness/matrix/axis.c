@@ -139,3 +139,18 @@ char *sb_worker_word(const struct sb_observation *seen, const char *key) {
         return strdup(json_is_true(value) ? "on" : "off");
     return NULL;
 }
+
+int sb_worker_axis_apply(const struct sb_machine *machine, const char *name, const char *level,
+                         struct sb_setup *setup) {
+    (void)machine;
+    SB_AUTO_FREE char *variable = sb_format("SAMEBITS_%s", name);
+    for (char *c = variable; c && *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return variable ? sb_setup_set(setup, variable, level) : -ENOMEM;
+}
+
+char *sb_worker_axis_observe(const char *name, const char *level,
+                             const struct sb_observation *seen) {
+    (void)level;
+    return sb_worker_word(seen, name);
+}

@@ -52,4 +52,11 @@ const char *sb_base_name(const char *path);
  */
 char *sb_worker_word(const struct sb_observation *seen, const char *key);
 
+/* Of an axis that is the worker's to vary: SAMEBITS_<NAME> says the level, and the member of the
+ * axis's name in its report what it had. */
+int sb_worker_axis_apply(const struct sb_machine *machine, const char *name, const char *level,
+                         struct sb_setup *setup);
+char *sb_worker_axis_observe(const char *name, const char *level,
+                             const struct sb_observation *seen);
+
 #endif

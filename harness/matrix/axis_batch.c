@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char variable[] = "SAMEBITS_BATCH";
-
 static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
     (void)machine;
     uint64_t n;
@@ -17,23 +15,12 @@ static int check(const struct sb_machine *machine, const char *level, struct sb_
                         level);
 }
 
-static int apply(const struct sb_machine *machine, const char *name, const char *level,
-                 struct sb_setup *setup) {
-    (void)machine, (void)name;
-    return sb_setup_set(setup, variable, level);
-}
-
-static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
-    (void)name, (void)level;
-    return sb_worker_word(seen, "batch");
-}
-
 const struct sb_axis sb_axis_batch = {
     .name = "batch",
     .summary = "rows of a kernel that are computed together: the same rows in another batch",
     .levels = "a number of rows from 1, or all",
     .kinds = 1 << SB_JOB_KERNEL,
     .check = check,
-    .apply = apply,
-    .observe = observe,
+    .apply = sb_worker_axis_apply,
+    .observe = sb_worker_axis_observe,
 };

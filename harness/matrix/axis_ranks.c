@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-static const char variable[] = "SAMEBITS_RANKS";
-
 enum { MOST = 1024 };
 
 static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
@@ -16,23 +14,12 @@ static int check(const struct sb_machine *machine, const char *level, struct sb_
     return sb_error_set(err, -EINVAL, "unknown level '%s' (a number from 1 to %d)", level, MOST);
 }
 
-static int apply(const struct sb_machine *machine, const char *name, const char *level,
-                 struct sb_setup *setup) {
-    (void)machine, (void)name;
-    return sb_setup_set(setup, variable, level);
-}
-
-static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
-    (void)name, (void)level;
-    return sb_worker_word(seen, "ranks");
-}
-
 const struct sb_axis sb_axis_ranks = {
     .name = "ranks",
     .summary = "ranks that share each batch of a training and add up their gradients",
     .levels = "a number from 1",
     .kinds = 1 << SB_JOB_TRAIN,
     .check = check,
-    .apply = apply,
-    .observe = observe,
+    .apply = sb_worker_axis_apply,
+    .observe = sb_worker_axis_observe,
 };

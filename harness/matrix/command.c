@@ -11,33 +11,48 @@ static bool is_word(const char *piece, size_t n, const char *word) {
     return strlen(word) == n && strncmp(piece, word, n) == 0;
 }
 
-bool sb_command_has(const struct sb_job *job, const char *name) {
-    for (size_t i = 0; i < job->n_command; i++) {
-        struct sb_placeholders walk = {.at = job->command[i]};
-        const char *piece;
-        size_t n;
-        enum sb_piece kind;
-        while ((kind = sb_placeholder_next(&walk, &piece, &n)) != SB_PIECE_END) {
-            if (kind == SB_PIECE_NAME && is_word(piece, n, name))
-                return true;
-        }
+/* A walk over the names of a command's placeholders. */
+struct names {
+    const struct sb_job *job;
+    size_t argument; /* where the last one stood */
+    struct sb_placeholders walk;
+};
+
+static struct names names_of(const struct sb_job *job) {
+    return (struct names){.job = job, .walk = {.at = job->n_command ? job->command[0] : ""}};
+}
+
+/* The next name, not NUL-terminated; false after the last. */
+static bool next_name(struct names *names, const char **name, size_t *n) {
+    while (names->argument < names->job->n_command) {
+        enum sb_piece kind = sb_placeholder_next(&names->walk, name, n);
+        if (kind == SB_PIECE_NAME)
+            return true;
+        if (kind == SB_PIECE_END && ++names->argument < names->job->n_command)
+            names->walk = (struct sb_placeholders){.at = names->job->command[names->argument]};
     }
     return false;
 }
 
-int sb_command_names(const struct sb_job *job, struct sb_strings *names) {
-    for (size_t i = 0; i < job->n_command; i++) {
-        struct sb_placeholders walk = {.at = job->command[i]};
-        const char *piece;
-        size_t n;
-        enum sb_piece kind;
-        while ((kind = sb_placeholder_next(&walk, &piece, &n)) != SB_PIECE_END) {
-            if (kind != SB_PIECE_NAME || is_word(piece, n, "weights"))
-                continue;
-            int status = sb_strings_take(names, strndup(piece, n));
-            if (status < 0)
-                return status;
-        }
+bool sb_command_has(const struct sb_job *job, const char *name) {
+    struct names names = names_of(job);
+    const char *piece;
+    size_t n;
+    while (next_name(&names, &piece, &n)) {
+        if (is_word(piece, n, name))
+            return true;
+    }
+    return false;
+}
+
+int sb_command_names(const struct sb_job *job, struct sb_strings *found) {
+    struct names names = names_of(job);
+    const char *piece;
+    size_t n;
+    while (next_name(&names, &piece, &n)) {
+        int status = is_word(piece, n, "weights") ? 0 : sb_strings_take(found, strndup(piece, n));
+        if (status < 0)
+            return status;
     }
     return 0;
 }
@@ -70,20 +85,15 @@ static bool is_known(const struct sb_job *job, const char *name) {
 }
 
 int sb_command_check(const struct sb_job *job, struct sb_error *err) {
-    for (size_t i = 0; i < job->n_command; i++) {
-        struct sb_placeholders walk = {.at = job->command[i]};
-        const char *piece;
-        size_t n;
-        enum sb_piece kind;
-        while ((kind = sb_placeholder_next(&walk, &piece, &n)) != SB_PIECE_END) {
-            if (kind != SB_PIECE_NAME)
-                continue;
-            SB_AUTO_FREE char *name = strndup(piece, n);
-            if (!name)
-                return sb_error_errno(err, -ENOMEM, "command");
-            if (!is_known(job, name))
-                return unknown_name(job, i, name, err);
-        }
+    struct names names = names_of(job);
+    const char *piece;
+    size_t n;
+    while (next_name(&names, &piece, &n)) {
+        SB_AUTO_FREE char *name = strndup(piece, n);
+        if (!name)
+            return sb_error_errno(err, -ENOMEM, "command");
+        if (!is_known(job, name))
+            return unknown_name(job, names.argument, name, err);
     }
     return 0;
 }

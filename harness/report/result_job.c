@@ -67,10 +67,7 @@ static json_t *confidence_json(struct sb_making *making, const struct sb_analysi
 
 static json_t *index_json(struct sb_making *making, const struct sb_tensor_info *info,
                           const uint64_t *index) {
-    json_t *json = sb_new(making, json_array());
-    for (unsigned i = 0; i < info->rank; i++)
-        sb_push(making, json, json_integer((json_int_t)index[i]));
-    return json;
+    return sb_new(making, sb_json_counts(index, info->rank));
 }
 
 /* The comparison with the worst grade, and of those the one with most ULP; NULL when nothing

@@ -50,5 +50,19 @@ START_TEST(doubles_survive_the_text)
 }
 END_TEST
 
-SB_TEST_MAIN("base-json", bytes_that_are_no_utf8_are_escaped,
+START_TEST(counts_are_an_array_in_their_order)
+{
+    const uint64_t counts[] = {3, 0, 4294967296};
+    json_t *json = sb_json_counts(counts, 3), *none = sb_json_counts(NULL, 0);
+    ck_assert_uint_eq(json_array_size(json), 3);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_int_eq(json_integer_value(json_array_get(json, i)), (json_int_t)counts[i]);
+    ck_assert_uint_eq(json_array_size(none), 0);
+    ck_assert(json_is_array(none));
+    json_decref(json);
+    json_decref(none);
+}
+END_TEST
+
+SB_TEST_MAIN("base-json", counts_are_an_array_in_their_order, bytes_that_are_no_utf8_are_escaped,
              numbers_that_json_lacks_become_null_or_text, doubles_survive_the_text)

@@ -89,9 +89,9 @@ START_TEST(runs_with_the_same_bits_are_one_group_and_the_reference_cell_has_the_
     const struct sb_job_evidence *evidence = &world.evidence;
     static const size_t order[] = {1, 0, 2};
     static const int groups[] = {1, 0, 2};
-    ck_assert_uint_eq(evidence->groups.n, 3);
+    ck_assert_uint_eq(evidence->groups.names.n, 3);
     for (size_t g = 0; g < 3; g++)
-        ck_assert_str_eq(evidence->groups.items[g], world.texts[order[g]]);
+        ck_assert_str_eq(evidence->groups.names.items[g], world.texts[order[g]]);
     for (size_t i = 0; i < 10; i++)
         ck_assert_int_eq(evidence->trials[i].group, groups[i % 3]);
     clear_world(&world);
@@ -109,8 +109,8 @@ START_TEST(failed_runs_are_of_no_group_and_interrupted_ones_no_evidence)
                      0);
     ck_assert_uint_eq(world.evidence.n_runs, 5);
     ck_assert_int_eq(world.evidence.trials[0].group, -1);
-    ck_assert_str_eq(world.evidence.groups.items[0], world.texts[1]);
-    ck_assert_uint_eq(world.evidence.groups.n, 2);
+    ck_assert_str_eq(world.evidence.groups.names.items[0], world.texts[1]);
+    ck_assert_uint_eq(world.evidence.groups.names.n, 2);
     clear_world(&world);
 }
 END_TEST
@@ -125,7 +125,7 @@ START_TEST(finding_groups_takes_work_in_proportion_to_the_runs)
         size_t some = n_compared_texts;
         clear_world(&world);
         make_world(&world, 40000, 2 * distinct[i], 0);
-        ck_assert_uint_eq(world.evidence.groups.n, 2 * distinct[i]);
+        ck_assert_uint_eq(world.evidence.groups.names.n, 2 * distinct[i]);
         ck_assert_msg(n_compared_texts < 5 * some / 2, "%zu, then %zu", some, n_compared_texts);
         clear_world(&world);
     }
