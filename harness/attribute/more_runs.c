@@ -153,32 +153,32 @@ static int ask_for_stability(const struct sb_view *view, unsigned limit, unsigne
     return 0;
 }
 
-/* Good runs of those of cells[from..end) that have the bits of `group`. */
-static unsigned runs_of_kind(const struct sb_view *view, const size_t *cells, size_t from,
-                             size_t end, int group) {
-    unsigned runs = 0;
-    for (size_t i = from; i < end; i++) {
-        const struct sb_tally *tally = &view->tallies[cells[i]];
-        runs += tally->group == group ? tally->good : 0;
-    }
-    return runs;
-}
-
 /* Marks cells of the lots in which an axis has an effect, since more runs of the others would not
- * bear on it: those with bits of which there are fewer than `few` runs. */
+ * bear on it: those with bits of which there are fewer than `few` runs. `runs` is all zero, one for
+ * each group, and is left so. */
 static void mark_lots(const struct sb_view *view, size_t *cells, sb_mask others, unsigned few,
-                      bool *concerned) {
+                      unsigned *runs, bool *concerned) {
+    const struct sb_tally *tallies = view->tallies;
     sb_cells_sort(view->evidence, cells, view->n_stable, others);
     for (size_t i = 0, end; i < view->n_stable; i = end) {
         bool differ = false;
         end = sb_cells_end(view->evidence, cells, view->n_stable, i, others);
-        for (size_t k = i; k < end; k++)
-            differ |= view->tallies[cells[k]].group != view->tallies[cells[i]].group;
+        for (size_t k = i; k < end; k++) {
+            differ |= tallies[cells[k]].group != tallies[cells[i]].group;
+            runs[tallies[cells[k]].group] += tallies[cells[k]].good;
+        }
         for (size_t k = i; k < end && differ; k++)
-            concerned[cells[k]] |=
-                few == UINT_MAX ||
-                runs_of_kind(view, cells, i, end, view->tallies[cells[k]].group) < few;
+            concerned[cells[k]] |= few == UINT_MAX || runs[tallies[cells[k]].group] < few;
+        for (size_t k = i; k < end; k++)
+            runs[tallies[cells[k]].group] = 0;
     }
+}
+
+static size_t count_groups(const struct sb_view *view) {
+    int most = -1;
+    for (size_t cell = 0; cell < view->evidence->n_cells; cell++)
+        most = view->tallies[cell].group > most ? view->tallies[cell].group : most;
+    return (size_t)(most + 1);
 }
 
 /* So many tosses of a coin fall alike by luck alone less often than the limit. */
@@ -188,7 +188,8 @@ static unsigned tosses_needed(void) {
 
 static int mark_concerned(const struct sb_view *view, sb_mask explanation, bool *concerned) {
     SB_AUTO_FREE size_t *cells = sb_stable_cells(view);
-    if (!cells)
+    SB_AUTO_FREE unsigned *runs = calloc(count_groups(view) + 1, sizeof *runs);
+    if (!cells || !runs)
         return -ENOMEM;
     for (sb_mask rest = explanation; rest; rest &= rest - 1) {
         size_t axis = (size_t)__builtin_ctzll(rest);
@@ -198,7 +199,7 @@ static int mark_concerned(const struct sb_view *view, sb_mask explanation, bool 
             return -ENOMEM;
         unsigned few = p > SB_LUCK_LIMIT ? UINT_MAX : tosses_needed();
         if (p > SB_LUCK_LIMIT || race > SB_LUCK_LIMIT)
-            mark_lots(view, cells, explanation & ~sb_axis_bit(axis), few, concerned);
+            mark_lots(view, cells, explanation & ~sb_axis_bit(axis), few, runs, concerned);
     }
     return 0;
 }
