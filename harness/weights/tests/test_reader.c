@@ -1,13 +1,23 @@
 /* weights: the jail, the child that parses, and the reader process; with planted crashes. */
+#include "base/sanitizer.h"
 #include "weights/isolated.h"
 #include "weights/tests/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 struct place {
@@ -52,7 +62,7 @@ static int run(sb_isolated_work *work, void *context, char *answer, struct sb_er
 }
 
 /* A sanitizer reports a crash itself, and leaves in its own way. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SB_ADDRESS_SANITIZER)
 #define CRASHED(signal) ""
 #else
 #define CRASHED(signal) "crashed on it (" signal
@@ -91,6 +101,95 @@ static int try_everything(void *context, const struct sb_weights_file *files, si
     if (pread(files[0].fd, &byte, 1, 0) != 1)
         sb_text_puts(&could, " not-even-read-the-weights");
     sb_text_puts(&could, ".");
+    return sb_write_all(output, could.data, could.length);
+}
+
+/* System calls by which a process reaches the network, other programs, other processes or the disk,
+ * and those that would take such a way round the filter. Arguments are as good as they can be, so
+ * that each would go further than this where it were allowed; none would do harm. */
+struct forbidden {
+    const char *name;
+    long number, arguments[5];
+};
+
+static const char etc[] = "/etc/passwd", fresh[] = "/tmp/samebits-jail-broken";
+
+static const struct forbidden all_forbidden[] = {
+#define CALL(name, ...)                                                                            \
+    {                                                                                              \
+#name, SYS_##name, {                                                                       \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+    CALL(socket, AF_INET, SOCK_STREAM, 0),
+    CALL(socket, AF_INET6, SOCK_DGRAM, 0),
+    CALL(socket, AF_UNIX, SOCK_STREAM, 0),
+    CALL(socket, AF_NETLINK, SOCK_RAW, 0),
+    CALL(socketpair, AF_UNIX, SOCK_STREAM, 0, (long)fresh),
+    CALL(sendto, SB_JAIL_OUTPUT, (long)etc, 1, 0, 0),
+    CALL(connect, SB_JAIL_OUTPUT, (long)etc, 16),
+    CALL(execve, (long)"/bin/true", 0, 0),
+    CALL(execveat, AT_FDCWD, (long)"/bin/true", 0, 0, 0),
+    CALL(fork),
+    CALL(vfork),
+    CALL(clone, SIGCHLD, 0, 0, 0, 0),
+    CALL(clone3, 0, 88),
+    CALL(kill, 1, 0),
+    CALL(tgkill, 1, 1, 0),
+    CALL(ptrace, PTRACE_TRACEME, 0, 0, 0),
+    CALL(process_vm_readv, 1, 0, 0, 0, 0),
+    CALL(open, (long)etc, O_RDONLY, 0),
+    CALL(openat, AT_FDCWD, (long)etc, O_RDONLY, 0),
+    CALL(openat, AT_FDCWD, (long)fresh, O_CREAT | O_WRONLY, 0600),
+    CALL(openat2, AT_FDCWD, (long)etc, 0, 24),
+    CALL(creat, (long)fresh, 0600),
+    CALL(mkdir, (long)fresh, 0700),
+    CALL(unlink, (long)fresh),
+    CALL(rename, (long)fresh, (long)fresh),
+    CALL(link, (long)etc, (long)fresh),
+    CALL(symlink, (long)etc, (long)fresh),
+    CALL(chmod, (long)fresh, 0777),
+    CALL(truncate, (long)fresh, 0),
+    CALL(memfd_create, (long)"x", 0),
+    CALL(write, STDOUT_FILENO, (long)etc, 1),
+    CALL(pwrite64, SB_JAIL_OUTPUT, (long)etc, 1, 0),
+    CALL(writev, SB_JAIL_OUTPUT, (long)etc, 0),
+    CALL(dup, SB_JAIL_OUTPUT),
+    CALL(fcntl, SB_JAIL_OUTPUT, F_GETFL),
+    CALL(ioctl, SB_JAIL_OUTPUT, 0x5401, 0),
+    CALL(io_uring_setup, 1, 0),
+    CALL(bpf, 0, 0, 0),
+    CALL(keyctl, 0, 0, 0, 0, 0),
+    CALL(shmget, 0, 4096, 01600),
+    CALL(mount, (long)"none", (long)fresh, (long)"tmpfs", 0, 0),
+    CALL(unshare, CLONE_NEWUSER),
+    CALL(chroot, (long)fresh),
+    CALL(setuid, 0),
+    CALL(prctl, PR_SET_DUMPABLE, 1),
+    CALL(seccomp, 0, 0, 0),
+    CALL(setrlimit, RLIMIT_FSIZE, (long)etc),
+    CALL(prlimit64, 0, RLIMIT_FSIZE, (long)etc, 0),
+#undef CALL
+};
+
+/* Answers with the calls that are not refused as forbidden. */
+static int try_all_calls(void *context, const struct sb_weights_file *files, size_t n, int output,
+                         struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    (void)err;
+    struct sb_text could = {0};
+    for (size_t i = 0; i < sizeof all_forbidden / sizeof *all_forbidden; i++) {
+        const struct forbidden *call = &all_forbidden[i];
+        const long *a = call->arguments;
+        errno = 0;
+        if (syscall(call->number, a[0], a[1], a[2], a[3], a[4]) == 0 && strstr(call->name, "fork"))
+            _exit(1);
+        if (errno != EPERM)
+            sb_text_printf(&could, " %s", call->name);
+    }
+    sb_text_putc(&could, '.');
     return sb_write_all(output, could.data, could.length);
 }
 
@@ -153,6 +252,89 @@ START_TEST(a_parser_can_do_nothing_but_parse)
     ck_assert_str_eq(answer, ".");
 }
 END_TEST
+
+#if defined(__x86_64__)
+START_TEST(no_call_leads_out_of_the_jail)
+{
+    char answer[1000];
+    struct sb_error err = {0};
+    ck_assert_msg(run(try_all_calls, NULL, answer, &err) == 0, "%s", err.text);
+    ck_assert_str_eq(answer, ".");
+    ck_assert_int_ne(access(fresh, F_OK), 0);
+}
+END_TEST
+
+/* As in a container that gives none: no capability, no way to get one. */
+START_TEST(the_jail_needs_no_privilege)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        char answer[1000];
+        struct sb_error err = {0};
+        bool lowered =
+            geteuid() != 0 || (setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 &&
+                               setresuid(65534, 65534, 65534) == 0);
+        setenv("TMPDIR", "/tmp", 1);
+        if (!lowered || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+            prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+            _exit(2);
+        if (run(try_all_calls, NULL, answer, &err) != 0 || strcmp(answer, ".") != 0) {
+            fprintf(stderr, "%s%s\n", answer, err.text);
+            _exit(1);
+        }
+        _exit(0);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+/* Harmless, since nothing may be holding it back. */
+static int look_round(void *context, const struct sb_weights_file *files, size_t n, int output,
+                      struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    (void)err;
+    char text[100];
+    struct rlimit limit = {0};
+    bool opened = open(etc, O_RDONLY | O_CLOEXEC) >= 0;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    int length = snprintf(text, sizeof text, "%s, and may write %llu bytes to files",
+                          opened ? "opened" : "held back", (unsigned long long)limit.rlim_max);
+    return sb_write_all(output, text, (size_t)length);
+}
+
+/* A container may forbid further filters. The limits are left then, and files are read. */
+START_TEST(where_no_filter_can_be_had_limits_are_left)
+{
+    struct sock_filter refuse[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof refuse / sizeof *refuse, refuse};
+    struct place place;
+    struct sb_fingerprint found = {0};
+    struct sb_error err = {0};
+    char answer[1000];
+    make_place(&place);
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0), 0);
+    ck_assert_msg(sb_weights_fingerprint(&place.files, NULL, &found, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(found.n_tensors, 1);
+    sb_fingerprint_clear(&found);
+    ck_assert_msg(run(look_round, NULL, answer, &err) == 0, "%s", err.text);
+    ck_assert_str_eq(answer, "opened, and may write 0 bytes to files");
+    clear_place(&place);
+}
+END_TEST
+#endif
 
 START_TEST(a_crash_is_the_files_error)
 {
@@ -356,7 +538,15 @@ START_TEST(descriptors_are_not_left_behind)
 }
 END_TEST
 
-SB_TEST_MAIN("weights-reader", a_parser_can_do_nothing_but_parse, a_crash_is_the_files_error,
+#if !defined(__x86_64__) /* whose list of calls the tests go by */
+#define ON_X86
+#else
+#define ON_X86                                                                                     \
+    no_call_leads_out_of_the_jail, the_jail_needs_no_privilege,                                    \
+        where_no_filter_can_be_had_limits_are_left,
+#endif
+
+SB_TEST_MAIN("weights-reader", ON_X86 a_parser_can_do_nothing_but_parse, a_crash_is_the_files_error,
              every_death_is_told_apart, a_parser_that_says_nothing_or_lies_is_no_danger,
              many_readings_at_once_give_each_its_own_answer, options_reach_the_reader,
              a_reader_that_was_killed_is_replaced, a_reading_that_nobody_wants_any_more_ends,
