@@ -13,6 +13,8 @@ enum { PIECE_BYTES = 256 << 10 }; /* stays in the second-level cache until it is
 
 int sb_read_at(int fd, void *data, size_t n, uint64_t offset) {
     char *next = data;
+    if (offset > INT64_MAX - n) /* pread(2) calls that an invalid argument, and it is the file's */
+        return -EBADMSG;
     while (n) {
         ssize_t got = pread(fd, next, n, (off_t)offset);
         if (got < 0 && errno == EINTR)

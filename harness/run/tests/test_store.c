@@ -5,9 +5,12 @@
 #include "tests/testing.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -180,7 +183,77 @@ START_TEST(a_full_disk_leaves_no_half_folder)
 }
 END_TEST
 
+/* A file system of so many bytes at the path, in a mount namespace of this process's own. */
+static bool mount_small(const char *path, unsigned size) {
+    SB_AUTO_FREE char *options = sb_format("size=%u", size);
+    SB_AUTO_FREE char *map = sb_format("0 %d 1", (int)geteuid());
+    if (unshare(CLONE_NEWNS) < 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+            return false;
+        SB_AUTO_FD int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+        ck_assert_int_eq(write(fd, map, strlen(map)), (ssize_t)strlen(map));
+    }
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount("samebits-test", path, "tmpfs", 0, options) == 0;
+}
+
+static void fill(const char *path) {
+    char block[4096] = {1};
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    while (write(fd, block, sizeof block) > 0)
+        continue;
+    ck_assert_int_eq(errno, ENOSPC);
+    close(fd);
+}
+
+/* Not only a limit: every call that needs a page fails, folders and names among them. */
+START_TEST(what_was_kept_survives_a_full_disk)
+{
+    static const char other[] = "xxh3:ffffffffffffffffffffffffffffffff";
+    char big[40000];
+    struct sb_error err = {{0}};
+    struct sb_strings_pair found = {0};
+    SB_AUTO_FREE char *text = NULL;
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    enter_root();
+    sb_folder_close(folder);
+    ck_assert_int_eq(mkdir("small", 0755), 0);
+    if (!mount_small("small", 128 << 10)) {
+        ck_assert_int_eq(sb_folder_create("spare", false, &folder, NULL), 0);
+        sb_test_skip("needs mounts: a small file system");
+        leave_root();
+        return;
+    }
+    put("run/first", big);
+    put("run/second", "of no great length");
+    ck_assert_int_eq(chdir("small"), 0);
+    ck_assert_int_eq(sb_folder_create("out", false, &folder, NULL), 0);
+    ck_assert_int_eq(keep(FINGERPRINT, "../run/first", "w", false, &err), 0);
+    fill("ballast");
+    ck_assert_int_lt(keep(other, "../run/first", "w", true, &err), 0);
+    ck_assert_msg(strstr(err.text, "No space left on device") != NULL, "%s", err.text);
+    ck_assert_int_lt(keep(other, "../run/second", "w", true, &err), 0);
+    ck_assert_uint_eq(entries(), 1);
+    ck_assert(sb_store_has(folder, FINGERPRINT) && !sb_store_has(folder, other));
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), 0);
+    ck_assert_int_eq(sb_file_read(found.absolute[0], sizeof big, &text, NULL, NULL), 0);
+    ck_assert_str_eq(text, big);
+    sb_strings_pair_clear(&found);
+    ck_assert_int_eq(access("../run/first", F_OK), 0); /* not lost on the way */
+    ck_assert_int_eq(unlink("ballast"), 0);
+    ck_assert_msg(keep(other, "../run/first", "w", true, &err) == 0, "%s", err.text);
+    ck_assert_uint_eq(entries(), 2);
+    ck_assert_int_eq(chdir(root), 0);
+    sb_folder_close(folder);
+    ck_assert_int_eq(umount2("small", MNT_DETACH), 0);
+    ck_assert_int_eq(chdir("/"), 0);
+    sb_remove_tree(root, NULL);
+}
+END_TEST
+
 SB_TEST_MAIN("run-store", files_are_kept_once_and_found_again, the_first_copy_stays,
              what_was_not_kept_is_not_found, paths_that_lead_out_are_refused,
              links_are_not_followed, a_file_with_a_second_name_is_copied,
-             a_full_disk_leaves_no_half_folder)
+             a_full_disk_leaves_no_half_folder, what_was_kept_survives_a_full_disk)
