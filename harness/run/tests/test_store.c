@@ -183,15 +183,22 @@ START_TEST(a_full_disk_leaves_no_half_folder)
 }
 END_TEST
 
+static void tell_kernel(const char *path, const char *text) {
+    SB_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+}
+
 /* A file system of so many bytes at the path, in a mount namespace of this process's own. */
 static bool mount_small(const char *path, unsigned size) {
     SB_AUTO_FREE char *options = sb_format("size=%u", size);
-    SB_AUTO_FREE char *map = sb_format("0 %d 1", (int)geteuid());
+    SB_AUTO_FREE char *user = sb_format("0 %d 1", (int)geteuid());
+    SB_AUTO_FREE char *group = sb_format("0 %d 1", (int)getegid());
     if (unshare(CLONE_NEWNS) < 0) {
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
             return false;
-        SB_AUTO_FD int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-        ck_assert_int_eq(write(fd, map, strlen(map)), (ssize_t)strlen(map));
+        tell_kernel("/proc/self/setgroups", "deny");
+        tell_kernel("/proc/self/uid_map", user);
+        tell_kernel("/proc/self/gid_map", group);
     }
     return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("samebits-test", path, "tmpfs", 0, options) == 0;
