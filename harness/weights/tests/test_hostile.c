@@ -135,6 +135,65 @@ START_TEST(promises_beyond_any_compression_are_refused_at_once)
 }
 END_TEST
 
+static uint64_t address_of(const char *path, const char *name) {
+    hid_t file = good(H5(H5Fopen)(path, H5F_ACC_RDONLY, H5P_DEFAULT));
+    hid_t dataset = good(H5(H5Dopen2)(file, name, H5P_DEFAULT));
+    uint64_t address = H5(H5Dget_offset)(dataset);
+    H5(H5Dclose)(dataset);
+    H5(H5Fclose)(file);
+    return address;
+}
+
+/* Lets the dataset of three floats that lies at one address lie at another: in a layout message of
+ * version 3 and class 1 (contiguous), which ends with the address and the number of bytes. */
+static void move_elements(const char *path, uint64_t from, uint64_t to) {
+    unsigned char message[18] = {3, 1, [10] = sizeof three};
+    SB_AUTO_FREE char *bytes = NULL;
+    size_t n = 0;
+    memcpy(message + 2, &from, sizeof from);
+    ck_assert_int_eq(sb_file_read(path, 1 << 20, &bytes, &n, NULL), 0);
+    char *found = memmem(bytes, n, message, sizeof message);
+    ck_assert_ptr_nonnull(found);
+    memcpy(found + 2, &to, sizeof to);
+    ck_assert_int_eq(sb_file_write(path, bytes, n, NULL), 0);
+}
+
+START_TEST(elements_that_lie_outside_the_file_are_refused)
+{
+    static const uint64_t outside[] = {1 << 20, UINT64_C(1) << 40, INT64_MAX - 3, INT64_MAX,
+                                       UINT64_MAX - 12};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++) {
+        struct place place = make_place();
+        hid_t file = new_file(place.path);
+        new_floats(file, "x", three, 3);
+        H5(H5Fclose)(file);
+        move_elements(place.path, address_of(place.path, "x"), outside[i]);
+        expect_error(place.path, -EBADMSG, "'x' ");
+        clear_place(&place);
+    }
+}
+END_TEST
+
+/* No harm, since a dataset's bytes are only read: it has the elements that stand there. */
+START_TEST(elements_that_overlap_are_those_that_stand_there)
+{
+    static const float other[3] = {7, 8, 9};
+    struct place place = make_place();
+    struct sb_fingerprint fingerprint = {0};
+    hid_t file = new_file(place.path);
+    new_floats(file, "x", three, 3);
+    new_floats(file, "y", other, 3);
+    H5(H5Fclose)(file);
+    uint64_t y = address_of(place.path, "y");
+    move_elements(place.path, address_of(place.path, "x"), y);
+    ck_assert_int_eq(fingerprint_of(place.path, &fingerprint, NULL), 0);
+    ck_assert_uint_eq(fingerprint.n_tensors, 2);
+    ck_assert(fingerprint.tensors[0].sum == 24 && fingerprint.tensors[1].sum == 24);
+    sb_fingerprint_clear(&fingerprint);
+    clear_place(&place);
+}
+END_TEST
+
 START_TEST(names_with_control_characters_are_escaped)
 {
     struct place place = make_place();
@@ -263,6 +322,8 @@ END_TEST
 SB_TEST_MAIN("weights-hostile", names_of_hard_links_are_the_first_in_byte_order,
              soft_and_external_links_are_not_followed, elements_in_other_files_are_refused,
              promises_beyond_any_compression_are_refused_at_once,
+             elements_that_lie_outside_the_file_are_refused,
+             elements_that_overlap_are_those_that_stand_there,
              names_with_control_characters_are_escaped, a_bool_that_is_neither_is_refused,
              what_is_no_regular_file_is_not_opened, what_is_no_weights_file_says_so,
              a_file_without_tensors_is_no_data, the_environment_of_libhdf5_does_not_matter,
