@@ -117,6 +117,29 @@ def types_and_links(file):
     file.create_group("g")["up"] = file["/"]
 
 
+def chunk_indices(file):
+    """One for each way in which chunks are found, and filters of libhdf5's own."""
+    values = numpy.arange(24, dtype="i2").reshape(4, 6)
+    file.create_dataset("single", data=values, chunks=(4, 6))
+    file.create_dataset("fixed", data=values, chunks=(2, 2))
+    file.create_dataset("extensible", data=values, chunks=(2, 3), maxshape=(None, 6))
+    file.create_dataset("tree", data=values, chunks=(2, 3), maxshape=(None, None))
+    file.create_dataset("scaled", data=values, chunks=(2, 3), scaleoffset=True)
+
+
+def elsewhere_and_odd(file):
+    file.create_dataset("z-external", (4,), "u1", external=[("other.raw", 0, 4)])
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "w", (4,))
+    file.create_virtual_dataset("y-virtual", layout)
+    file["type"] = numpy.dtype("f4")
+    file["record"] = numpy.zeros(2, "i4,f8")
+    file["reference"] = file["type"].ref
+    file["enum"] = numpy.zeros(2, h5py.enum_dtype({"red": 0, "blue": 1}, "u1"))
+    for i in range(12):
+        file[f"many/{i}"] = numpy.float32(i)
+
+
 def one_variable(file):
     file["layers/dense/vars/0"] = numpy.arange(4, dtype="f4")
 
@@ -133,6 +156,11 @@ def hdf5_seeds():
     save("hdf5", "layouts-latest", hdf5(layouts, libver="latest"))
     save("hdf5", "types-and-links", hdf5(types_and_links))
     save("hdf5", "types-and-links-latest", hdf5(types_and_links, libver="latest"))
+    save("hdf5", "chunk-indices", hdf5(chunk_indices))
+    save("hdf5", "chunk-indices-latest", hdf5(chunk_indices, libver="latest"))
+    save("hdf5", "elsewhere-and-odd", hdf5(elsewhere_and_odd))
+    save("hdf5", "many-latest", hdf5(elsewhere_and_odd, libver="latest"))
+    save("hdf5", "user-block", hdf5(one_variable, userblock_size=512))
     save("hdf5", "legacy", hdf5(legacy))
     save("hdf5", "one", hdf5(one_variable, libver="latest"))
     weights = hdf5(one_variable, libver="latest")
