@@ -1,5 +1,6 @@
 /* cli: samebits compare. */
 #include "cli/command.h"
+#include "cli/compared.h"
 #include "cli/options.h"
 #include "cli/unmet.h"
 
@@ -180,14 +181,12 @@ static int compare_files(const struct compare_request *request, char **paths) {
                                                .n_exclude = request->exclude.n,
                                                .include = request->include.items,
                                                .n_include = request->include.n};
-    /* Caches of models are full of links. */
-    SB_AUTO_FREE char *real_a = realpath(paths[0], NULL), *real_b = realpath(paths[1], NULL);
-    char *opened[] = {real_a ? real_a : paths[0], real_b ? real_b : paths[1]};
-    const struct sb_weights_files a = {.paths = &opened[0], .n = 1};
-    const struct sb_weights_files b = {.paths = &opened[1], .n = 1};
+    SB_CLEANUP(sb_compared_clear) struct sb_compared a = {0};
+    SB_CLEANUP(sb_compared_clear) struct sb_compared b = {0};
     SB_CLEANUP(sb_comparison_clear) struct sb_comparison comparison = {0};
     struct sb_error err;
-    if (sb_compare_files(&a, &b, &options, &request->tolerance, &comparison, &err) < 0)
+    if (sb_compared_open(paths[0], &a, &err) < 0 || sb_compared_open(paths[1], &b, &err) < 0 ||
+        sb_compare_files(&a.files, &b.files, &options, &request->tolerance, &comparison, &err) < 0)
         return sb_complain(&err);
     enum sb_grade allowed = request->require == SB_NEED_BITWISE    ? SB_GRADE_IDENTICAL
                             : request->require == SB_NEED_ROUNDING ? SB_GRADE_ROUNDING
@@ -227,7 +226,9 @@ int sb_cmd_compare(int argc, char **argv) {
     } else if (arguments.help) {
         puts(
             "samebits compare [OPTION]… A B\n"
-            "Two weights files, tensor by tensor, the worst first.\n");
+            "Two weights files, or what two runs saved (samebits-results/latest/r00002), tensor "
+            "by\n"
+            "tensor, the worst first.\n");
         sb_options_print(table, n_table);
         puts("\nExit: 0 equal as required, 1 not, 2 a file cannot be read.");
         code = SB_EXIT_OK;

@@ -1,6 +1,7 @@
 """What `samebits compare` says of a difference is what was planted, in every type and from format to format."""
 import json
 import math
+import os
 import random
 import struct
 import subprocess
@@ -327,6 +328,34 @@ class Compare(program.Program):
             self.assertIn(words, said)
         said = self.samebits("compare", "--include", "kernel", "a", "b", code=1).stdout
         self.assertIn("  ulp of kernel: 1 × 60\n", said)
+
+    def test_two_runs_are_compared_as_files_are(self):
+        self.job(body="values[3] += float(sys.argv[2]); sys.argv[1:2] = ['w.npy']")
+        for globs in (["--weights", "w.npy"], ["--weights", "*.npy"]):
+            self.samebits("run", "--force", "--out", "r", "--repeats", "1", "--exact-repeats", *globs, "--vary", "x=0,1", "--",
+                          program.PYTHON, "job.py", "w.npy", "{x}", code=2)
+            done = json.loads(self.samebits("compare", "--json", "r/r00001", "r/r00002", code=1).stdout)
+            self.assertEqual((done["n_different"], done["tensors"][0]["first"], done["tensors"][0]["max_abs"]), (1, [3], 1.0))
+            self.assertEqual((done["a"], done["b"]), ("r/r00001", "r/r00002"))
+            self.samebits("compare", "r/r00001", "r/r00001", code=0)
+        said = self.samebits("compare", "r/r00001", "r/r00077", code=2).stderr
+        self.assertIn("r/r00077: no such run (runs: r00001 to r00002)", said)
+        self.samebits("compare", "r/r00001", "nowhere/r00001", code=2)
+        self.assertTrue(os.path.isfile(self.path("r", "result.json")))
+
+    def test_runs_that_save_several_files_are_paired_by_name(self):
+        self.job(body="""
+            for name in ("b", "c"):
+                with open(name + ".npy", "wb") as file:
+                    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }\\n"
+                    file.write(b"\\x93NUMPY\\x01\\x00" + struct.pack("<H", len(header)) + header.encode()
+                               + struct.pack("<f", float(sys.argv[2]) * (name == "c")))
+            """)
+        self.samebits("run", "--out", "r", "--repeats", "1", "--exact-repeats", "--weights", "[bc].npy", "--vary", "x=0,1",
+                      "--", program.PYTHON, "job.py", "w.npy", "{x}", code=2)
+        done = json.loads(self.samebits("compare", "--json", "r/r00001", "r/r00002", code=1).stdout)
+        self.assertEqual([(t["name"], t["state"]) for t in done["tensors"]],
+                         [("c.npy:arr_0", "differs"), ("b.npy:arr_0", "same")])
 
     def test_exit_codes_follow_what_is_required(self):
         a, b, _ = self.planted()
