@@ -226,9 +226,8 @@ int sb_cmd_compare(int argc, char **argv) {
     } else if (arguments.help) {
         puts(
             "samebits compare [OPTION]… A B\n"
-            "Two weights files, or what two runs saved (samebits-results/latest/r00002), tensor "
-            "by\n"
-            "tensor, the worst first.\n");
+            "Two weights files, tensor by tensor, the worst first. What a run saved is\n"
+            "RESULT/RUN: samebits compare latest/r00002 latest/r00005\n");
         sb_options_print(table, n_table);
         puts("\nExit: 0 equal as required, 1 not, 2 a file cannot be read.");
         code = SB_EXIT_OK;
