@@ -6,6 +6,7 @@
 #include <samebits/weights.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -88,6 +89,7 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     }
     options.exclude = exclude.items, options.n_exclude = exclude.n;
     options.include = include.items, options.n_include = include.n;
+    options.threads = sb_allowed_cpus();
     int code = SB_EXIT_OK;
     SB_AUTO_JSON json_t *all = json_array();
     struct sb_globs_met met = {0};

@@ -4,6 +4,7 @@
 #include <samebits/weights.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -16,7 +17,6 @@
 #include <fenv.h>
 #include <float.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/random.h>
 #ifdef __SSE__
@@ -102,9 +102,7 @@ static int read_threads(struct sb_worker_request *request, struct sb_error *err)
         request->threads = (unsigned)number;
         return 0;
     }
-    cpu_set_t cpus;
-    int n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-    request->threads = n > 0 ? (unsigned)n : 1;
+    request->threads = sb_allowed_cpus();
     return 0;
 }
 

@@ -2,7 +2,7 @@
 #include "weights/tensors.h"
 
 #include "base/cleanup.h"
-#include "weights/digest.h"
+#include "weights/hashing.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,8 +10,9 @@
 
 struct sb_collector {
     enum sb_digest_kind kind;
-    struct sb_digest *digest;
-    struct sb_sum sum;
+    struct sb_hashing hashing;
+    struct sb_hashers *hashers; /* NULL: everything passes through here */
+    bool away;                  /* the tensor under way is a hasher's */
     struct sb_tensor_digest *tensors;
     size_t n, capacity;
     struct sb_strings ignored;
@@ -27,21 +28,32 @@ void sb_fingerprint_clear(struct sb_fingerprint *fingerprint) {
     *fingerprint = (struct sb_fingerprint){0};
 }
 
-struct sb_collector *sb_collector_new(enum sb_digest_kind kind) {
+static void take(void *context, size_t tensor, const struct sb_hashed *hashed) {
+    struct sb_tensor_digest *taken = &((struct sb_collector *)context)->tensors[tensor];
+    memcpy(taken->digest, hashed->digest, sizeof taken->digest);
+    taken->sum = hashed->sum;
+    taken->all_zero = hashed->all_zero;
+    taken->all_nan = hashed->all_nan;
+}
+
+struct sb_collector *sb_collector_new(enum sb_digest_kind kind, unsigned threads) {
     struct sb_collector *collector = calloc(1, sizeof *collector);
     if (!collector)
         return NULL;
     collector->kind = kind;
-    collector->digest = sb_digest_new(kind);
-    if (!collector->digest)
-        free(sb_steal_pointer(&collector));
+    int rc = sb_hashing_open(&collector->hashing, kind);
+    if (rc == 0 && threads > 1)
+        rc = sb_hashers_new(kind, threads, take, collector, &collector->hashers);
+    if (rc < 0)
+        sb_collector_free(sb_steal_pointer(&collector));
     return collector;
 }
 
 void sb_collector_free(struct sb_collector *collector) {
     if (!collector)
         return;
-    sb_digest_free(collector->digest);
+    sb_hashers_free(collector->hashers);
+    sb_hashing_close(&collector->hashing);
     for (size_t i = 0; i < collector->n; i++)
         free(collector->tensors[i].info.name);
     free(collector->tensors);
@@ -49,52 +61,76 @@ void sb_collector_free(struct sb_collector *collector) {
     free(collector);
 }
 
+/* The array may move, which hashers must not meet. */
+static int make_room(struct sb_collector *collector) {
+    if (collector->n < collector->capacity)
+        return 0;
+    size_t capacity = collector->capacity ? 2 * collector->capacity : 16;
+    if (collector->hashers)
+        sb_hashers_lock(collector->hashers);
+    void *grown = reallocarray(collector->tensors, capacity, sizeof *collector->tensors);
+    if (grown) {
+        collector->tensors = grown;
+        collector->capacity = capacity;
+    }
+    if (collector->hashers)
+        sb_hashers_unlock(collector->hashers);
+    return grown ? 0 : -ENOMEM;
+}
+
 static int collect_begin(void *context, const struct sb_tensor_info *info, bool *wanted,
                          struct sb_error *err) {
     struct sb_collector *collector = context;
     *wanted = true;
-    if (collector->n == collector->capacity) {
-        size_t capacity = collector->capacity ? 2 * collector->capacity : 16;
-        void *grown = reallocarray(collector->tensors, capacity, sizeof *collector->tensors);
-        if (!grown)
-            return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
-        collector->tensors = grown;
-        collector->capacity = capacity;
-    }
+    if (make_room(collector) < 0)
+        return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
     struct sb_tensor_digest *tensor = &collector->tensors[collector->n];
     *tensor = (struct sb_tensor_digest){.info = *info};
     tensor->info.name = strdup(info->name);
     if (!tensor->info.name)
         return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
     collector->n++;
-    sb_sum_begin(&collector->sum, info->dtype);
+    collector->away = false;
+    sb_hashing_begin(&collector->hashing, info->dtype);
     return 0;
 }
 
 static int collect_data(void *context, const void *elements, uint64_t n, struct sb_error *err) {
     (void)err;
     struct sb_collector *collector = context;
-    enum { BLOCK = 4096 }; /* elements that stay in the first cache between digest and sum */
-    size_t size = sb_dtype_size(collector->sum.dtype);
-    const char *next = elements;
-    for (uint64_t left = n; left;) {
-        uint64_t block = left < BLOCK ? left : BLOCK;
-        sb_digest_add(collector->digest, next, block * size);
-        sb_sum_add(&collector->sum, next, block);
-        next += block * size;
-        left -= block;
-    }
+    sb_hashing_add(&collector->hashing, elements, n);
     return 0;
+}
+
+static int collect_range(void *context, const struct sb_bytes *bytes, bool big_endian,
+                         uint64_t offset, struct sb_error *err) {
+    enum { WORTH_IT = 1 << 20 }; /* bytes: a thread that is woken costs less than a tenth of them */
+    struct sb_collector *collector = context;
+    const struct sb_tensor_digest *tensor = &collector->tensors[collector->n - 1];
+    if (!collector->hashers || bytes->memory ||
+        tensor->info.n_elements * sb_dtype_size(tensor->info.dtype) < WORTH_IT)
+        return 0;
+    const struct sb_range range = {.tensor = collector->n - 1,
+                                   .info = tensor->info,
+                                   .bytes = *bytes,
+                                   .big_endian = big_endian,
+                                   .offset = offset};
+    collector->away = true;
+    int r = sb_hashers_put(collector->hashers, &range, err);
+    return r < 0 ? r : 1;
 }
 
 static int collect_end(void *context, struct sb_error *err) {
     struct sb_collector *collector = context;
-    struct sb_tensor_digest *tensor = &collector->tensors[collector->n - 1];
-    tensor->sum = sb_sum_total(&collector->sum);
-    tensor->all_zero = collector->sum.all_zero;
-    tensor->all_nan = collector->sum.all_nan;
-    int r = sb_digest_finish(collector->digest, tensor->digest);
-    return r < 0 ? sb_error_set(err, r, "'%s': the digest failed", tensor->info.name) : 0;
+    struct sb_hashed hashed;
+    if (collector->away)
+        return 0;
+    int r = sb_hashing_end(&collector->hashing, &hashed);
+    if (r < 0)
+        return sb_error_set(err, r, "'%s': the digest failed",
+                            collector->tensors[collector->n - 1].info.name);
+    take(collector, collector->n - 1, &hashed);
+    return 0;
 }
 
 static int collect_ignored(void *context, const char *name, const char *why) {
@@ -107,6 +143,7 @@ void sb_collector_sink(struct sb_collector *collector, struct sb_tensor_sink *si
         .context = collector,
         .begin = collect_begin,
         .data = collect_data,
+        .range = collect_range,
         .end = collect_end,
         .ignored = collect_ignored,
     };
@@ -131,6 +168,9 @@ static int add_line(struct sb_digest *digest, const struct sb_tensor_digest *ten
 
 int sb_collector_finish(struct sb_collector *collector, struct sb_fingerprint *fingerprint,
                         struct sb_error *err) {
+    int r = collector->hashers ? sb_hashers_wait(collector->hashers, err) : 0;
+    if (r < 0)
+        return r;
     if (collector->n == 0)
         return sb_error_set(err, -ENODATA, "no tensor is left to compare");
     qsort(collector->tensors, collector->n, sizeof *collector->tensors, by_name);
@@ -139,14 +179,14 @@ int sb_collector_finish(struct sb_collector *collector, struct sb_fingerprint *f
         const struct sb_tensor_digest *tensor = &collector->tensors[i];
         if (i && by_name(tensor - 1, tensor) == 0)
             return sb_error_set(err, -EBADMSG, "'%s' occurs twice", tensor->info.name);
-        if (add_line(collector->digest, tensor) < 0)
+        if (add_line(collector->hashing.digest, tensor) < 0)
             return sb_error_errno(err, -ENOMEM, "'%s'", tensor->info.name);
         made.sum += tensor->sum;
         made.all_zero &= tensor->all_zero;
         made.all_nan &= tensor->all_nan;
     }
     char text[SB_DIGEST_TEXT];
-    int r = sb_digest_finish(collector->digest, text);
+    r = sb_digest_finish(collector->hashing.digest, text);
     if (r < 0)
         return sb_error_set(err, r, "the fingerprint's digest failed");
     static const char *const kinds[] = {[SB_DIGEST_XXH3] = "xxh3", [SB_DIGEST_SHA256] = "sha256"};
@@ -187,7 +227,7 @@ static void free_collector(struct sb_collector **collector) {
 
 int sb_tensors_fingerprint(const struct sb_tensor *tensors, size_t n, enum sb_digest_kind digest,
                            struct sb_fingerprint *fingerprint, struct sb_error *err) {
-    SB_CLEANUP(free_collector) struct sb_collector *collector = sb_collector_new(digest);
+    SB_CLEANUP(free_collector) struct sb_collector *collector = sb_collector_new(digest, 1);
     if (!collector)
         return sb_error_errno(err, -ENOMEM, "fingerprint");
     struct sb_tensor_sink sink;

@@ -1,11 +1,16 @@
 /* Stage 4, weights: streaming digests, XXH3-128 and SHA-256. See weights/digest.h. */
 #include "weights/digest.h"
 
+#include "samebits-config.h"
+
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
+#if SB_XXHASH_DISPATCHES
+#include <xxh_x86dispatch.h> /* the same functions in the widest vectors that the machine has */
+#endif
 
 struct sb_digest {
     enum sb_digest_kind kind;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,7 +30,7 @@ enum { SANITIZED = 1 }; /* shadow memory takes terabytes of addresses, and repor
 enum { SANITIZED = 0 };
 #endif
 
-/* Reading what is open, memory that is not executable, and leaving. */
+/* Reading what is open, memory that is not executable, threads, and leaving. */
 static const int allowed[] = {
     SCMP_SYS(read),          SCMP_SYS(pread64),         SCMP_SYS(readv),
     SCMP_SYS(preadv),        SCMP_SYS(lseek),           SCMP_SYS(_llseek),
@@ -41,6 +42,7 @@ static const int allowed[] = {
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_gettime64), SCMP_SYS(gettimeofday),
     SCMP_SYS(getrandom),     SCMP_SYS(getpid),          SCMP_SYS(gettid),
     SCMP_SYS(sched_yield),   SCMP_SYS(getrusage),       SCMP_SYS(fadvise64),
+    SCMP_SYS(rseq),          SCMP_SYS(set_robust_list),
 };
 
 /* A name that this architecture lacks is skipped. */
@@ -57,7 +59,15 @@ static int add_rules(scmp_filter_ctx filter) {
     /* fstat(3) of newer C libraries: an empty path. A filter cannot look behind the pointer, but
      * this call opens nothing either way. */
     const struct scmp_arg_cmp empty_path = SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH);
-    int r = 0;
+    /* Threads, under the same filter. clone3's flags lie behind a pointer, so that libc is to think
+     * there is none. */
+    const struct scmp_arg_cmp thread =
+        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
+    int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (r == -EDOM || r == -EFAULT)
+        r = 0;
+    if (r == 0)
+        r = allow(filter, SCMP_SYS(clone), 1, thread);
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed && r == 0; i++)
         r = allow(filter, allowed[i], 0, output);
     for (size_t i = 0; i < sizeof mapping / sizeof *mapping && r == 0; i++)

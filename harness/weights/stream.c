@@ -100,6 +100,12 @@ int sb_stream_contiguous(struct sb_stream *stream, const struct sb_tensor_info *
     uint64_t left = info->n_elements;
     if (offset > stream->bytes.n || left * size > stream->bytes.n - offset)
         return sb_error_set(err, -EBADMSG, "'%s' reaches behind the end of the file", info->name);
+    if (stream->sink->range) {
+        int taken =
+            stream->sink->range(stream->sink->context, &stream->bytes, big_endian, offset, err);
+        if (taken != 0)
+            return taken < 0 ? taken : 0;
+    }
     int r = sb_stream_reserve(stream, PIECE_BYTES, info->name, err);
     while (r == 0 && left) {
         uint64_t n = left < PIECE_BYTES / size ? left : PIECE_BYTES / size;

@@ -106,6 +106,14 @@ static int filter_data(void *context, const void *elements, uint64_t n, struct s
     return filter->wanted ? filter->next->data(filter->next->context, elements, n, err) : 0;
 }
 
+static int filter_range(void *context, const struct sb_bytes *bytes, bool big_endian,
+                        uint64_t offset, struct sb_error *err) {
+    const struct sb_filter *filter = context;
+    if (!filter->wanted || !filter->next->range)
+        return 0;
+    return filter->next->range(filter->next->context, bytes, big_endian, offset, err);
+}
+
 static int filter_end(void *context, struct sb_error *err) {
     struct sb_filter *filter = context;
     return filter->wanted ? filter->next->end(filter->next->context, err) : 0;
@@ -130,6 +138,7 @@ void sb_filter_sink(struct sb_filter *filter, struct sb_tensor_sink *sink) {
         .context = filter,
         .begin = filter_begin,
         .data = filter_data,
+        .range = filter_range,
         .end = filter_end,
         .ignored = filter_ignored,
     };

@@ -17,10 +17,11 @@ int sb_tensor_info_count(struct sb_tensor_info *info, struct sb_error *err);
 /* "512x4", "" for a scalar. */
 void sb_dims_print(struct sb_text *text, const struct sb_tensor_info *info);
 
-/* Makes a fingerprint of everything that goes through `sink`. After the reading, _finish sorts and
- * sums up (-ENODATA: no tensor came); _free releases what is left, in any state. */
+/* Makes a fingerprint of everything that goes through `sink`, in so many threads at most: 1, and
+ * all is done where the sink is called. After the reading, _finish sorts and sums up (-ENODATA: no
+ * tensor came); _free releases what is left, in any state. */
 struct sb_collector;
-struct sb_collector *sb_collector_new(enum sb_digest_kind digest);
+struct sb_collector *sb_collector_new(enum sb_digest_kind digest, unsigned threads);
 void sb_collector_sink(struct sb_collector *collector, struct sb_tensor_sink *sink);
 int sb_collector_finish(struct sb_collector *collector, struct sb_fingerprint *fingerprint,
                         struct sb_error *err);

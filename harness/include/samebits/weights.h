@@ -96,6 +96,7 @@ struct sb_weights_options {
         *const *include; /* globs over tensor names, may be NULL; include is applied first */
     size_t n_exclude, n_include;
     enum sb_digest_kind digest;
+    unsigned threads; /* that may read at once, for sb_weights_fingerprint; 0: one */
 };
 
 /* The globs that matched nothing, "include GLOB" or "exclude GLOB", malloc'd and ending with NULL;
@@ -128,6 +129,8 @@ void sb_reader_stop(struct sb_reader *reader);
 
 /* ---- Formats --------------------------------------------------------------------------------- */
 
+struct sb_bytes; /* weights/stream.h */
+
 /* Hands out a file's tensors one after the other, in the byte order of their names (as in
  * sb_tensor_info): comparing two files rests on it. Runs inside the sandboxed child only; two
  * readings may take turns in one thread, at any call of begin, data and end, so none of these may
@@ -140,6 +143,10 @@ struct sb_tensor_sink {
                  struct sb_error *err);
     /* Elements in C order, little-endian, in pieces of any number of whole elements. */
     int (*data)(void *context, const void *elements, uint64_t n_elements, struct sb_error *err);
+    /* May be NULL. All elements of the tensor lie in a file, in C order, from `offset` of `bytes`
+     * on: 1 where the sink reads them there itself, before or after `end`; 0: hand them to data. */
+    int (*range)(void *context, const struct sb_bytes *bytes, bool big_endian, uint64_t offset,
+                 struct sb_error *err);
     int (*end)(void *context, struct sb_error *err);
     int (*ignored)(void *context, const char *name, const char *why);
 };

@@ -114,7 +114,7 @@ static void read_input(const char *path) {
     struct sb_error err = {0};
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
     SB_CLEANUP(free_collector)
-    struct sb_collector *collector = sb_collector_new(SB_DIGEST_XXH3);
+    struct sb_collector *collector = sb_collector_new(SB_DIGEST_XXH3, 1);
     PROMISE(collector);
     sb_collector_sink(collector, &checker.next);
     struct sb_tensor_sink sink = {&checker, check_begin, check_data, check_end, check_ignored};

@@ -36,7 +36,8 @@ static inline int read_here(const char *path, const struct sb_weights_options *o
         return r;
     if (file.format->prepare)
         ck_assert_int_eq(file.format->prepare(err), 0);
-    struct sb_collector *collector = sb_collector_new(options ? options->digest : SB_DIGEST_XXH3);
+    struct sb_collector *collector =
+        sb_collector_new(options ? options->digest : SB_DIGEST_XXH3, 1);
     ck_assert_ptr_nonnull(collector);
     sb_collector_sink(collector, &sink);
     r = sb_weights_file_read(&file, options, &sink, err);
