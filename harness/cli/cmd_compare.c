@@ -7,6 +7,7 @@
 #include <samebits/compare.h>
 
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "base/json.h"
 #include "report/table.h"
 
@@ -180,7 +181,8 @@ static int compare_files(const struct compare_request *request, char **paths) {
     const struct sb_weights_options options = {.exclude = request->exclude.items,
                                                .n_exclude = request->exclude.n,
                                                .include = request->include.items,
-                                               .n_include = request->include.n};
+                                               .n_include = request->include.n,
+                                               .threads = sb_allowed_cpus()};
     SB_CLEANUP(sb_compared_clear) struct sb_compared a = {0};
     SB_CLEANUP(sb_compared_clear) struct sb_compared b = {0};
     SB_CLEANUP(sb_comparison_clear) struct sb_comparison comparison = {0};

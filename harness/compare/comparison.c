@@ -2,6 +2,7 @@
 #include "compare/comparison.h"
 
 #include "compare/diagnosis.h"
+#include "compare/ranges.h"
 #include "compare/slices.h"
 
 #include <stdlib.h>
@@ -10,11 +11,10 @@
 void sb_compare_elements(const struct sb_tensor_info *info, const void *a, const void *b,
                          const struct sb_tolerance *tolerance,
                          struct sb_tensor_difference *difference) {
-    struct sb_tally tally;
-    sb_tally_begin(&tally, info->dtype, tolerance, 0);
-    sb_tally_add(&tally, a, b, info->n_elements);
-    sb_tally_end(&tally);
-    sb_diagnose(&tally, info, difference);
+    struct sb_measure measure;
+    sb_measure_begin(&measure, info->dtype, tolerance);
+    sb_measure_add(&measure, a, b, info->n_elements);
+    sb_diagnose(sb_measure_end(&measure), info, difference);
     if (difference->grade != SB_GRADE_PERMUTATION || difference->permuted_axis >= 0)
         return;
     struct sb_slices slices;

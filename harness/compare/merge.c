@@ -21,6 +21,7 @@ struct permuted {
 struct walk {
     const struct sb_merge *merge;
     struct sb_side a, b;
+    struct sb_ranges *ranges;
     uint64_t n_tensors; /* handed on */
     struct permuted *permuted;
     size_t n_permuted;
@@ -41,6 +42,7 @@ static void walk_stop(struct walk *walk) {
 
 static void walk_clear(struct walk *walk) {
     walk_stop(walk);
+    sb_ranges_free(walk->ranges);
     for (size_t i = 0; i < walk->n_permuted; i++)
         free(walk->permuted[i].name);
     free(walk->permuted);
@@ -66,13 +68,19 @@ static int leave_tensor(struct sb_side *side, struct sb_error *err) {
     return r < 0 ? r : sb_side_next(side, true, err);
 }
 
-/* Hands the elements of the tensor that both sides have reached to `take`, in whatever pieces both
- * have in common, and goes on to what comes after it. */
+/* To what comes next of the tensor that both sides are in. */
+static int go_on(struct walk *walk, struct sb_error *err) {
+    int r = sb_side_next(&walk->a, true, err);
+    return r < 0 ? r : sb_side_next(&walk->b, true, err);
+}
+
+/* Hands its elements to `take`, in whatever pieces both have in common, and goes on to what comes
+ * after it. */
 static int feed(struct walk *walk, uint64_t n_elements, size_t size, take_function *take,
                 void *context, struct sb_error *err) {
     struct sb_side *a = &walk->a, *b = &walk->b;
-    int r = sb_side_next(a, true, err);
-    if (r == 0)
+    int r = a->event == SB_SIDE_RANGE ? sb_side_next(a, true, err) : 0;
+    if (r == 0 && b->event == SB_SIDE_RANGE)
         r = sb_side_next(b, true, err);
     for (uint64_t left = n_elements; r == 0 && left;) {
         r = refill(a, err);
@@ -96,8 +104,8 @@ static int feed(struct walk *walk, uint64_t n_elements, size_t size, take_functi
     return r < 0 ? r : leave_tensor(b, err);
 }
 
-static void take_tally(void *context, const void *a, const void *b, uint64_t n) {
-    sb_tally_add(context, a, b, n);
+static void take_measure(void *context, const void *a, const void *b, uint64_t n) {
+    sb_measure_add(context, a, b, n);
 }
 
 static void take_slices(void *context, const void *a, const void *b, uint64_t n) {
@@ -168,6 +176,29 @@ static int note_permuted(struct walk *walk, char **name) {
     return 0;
 }
 
+static int tally_tensor(struct walk *walk, const struct sb_tensor_info *info,
+                        struct sb_tally *tally, struct sb_error *err) {
+    struct sb_side *a = &walk->a, *b = &walk->b;
+    int r = go_on(walk, err);
+    if (r < 0)
+        return r;
+    if (a->event == SB_SIDE_RANGE && b->event == SB_SIDE_RANGE) {
+        r = sb_ranges_tally(walk->ranges, info, &a->lying, &b->lying, tally, err);
+        a->taken = b->taken = true;
+        if (r == 0)
+            r = go_on(walk, err); /* from its range to its end */
+        if (r == 0)
+            r = leave_tensor(a, err);
+        return r < 0 ? r : leave_tensor(b, err);
+    }
+    struct sb_measure measure;
+    sb_measure_begin(&measure, info->dtype, &walk->merge->tolerance);
+    r = feed(walk, info->n_elements, sb_dtype_size(info->dtype), take_measure, &measure, err);
+    if (r == 0)
+        *tally = *sb_measure_end(&measure);
+    return r;
+}
+
 static int measured(struct walk *walk, struct sb_error *err) {
     struct sb_tensor_info info = *walk->a.info;
     SB_AUTO_FREE char *name = strdup(info.name); /* a's reading goes on and takes its own back */
@@ -176,11 +207,9 @@ static int measured(struct walk *walk, struct sb_error *err) {
     info.name = name;
     struct sb_tally tally;
     struct sb_tensor_difference difference;
-    sb_tally_begin(&tally, info.dtype, &walk->merge->tolerance, 0);
-    int r = feed(walk, info.n_elements, sb_dtype_size(info.dtype), take_tally, &tally, err);
+    int r = tally_tensor(walk, &info, &tally, err);
     if (r < 0)
         return r;
-    sb_tally_end(&tally);
     sb_diagnose(&tally, &info, &difference);
     r = hand_on(walk, &difference, err);
     if (r == 0 && difference.grade == SB_GRADE_PERMUTATION && difference.permuted_axis < 0 &&
@@ -242,7 +271,9 @@ static int find_axis(struct walk *walk, const struct permuted *permuted, struct 
         return sb_error_set(err, -EBADMSG, "'%s' had another shape a moment ago", permuted->name);
     if (sb_slices_begin(&slices, &info) < 0)
         return sb_error_errno(err, -ENOMEM, "'%s'", permuted->name);
-    r = feed(walk, info.n_elements, sb_dtype_size(info.dtype), take_slices, &slices, err);
+    r = go_on(walk, err);
+    if (r == 0)
+        r = feed(walk, info.n_elements, sb_dtype_size(info.dtype), take_slices, &slices, err);
     if (r < 0)
         return r;
     return walk->merge->axis(walk->merge->context, permuted->index, sb_slices_axis(&slices), err);
@@ -265,6 +296,9 @@ static int check_any(const struct sb_side *side, struct sb_error *err) {
 
 int sb_merge_run(const struct sb_merge *merge, struct sb_error *err) {
     SB_CLEANUP(walk_clear) struct walk walk = {.merge = merge};
+    walk.ranges = sb_ranges_new(merge->options ? merge->options->threads : 1, &merge->tolerance);
+    if (!walk.ranges)
+        return sb_error_errno(err, -ENOMEM, "comparing weights");
     int r = pair_all(&walk, err);
     if (r == 0)
         r = check_any(&walk.a, err);

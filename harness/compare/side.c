@@ -49,6 +49,16 @@ static int side_data(void *context, const void *elements, uint64_t n, struct sb_
     return report(side, SB_SIDE_ELEMENTS);
 }
 
+static int side_range(void *context, const struct sb_bytes *bytes, bool big_endian, uint64_t offset,
+                      struct sb_error *err) {
+    (void)err;
+    struct sb_side *side = context;
+    side->lying = (struct sb_lying){*bytes, big_endian, offset};
+    side->taken = false;
+    int r = report(side, SB_SIDE_RANGE);
+    return r < 0 ? r : side->taken;
+}
+
 static int side_end(void *context, struct sb_error *err) {
     (void)err;
     return report(context, SB_SIDE_TENSOR_END);
@@ -56,8 +66,11 @@ static int side_end(void *context, struct sb_error *err) {
 
 static void read_files(void *context) {
     struct sb_side *side = context;
-    struct sb_tensor_sink sink = {
-        .context = side, .begin = side_begin, .data = side_data, .end = side_end};
+    struct sb_tensor_sink sink = {.context = side,
+                                  .begin = side_begin,
+                                  .data = side_data,
+                                  .range = side_range,
+                                  .end = side_end};
     for (; side->current < side->n_files && side->code == 0; side->current++) {
         free(side->last);
         side->last = NULL;

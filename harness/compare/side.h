@@ -2,11 +2,14 @@
 #ifndef SB_COMPARE_SIDE_H
 #define SB_COMPARE_SIDE_H
 
+#include "compare/ranges.h"
 #include "weights/reading.h"
 
 enum sb_side_event {
     SB_SIDE_TENSOR,     /* `info` is the next tensor; sb_side_next's `wanted` says whether its
                            elements are */
+    SB_SIDE_RANGE,      /* the elements lie where `lying` says; they come one after the other unless
+                           `taken` is set before the next event */
     SB_SIDE_ELEMENTS,   /* `elements` holds the next `n` of them */
     SB_SIDE_TENSOR_END, /* that was all of the tensor */
     SB_SIDE_END,        /* that was all of the files */
@@ -20,6 +23,8 @@ struct sb_side {
     const struct sb_tensor_info *info; /* of the tensor the stream is in; valid until the next */
     const char *elements; /* valid until the next event; a reader may step on and count down n */
     uint64_t n;
+    struct sb_lying lying; /* valid until the next event */
+    bool taken;
     uint64_t n_tensors; /* met so far */
     /* private */
     size_t current; /* file */
