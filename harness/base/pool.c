@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_BYTES = 256 << 10 };
+enum { STACK_BYTES = 1 << 20 };
 
 struct thread {
     struct sb_pool *pool;

@@ -7,7 +7,7 @@
 /* For loops over a whole block, whose constant length lets compilers turn them into vector code.
  * avx2 brings no fused multiply-add with it: every machine computes the same bits. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define SB_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define SB_CLONES

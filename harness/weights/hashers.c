@@ -97,10 +97,10 @@ static int outcome(struct sb_hashers *hashers, struct sb_error *err) {
 }
 
 int sb_hashers_put(struct sb_hashers *hashers, const struct sb_range *range, struct sb_error *err) {
-    int rc = outcome(hashers, err);
-    if (rc == 0)
-        sb_pool_put(hashers->pool, range);
-    return rc;
+    if (outcome(hashers, NULL) < 0)
+        return sb_hashers_wait(hashers, err); /* one before it may fail yet */
+    sb_pool_put(hashers->pool, range);
+    return 0;
 }
 
 int sb_hashers_wait(struct sb_hashers *hashers, struct sb_error *err) {
