@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/cpus.h"
 #include "base/json.h"
+#include "report/display.h"
 #include "report/table.h"
 
 #include <errno.h>
@@ -133,7 +134,9 @@ static void print_histogram(const struct sb_comparison *comparison) {
     if (worst == comparison->n_tensors)
         return;
     const struct sb_tensor_difference *tensor = &comparison->tensors[worst];
-    printf("  ulp of %s: ", tensor->info.name);
+    bool unicode = sb_unicode_wanted();
+    SB_AUTO_FREE char *name = sb_text_shown(tensor->info.name, unicode);
+    printf("  ulp of %s: ", name ? name : "it");
     const char *separator = "";
     for (size_t i = 0; i < SB_ULP_BUCKETS; i++) {
         if (!tensor->ulp_histogram[i])
@@ -141,8 +144,9 @@ static void print_histogram(const struct sb_comparison *comparison) {
         if (i <= 1)
             printf("%s%zu", separator, i);
         else
-            printf("%s%.0f…%.0f", separator, ldexp(1, (int)i - 1), ldexp(1, (int)i) - 1);
-        printf(" × %llu", (unsigned long long)tensor->ulp_histogram[i]);
+            printf("%s%.0f%s%.0f", separator, ldexp(1, (int)i - 1), unicode ? "…" : "..",
+                   ldexp(1, (int)i) - 1);
+        printf(" %s %llu", unicode ? "×" : "x", (unsigned long long)tensor->ulp_histogram[i]);
         separator = ", ";
     }
     putchar('\n');
@@ -160,7 +164,8 @@ static void print_text(const struct sb_comparison *comparison) {
                                            "first difference", "looks like"};
     struct sb_table table = {.n_columns = sizeof headings / sizeof *headings,
                              .indent = "  ",
-                             .colour = sb_colour_wanted()};
+                             .colour = sb_colour_wanted(),
+                             .unicode = sb_unicode_wanted()};
     for (size_t i = 0; i < table.n_columns; i++)
         sb_table_add(&table, strdup(headings[i]), 0, SB_TONE_BOLD);
     size_t shown = 0;

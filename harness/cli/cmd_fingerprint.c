@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/cpus.h"
 #include "base/json.h"
+#include "report/display.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,13 +32,16 @@ static void print_text(const char *path, const struct sb_fingerprint *fingerprin
     printf("%s  %s\n", fingerprint->text, path);
     for (size_t i = 0; tensors && i < fingerprint->n_tensors; i++) {
         const struct sb_tensor_digest *tensor = &fingerprint->tensors[i];
-        printf("  %s  %s\t%s\t", tensor->digest, tensor->info.name,
+        SB_AUTO_FREE char *name = sb_text_printable(tensor->info.name);
+        printf("  %s  %s\t%s\t", tensor->digest, name ? name : "",
                sb_dtype_names[tensor->info.dtype]);
         print_dims(&tensor->info);
         printf("\tsum %.17g\n", tensor->sum);
     }
-    for (size_t i = 0; tensors && i < fingerprint->n_ignored; i++)
-        printf("  ignored  %s\n", fingerprint->ignored[i]);
+    for (size_t i = 0; tensors && i < fingerprint->n_ignored; i++) {
+        SB_AUTO_FREE char *ignored = sb_text_printable(fingerprint->ignored[i]);
+        printf("  ignored  %s\n", ignored ? ignored : "");
+    }
 }
 
 static json_t *tensor_json(const struct sb_tensor_digest *tensor) {

@@ -4,6 +4,8 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -174,6 +176,14 @@ int sb_options_parse(const char *command, const struct sb_option *options, size_
 void sb_arguments_clear(struct sb_arguments *arguments) {
     sb_strings_clear(&arguments->positional);
     *arguments = (struct sb_arguments){0};
+}
+
+bool sb_unicode_wanted(void) {
+    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+    bool utf8 = locale && strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
+    if (locale)
+        freelocale(locale);
+    return utf8;
 }
 
 bool sb_colour_wanted(void) {

@@ -52,6 +52,7 @@ size_t sb_options_span(const struct sb_option *options, size_t n_options, int ar
 
 /* Standard output is a terminal that has colours, and NO_COLOR is not set. */
 bool sb_colour_wanted(void);
+bool sb_unicode_wanted(void); /* by the locale */
 
 /* The lines on options for a help text. */
 void sb_options_print(const struct sb_option *options, size_t n_options);

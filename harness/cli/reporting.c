@@ -8,9 +8,7 @@
 #include "report/sentences.h"
 
 #include <errno.h>
-#include <langinfo.h>
 #include <limits.h>
-#include <locale.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -57,14 +55,6 @@ int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
                                 report->name, report->name);
     }
     return 0;
-}
-
-static bool terminal_is_unicode(void) {
-    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
-    bool utf8 = locale && strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
-    if (locale)
-        freelocale(locale);
-    return utf8;
 }
 
 static unsigned terminal_width(void) {
@@ -116,7 +106,7 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
     const struct sb_report_options options = {
         .colour = to_stdout && sb_colour_wanted(),
         .width = screen ? terminal_width() : 0,
-        .unicode = terminal_is_unicode(),
+        .unicode = sb_unicode_wanted(),
         .verbose = manner.verbose,
         .program = program_invocation_name,
         .directory = sb_reporting_shown_folder(folder_path, shown, sizeof shown),
@@ -144,8 +134,7 @@ static void say_failures(const json_t *result) {
             continue;
         sb_text_printf(&text, "%s  %s  ", error ? "ERROR" : "FAIL", sb_job_title(job));
         sb_say_message(&text, job);
-        SB_AUTO_FREE char *shown =
-            text.data ? sb_text_shown(text.data, terminal_is_unicode()) : NULL;
+        SB_AUTO_FREE char *shown = text.data ? sb_text_shown(text.data, sb_unicode_wanted()) : NULL;
         fprintf(stderr, "samebits: %s\n", shown ? shown : "a job failed");
     }
 }

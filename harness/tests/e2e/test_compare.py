@@ -329,6 +329,17 @@ class Compare(program.Program):
         said = self.samebits("compare", "--include", "kernel", "a", "b", code=1).stdout
         self.assertIn("  ulp of kernel: 1 × 60\n", said)
 
+    def test_hostile_names_move_no_cursor(self):
+        name = "a\u009b2J\u202eb\x7f\u00e9"  # a C1 control, a change of direction, DEL, and a letter
+        tensors = {name: ("f32", [1], [0])}
+        self.compare(tensors, {name: ("f32", [1], [nearest("f32", 8)])})
+        for locale, shown in (("C.UTF-8", "a\\u009b2J\\u202eb\\x7f\u00e9"), ("C", "a\\u009b2J\\u202eb\\x7f\\u00e9")):
+            said = self.samebits("compare", "a", "b", code=1, env={"LC_ALL": locale}).stdout
+            self.assertEqual(said.count(shown), 2, said)
+            self.assertEqual(locale == "C", said.isascii())
+        said = self.samebits("fingerprint", "--tensors", "a", code=0).stdout
+        self.assertIn("a\\u009b2J\\u202eb\\x7f\u00e9\tf32\t1\t", said)
+
     def test_two_runs_are_compared_as_files_are(self):
         self.job(body="values[3] += float(sys.argv[2]); sys.argv[1:2] = ['w.npy']")
         for globs in (["--weights", "w.npy"], ["--weights", "*.npy"]):
