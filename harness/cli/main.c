@@ -1,7 +1,9 @@
 /* cli: the program. Joins the stages, prints, and exits; nothing else does. */
 #include "cli/command.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
+#include "report/display.h"
 #include "samebits-config.h"
 
 #include <ctype.h>
@@ -36,7 +38,8 @@ static bool names_a_place(const char *text) {
 
 int sb_complain(const struct sb_error *err) {
     bool own = names_a_place(err->text) || strncmp(err->text, "samebits ", 9) == 0;
-    fprintf(stderr, "%s%s\n", own ? "" : "samebits: ", err->text);
+    SB_AUTO_FREE char *shown = sb_text_printable(err->text); /* it may quote a hostile file */
+    fprintf(stderr, "%s%s\n", own ? "" : "samebits: ", shown ? shown : "out of memory");
     return SB_EXIT_ERROR;
 }
 

@@ -69,7 +69,8 @@ static void say_note(struct sb_session *session, const struct sb_run *run) {
         return;
     session->noted = true;
     sb_progress_clear(&session->progress);
-    fprintf(stderr, "samebits: %s: %s\n", run->id, run->message);
+    SB_AUTO_FREE char *shown = sb_text_printable(run->message);
+    fprintf(stderr, "samebits: %s: %s\n", run->id, shown ? shown : "");
 }
 
 /* Where the command is the same in every cell, and the first run cannot even be started, neither

@@ -339,6 +339,9 @@ class Compare(program.Program):
             self.assertEqual(locale == "C", said.isascii())
         said = self.samebits("fingerprint", "--tensors", "a", code=0).stdout
         self.assertIn("a\\u009b2J\\u202eb\\x7f\u00e9\tf32\t1\t", said)
+        safetensors(self.path("broken"), {name: ("f32", [2], [0])})
+        said = self.samebits("fingerprint", "broken", code=2).stderr
+        self.assertIn("'a\\u009b2J\\u202eb\\x7f\u00e9' has other bytes", said)
 
     def test_two_runs_are_compared_as_files_are(self):
         self.job(body="values[3] += float(sys.argv[2]); sys.argv[1:2] = ['w.npy']")
