@@ -3,6 +3,7 @@
  * shown or with tensors as struct sb_tensor_sink promises them. */
 #include "base/cleanup.h"
 #include "weights/jail.h"
+#include "weights/stream.h"
 #include "weights/tensors.h"
 
 #include <errno.h>
@@ -79,6 +80,18 @@ static int check_data(void *context, const void *elements, uint64_t n, struct sb
     return checker->next.data(checker->next.context, elements, n, err);
 }
 
+/* A sink may read the elements itself, so they must be there; this one has them handed out, for the
+ * sake of what hands out. */
+static int check_range(void *context, const struct sb_bytes *bytes, bool big_endian,
+                       uint64_t offset, struct sb_error *err) {
+    const struct checker *checker = context;
+    (void)big_endian;
+    (void)err;
+    PROMISE(checker->open);
+    PROMISE(offset <= bytes->n && checker->left <= (bytes->n - offset) / checker->element_bytes);
+    return 0;
+}
+
 static int check_end(void *context, struct sb_error *err) {
     struct checker *checker = context;
     PROMISE(checker->open && checker->left == 0);
@@ -117,7 +130,12 @@ static void read_input(const char *path) {
     struct sb_collector *collector = sb_collector_new(SB_DIGEST_XXH3, 1);
     PROMISE(collector);
     sb_collector_sink(collector, &checker.next);
-    struct sb_tensor_sink sink = {&checker, check_begin, check_data, check_end, check_ignored};
+    struct sb_tensor_sink sink = {.context = &checker,
+                                  .begin = check_begin,
+                                  .range = check_range,
+                                  .data = check_data,
+                                  .end = check_end,
+                                  .ignored = check_ignored};
     int r = SB_FUZZED.read(path, input, &sink, &err);
     free(checker.name);
     PROMISE(r == 0 || r == -EBADMSG || r == -ENOMEM || r == -ECANCELED || r == -EFBIG);
