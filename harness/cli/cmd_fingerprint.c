@@ -23,7 +23,7 @@ static int take_digest(void *into, const char *value, struct sb_error *err) {
     return 0;
 }
 
-static void print_dims(const struct sb_tensor_info *info) {
+static void print_dims(const struct sb_tensor_label *info) {
     for (unsigned i = 0; i < info->rank; i++)
         printf("%s%llu", i ? "x" : "", (unsigned long long)info->dims[i]);
 }

@@ -147,7 +147,7 @@ static void add_type(struct sb_text *text, const struct sb_tensor_info *info) {
     sb_text_puts(text, sb_dtype_names[info->dtype]);
     if (info->rank)
         sb_text_putc(text, ' ');
-    sb_dims_print(text, info);
+    sb_dims_print(text, info->dims, info->rank);
 }
 
 static int changed(struct walk *walk, struct sb_error *err) {

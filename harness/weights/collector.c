@@ -20,7 +20,7 @@ struct sb_collector {
 
 void sb_fingerprint_clear(struct sb_fingerprint *fingerprint) {
     for (size_t i = 0; i < fingerprint->n_tensors; i++)
-        free(fingerprint->tensors[i].info.name);
+        sb_tensor_label_clear(&fingerprint->tensors[i].info);
     free(fingerprint->tensors);
     for (size_t i = 0; i < fingerprint->n_ignored; i++)
         free(fingerprint->ignored[i]);
@@ -55,7 +55,7 @@ void sb_collector_free(struct sb_collector *collector) {
     sb_hashers_free(collector->hashers);
     sb_hashing_close(&collector->hashing);
     for (size_t i = 0; i < collector->n; i++)
-        free(collector->tensors[i].info.name);
+        sb_tensor_label_clear(&collector->tensors[i].info);
     free(collector->tensors);
     sb_strings_clear(&collector->ignored);
     free(collector);
@@ -85,9 +85,8 @@ static int collect_begin(void *context, const struct sb_tensor_info *info, bool 
     if (make_room(collector) < 0)
         return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
     struct sb_tensor_digest *tensor = &collector->tensors[collector->n];
-    *tensor = (struct sb_tensor_digest){.info = *info};
-    tensor->info.name = strdup(info->name);
-    if (!tensor->info.name)
+    *tensor = (struct sb_tensor_digest){0};
+    if (sb_tensor_label_make(info, &tensor->info) < 0)
         return sb_error_errno(err, -ENOMEM, "'%s'", info->name);
     collector->n++;
     collector->away = false;
@@ -111,7 +110,7 @@ static int collect_range(void *context, const struct sb_bytes *bytes, bool big_e
         tensor->info.n_elements * sb_dtype_size(tensor->info.dtype) < WORTH_IT)
         return 0;
     const struct sb_range range = {.tensor = collector->n - 1,
-                                   .info = tensor->info,
+                                   .info = sb_tensor_label_info(&tensor->info),
                                    .bytes = *bytes,
                                    .big_endian = big_endian,
                                    .offset = offset};
@@ -158,7 +157,7 @@ static int by_name(const void *a, const void *b) {
 static int add_line(struct sb_digest *digest, const struct sb_tensor_digest *tensor) {
     SB_AUTO_TEXT struct sb_text line = {0};
     sb_text_printf(&line, "%s\t%s\t", tensor->info.name, sb_dtype_names[tensor->info.dtype]);
-    sb_dims_print(&line, &tensor->info);
+    sb_dims_print(&line, tensor->info.dims, tensor->info.rank);
     sb_text_printf(&line, "\t%s\n", tensor->digest);
     if (line.failed)
         return -ENOMEM;

@@ -25,19 +25,19 @@ static const struct {
 };
 
 struct entry {
-    struct sb_tensor_info info; /* owns its name */
-    char *why_ignored;          /* NULL: it is a tensor */
-    uint64_t begin, end;        /* in the buffer behind the header */
+    struct sb_tensor_label info;
+    char *why_ignored;   /* NULL: it is a tensor */
+    uint64_t begin, end; /* in the buffer behind the header */
 };
 
 struct entries {
     struct entry *items;
-    size_t n;
+    size_t n, room;
 };
 
 static void entries_clear(struct entries *entries) {
     for (size_t i = 0; i < entries->n; i++) {
-        free(entries->items[i].info.name);
+        sb_tensor_label_clear(&entries->items[i].info);
         free(entries->items[i].why_ignored);
     }
     free(entries->items);
@@ -49,48 +49,73 @@ static bool get_size(const json_t *json, uint64_t *value) {
     return json_is_integer(json) && n >= 0;
 }
 
-static int get_shape(const json_t *shape, struct entry *entry, struct sb_error *err) {
+static int get_shape(const json_t *shape, struct sb_tensor_info *info, struct sb_error *err) {
     size_t rank = json_array_size(shape);
     if (!json_is_array(shape) || rank > SB_MAX_RANK)
-        return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", entry->info.name);
-    entry->info.rank = (unsigned)rank;
+        return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", info->name);
+    info->rank = (unsigned)rank;
     for (size_t i = 0; i < rank; i++) {
-        if (!get_size(json_array_get(shape, i), &entry->info.dims[i]))
-            return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", entry->info.name);
+        if (!get_size(json_array_get(shape, i), &info->dims[i]))
+            return sb_error_set(err, -EBADMSG, "'%s' has no usable shape", info->name);
     }
-    return sb_tensor_info_count(&entry->info, err);
+    return sb_tensor_info_count(info, err);
 }
 
-static int get_entry(const char *name, const json_t *json, struct entry *entry,
+/* What `dtype` says of a tensor that is none here. malloc'd. */
+static char *why_not(const char *dtype) {
+    SB_AUTO_TEXT struct sb_text why = {0};
+    sb_text_puts(&why, "dtype ");
+    sb_name_escape(&why, dtype, strnlen(dtype, 20));
+    sb_text_puts(&why, ", which has no equal here");
+    return sb_text_take(&why);
+}
+
+static int get_entry(const json_t *json, struct sb_tensor_info *info, struct entry *entry,
                      struct sb_error *err) {
-    SB_AUTO_TEXT struct sb_text escaped = {0};
-    sb_name_escape(&escaped, name, strlen(name));
-    entry->info.name = sb_text_take(&escaped);
-    if (!entry->info.name)
-        return sb_error_errno(err, -ENOMEM, "'%s'", name);
     const char *dtype = json_string_value(json_object_get(json, "dtype"));
     const json_t *offsets = json_object_get(json, "data_offsets");
     if (!dtype || json_array_size(offsets) != 2 ||
         !get_size(json_array_get(offsets, 0), &entry->begin) ||
         !get_size(json_array_get(offsets, 1), &entry->end) || entry->end < entry->begin)
-        return sb_error_set(err, -EBADMSG, "'%s' lacks dtype or data_offsets", entry->info.name);
+        return sb_error_set(err, -EBADMSG, "'%s' lacks dtype or data_offsets", info->name);
     size_t i = 0, n = sizeof dtypes / sizeof *dtypes;
     while (i < n && strcmp(dtypes[i].name, dtype) != 0)
         i++;
     if (i == n) {
-        SB_AUTO_TEXT struct sb_text why = {0};
-        sb_text_puts(&why, "dtype ");
-        sb_name_escape(&why, dtype, strnlen(dtype, 20));
-        sb_text_puts(&why, ", which has no equal here");
-        entry->why_ignored = sb_text_take(&why);
-        return entry->why_ignored ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", name);
+        entry->why_ignored = why_not(dtype);
+        return entry->why_ignored ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", info->name);
     }
-    entry->info.dtype = dtypes[i].dtype;
-    int r = get_shape(json_object_get(json, "shape"), entry, err);
-    if (r == 0 &&
-        entry->info.n_elements * sb_dtype_size(entry->info.dtype) != entry->end - entry->begin)
-        r = sb_error_set(err, -EBADMSG, "'%s' has other bytes than its shape needs",
-                         entry->info.name);
+    info->dtype = dtypes[i].dtype;
+    int r = get_shape(json_object_get(json, "shape"), info, err);
+    if (r == 0 && info->n_elements * sb_dtype_size(info->dtype) != entry->end - entry->begin)
+        r = sb_error_set(err, -EBADMSG, "'%s' has other bytes than its shape needs", info->name);
+    return r;
+}
+
+static int add_entry(struct entries *entries, const char *name, const json_t *json,
+                     struct sb_error *err) {
+    if (entries->n == entries->room) {
+        size_t room = entries->room ? 2 * entries->room : 64;
+        void *grown = reallocarray(entries->items, room, sizeof *entries->items);
+        if (!grown)
+            return sb_error_errno(err, -ENOMEM, "the header");
+        entries->items = grown;
+        entries->room = room;
+    }
+    struct entry entry = {.begin = 0};
+    SB_AUTO_TEXT struct sb_text escaped = {0};
+    sb_name_escape(&escaped, name, strlen(name));
+    SB_AUTO_FREE char *owned = sb_text_take(&escaped);
+    if (!owned)
+        return sb_error_errno(err, -ENOMEM, "'%s'", name);
+    struct sb_tensor_info info = {.name = owned};
+    int r = get_entry(json, &info, &entry, err);
+    if (r == 0 && sb_tensor_label_make(&info, &entry.info) < 0)
+        r = sb_error_errno(err, -ENOMEM, "'%s'", name);
+    if (r < 0)
+        free(entry.why_ignored);
+    else
+        entries->items[entries->n++] = entry;
     return r;
 }
 
@@ -121,30 +146,87 @@ static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_err
                             "the tensors take %" PRIu64 " bytes, the file has %" PRIu64 " for them",
                             end, n_bytes);
     qsort(entries->items, entries->n, sizeof *entries->items, by_name);
-    return 0;
-}
-
-static int get_entries(json_t *header, struct entries *entries, struct sb_error *err) {
-    const char *name;
-    json_t *value;
-    if (!json_is_object(header))
-        return sb_error_set(err, -EBADMSG, "the header is no JSON object");
-    entries->items = calloc(json_object_size(header) + 1, sizeof *entries->items);
-    if (!entries->items)
-        return sb_error_errno(err, -ENOMEM, "the header");
-    json_object_foreach(header, name, value) {
-        if (strcmp(name, "__metadata__") == 0)
-            continue;
-        int r = get_entry(name, value, &entries->items[entries->n++], err);
-        if (r < 0)
-            return r;
+    for (size_t i = 1; i < entries->n; i++) {
+        if (by_name(&entries->items[i - 1], &entries->items[i]) == 0)
+            return sb_error_set(err, -EBADMSG, "'%s' occurs twice", entries->items[i].info.name);
     }
     return 0;
 }
 
-static int read_header(int fd, uint64_t file_bytes, uint64_t *n, json_t **header,
-                       struct sb_error *err) {
+/* ---- The header -------------------------------------------------------------------------------
+ */
+
+/* An object of a million members, parsed as one, takes twenty times its text in memory: it is taken
+ * apart here, and each name and each value parsed by itself. */
+struct scanner {
+    const char *text;
+    size_t n, at;
+};
+
+static char next_character(struct scanner *scanner) {
+    while (scanner->at < scanner->n && strchr(" \t\r\n", scanner->text[scanner->at]) &&
+           scanner->text[scanner->at])
+        scanner->at++;
+    return scanner->at < scanner->n ? scanner->text[scanner->at] : '\0';
+}
+
+static int unexpected(const struct scanner *scanner, const char *what, struct sb_error *err) {
+    return sb_error_set(err, -EBADMSG, "the header is no JSON: %s (byte %zu)", what, scanner->at);
+}
+
+/* The next value, whatever follows it. New reference. */
+static int next_value(struct scanner *scanner, json_t **value, struct sb_error *err) {
     json_error_t problem;
+    *value =
+        json_loadb(scanner->text + scanner->at, scanner->n - scanner->at,
+                   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK, &problem);
+    if (!*value) {
+        scanner->at += (size_t)problem.position;
+        return unexpected(scanner, problem.text, err);
+    }
+    scanner->at += (size_t)problem.position;
+    return 0;
+}
+
+static int next_member(struct scanner *scanner, struct entries *entries, struct sb_error *err) {
+    SB_AUTO_JSON json_t *name = NULL;
+    SB_AUTO_JSON json_t *value = NULL;
+    if (next_character(scanner) != '"')
+        return unexpected(scanner, "a name in quotes is missing", err);
+    int r = next_value(scanner, &name, err);
+    if (r < 0)
+        return r;
+    if (next_character(scanner) != ':')
+        return unexpected(scanner, "':' is missing", err);
+    scanner->at++;
+    r = next_value(scanner, &value, err);
+    if (r < 0 || strcmp(json_string_value(name), "__metadata__") == 0)
+        return r;
+    return add_entry(entries, json_string_value(name), value, err);
+}
+
+static int get_entries(struct scanner *scanner, struct entries *entries, struct sb_error *err) {
+    if (next_character(scanner) != '{')
+        return unexpected(scanner, "'{' is missing", err);
+    scanner->at++;
+    bool more = next_character(scanner) != '}';
+    while (more) {
+        int r = next_member(scanner, entries, err);
+        if (r < 0)
+            return r;
+        more = next_character(scanner) == ',';
+        scanner->at += more;
+    }
+    if (next_character(scanner) != '}')
+        return unexpected(scanner, "',' or '}' is missing", err);
+    scanner->at++;
+    if (next_character(scanner) || scanner->at < scanner->n)
+        return unexpected(scanner, "something follows it", err);
+    return 0;
+}
+
+static int read_header(int fd, uint64_t file_bytes, uint64_t *n, struct entries *entries,
+                       struct sb_error *err) {
     uint64_t length;
     int r = sb_read_at(fd, &length, sizeof length, 0);
     length = le64toh(length);
@@ -157,40 +239,35 @@ static int read_header(int fd, uint64_t file_bytes, uint64_t *n, json_t **header
     r = sb_read_at(fd, text, length, sizeof length);
     if (r < 0)
         return sb_error_errno(err, r, "the header");
-    *header = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (!*header)
-        return sb_error_set(err, -EBADMSG, "the header is no JSON: %s (byte %d)", problem.text,
-                            problem.position);
     *n = sizeof length + length;
-    return 0;
+    struct scanner scanner = {.text = text, .n = length};
+    return get_entries(&scanner, entries, err);
 }
 
 static int hand_out(struct sb_stream *stream, const struct entry *entry, uint64_t buffer_at,
                     struct sb_error *err) {
     struct sb_tensor_sink *sink = stream->sink;
+    const struct sb_tensor_info info = sb_tensor_label_info(&entry->info);
     bool wanted = true;
     if (entry->why_ignored)
         return sink->ignored ? sink->ignored(sink->context, entry->info.name, entry->why_ignored)
                              : 0;
-    int r = sink->begin(sink->context, &entry->info, &wanted, err);
+    int r = sink->begin(sink->context, &info, &wanted, err);
     if (r < 0 || !wanted)
         return r;
-    r = sb_stream_contiguous(stream, &entry->info, false, buffer_at + entry->begin, err);
+    r = sb_stream_contiguous(stream, &info, false, buffer_at + entry->begin, err);
     return r < 0 ? r : sink->end(sink->context, err);
 }
 
 static int safetensors_read(const char *path, int fd, struct sb_tensor_sink *sink,
                             struct sb_error *err) {
-    SB_AUTO_JSON json_t *header = NULL;
     SB_CLEANUP(entries_clear) struct entries entries = {0};
     uint64_t at = 0;
     SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
     int r = sb_bytes_of_file(fd, &stream.bytes);
     if (r < 0)
         return sb_error_errno(err, r, "%s", path);
-    r = read_header(fd, stream.bytes.n, &at, &header, err);
-    if (r == 0)
-        r = get_entries(header, &entries, err);
+    r = read_header(fd, stream.bytes.n, &at, &entries, err);
     if (r == 0)
         r = check_layout(&entries, stream.bytes.n - at, err);
     for (size_t i = 0; i < entries.n && r == 0; i++)

@@ -34,9 +34,37 @@ int sb_tensor_info_count(struct sb_tensor_info *info, struct sb_error *err) {
     return 0;
 }
 
-void sb_dims_print(struct sb_text *text, const struct sb_tensor_info *info) {
-    for (unsigned i = 0; i < info->rank; i++)
-        sb_text_printf(text, i ? "x%" PRIu64 : "%" PRIu64, info->dims[i]);
+void sb_dims_print(struct sb_text *text, const uint64_t *dims, unsigned rank) {
+    for (unsigned i = 0; i < rank; i++)
+        sb_text_printf(text, "%s%" PRIu64, i ? "x" : "", dims[i]);
+}
+
+int sb_tensor_label_make(const struct sb_tensor_info *info, struct sb_tensor_label *label) {
+    size_t dims_bytes = info->rank * sizeof *info->dims, name_bytes = strlen(info->name) + 1;
+    uint64_t *dims = malloc(dims_bytes + name_bytes);
+    if (!dims)
+        return -ENOMEM;
+    memcpy(dims, info->dims, dims_bytes);
+    *label = (struct sb_tensor_label){.name = memcpy(dims + info->rank, info->name, name_bytes),
+                                      .dims = dims,
+                                      .n_elements = info->n_elements,
+                                      .dtype = info->dtype,
+                                      .rank = info->rank};
+    return 0;
+}
+
+void sb_tensor_label_clear(struct sb_tensor_label *label) {
+    free(label->dims);
+    *label = (struct sb_tensor_label){0};
+}
+
+struct sb_tensor_info sb_tensor_label_info(const struct sb_tensor_label *label) {
+    struct sb_tensor_info info = {.name = label->name,
+                                  .dtype = label->dtype,
+                                  .rank = label->rank,
+                                  .n_elements = label->n_elements};
+    memcpy(info.dims, label->dims, label->rank * sizeof *label->dims);
+    return info;
 }
 
 /* Tries all of them, for the sake of those that match nothing. */

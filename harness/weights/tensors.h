@@ -15,7 +15,13 @@ void sb_name_escape(struct sb_text *text, const char *name, size_t n);
 int sb_tensor_info_count(struct sb_tensor_info *info, struct sb_error *err);
 
 /* "512x4", "" for a scalar. */
-void sb_dims_print(struct sb_text *text, const struct sb_tensor_info *info);
+void sb_dims_print(struct sb_text *text, const uint64_t *dims, unsigned rank);
+
+/* A copy that the caller clears; 0 or -ENOMEM. */
+int sb_tensor_label_make(const struct sb_tensor_info *info, struct sb_tensor_label *label);
+void sb_tensor_label_clear(struct sb_tensor_label *label);
+/* The other way; the name is lent. */
+struct sb_tensor_info sb_tensor_label_info(const struct sb_tensor_label *label);
 
 /* Makes a fingerprint of everything that goes through `sink`, in so many threads at most: 1, and
  * all is done where the sink is called. After the reading, _finish sorts and sums up (-ENODATA: no

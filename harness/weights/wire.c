@@ -40,7 +40,8 @@ void sb_wire_put_fingerprint(struct sb_text *wire, const struct sb_fingerprint *
     for (size_t i = 0; i < fingerprint->n_tensors; i++) {
         const struct sb_tensor_digest *tensor = &fingerprint->tensors[i];
         unsigned char tensor_flags[2] = {tensor->all_zero, tensor->all_nan};
-        sb_wire_put_info(wire, &tensor->info);
+        const struct sb_tensor_info info = sb_tensor_label_info(&tensor->info);
+        sb_wire_put_info(wire, &info);
         sb_wire_put_string(wire, tensor->digest);
         sb_wire_put(wire, &tensor->sum, sizeof tensor->sum);
         sb_wire_put(wire, tensor_flags, sizeof tensor_flags);
@@ -118,7 +119,11 @@ void sb_wire_get_info(struct sb_wire *wire, struct sb_tensor_info *info) {
 
 static void get_tensor(struct sb_wire *wire, struct sb_tensor_digest *tensor) {
     unsigned char flags[2];
-    sb_wire_get_info(wire, &tensor->info);
+    struct sb_tensor_info info;
+    sb_wire_get_info(wire, &info);
+    if (!wire->failed && sb_tensor_label_make(&info, &tensor->info) < 0)
+        wire->failed = true;
+    free(info.name);
     get_text(wire, tensor->digest, sizeof tensor->digest);
     sb_wire_get(wire, &tensor->sum, sizeof tensor->sum);
     sb_wire_get(wire, flags, sizeof flags);

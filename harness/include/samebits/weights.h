@@ -43,6 +43,16 @@ struct sb_tensor_info {
     uint64_t n_elements; /* product of dims; checked against overflow */
 };
 
+/* The same in as little memory as it needs: what lists of tensors hold. `dims` owns the name too.
+ */
+struct sb_tensor_label {
+    char *name;
+    uint64_t *dims; /* [rank] */
+    uint64_t n_elements;
+    enum sb_dtype dtype;
+    unsigned rank;
+};
+
 /* A tensor in memory: elements in C order, little-endian. Borrowed pointers. For writing, and for
  * tests. */
 struct sb_tensor {
@@ -58,7 +68,7 @@ enum sb_digest_kind { SB_DIGEST_XXH3, SB_DIGEST_SHA256 };
 enum { SB_DIGEST_TEXT = 65, SB_FINGERPRINT_TEXT = 73 };
 
 struct sb_tensor_digest {
-    struct sb_tensor_info info;
+    struct sb_tensor_label info;
     char digest[SB_DIGEST_TEXT]; /* hex */
     double sum;                  /* eight interleaved float64 lanes, added pairwise */
     bool all_zero, all_nan;      /* both true for a tensor without elements */
