@@ -67,6 +67,7 @@ static int side_end(void *context, struct sb_error *err) {
 static void read_files(void *context) {
     struct sb_side *side = context;
     struct sb_tensor_sink sink = {.context = side,
+                                  .threads = side->options ? side->options->threads : 1,
                                   .begin = side_begin,
                                   .data = side_data,
                                   .range = side_range,

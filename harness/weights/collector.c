@@ -10,6 +10,7 @@
 
 struct sb_collector {
     enum sb_digest_kind kind;
+    unsigned threads;
     struct sb_hashing hashing;
     struct sb_hashers *hashers; /* NULL: everything passes through here */
     bool away;                  /* the tensor under way is a hasher's */
@@ -41,6 +42,7 @@ struct sb_collector *sb_collector_new(enum sb_digest_kind kind, unsigned threads
     if (!collector)
         return NULL;
     collector->kind = kind;
+    collector->threads = threads;
     int rc = sb_hashing_open(&collector->hashing, kind);
     if (rc == 0 && threads > 1)
         rc = sb_hashers_new(kind, threads, take, collector, &collector->hashers);
@@ -140,6 +142,7 @@ static int collect_ignored(void *context, const char *name, const char *why) {
 void sb_collector_sink(struct sb_collector *collector, struct sb_tensor_sink *sink) {
     *sink = (struct sb_tensor_sink){
         .context = collector,
+        .threads = collector->threads,
         .begin = collect_begin,
         .data = collect_data,
         .range = collect_range,

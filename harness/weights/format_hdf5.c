@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "weights/element.h"
+#include "weights/hdf5_chunks.h"
 #include "weights/hdf5_file.h"
 #include "weights/hdf5_lzf.h"
 #include "weights/hdf5_type.h"
@@ -36,9 +37,11 @@ struct dataset {
     H5D_layout_t layout;
     struct sb_hdf5_type element;
     struct sb_tensor_info info;
+    struct sb_hdf5_chunks *chunks; /* NULL: libhdf5 reads them */
 };
 
 static void dataset_close(const struct sb_hdf5_library *h5, struct dataset *dataset) {
+    sb_hdf5_chunks_close(dataset->chunks);
     if (dataset->type >= 0)
         h5->H5Tclose(dataset->type);
     if (dataset->space >= 0)
@@ -112,6 +115,14 @@ static struct slabs cut(const struct reading *reading, const struct dataset *dat
 
 static int read_slab(struct reading *reading, const struct dataset *dataset, const hsize_t *start,
                      const hsize_t *count, uint64_t n, struct sb_error *err) {
+    int done = dataset->chunks
+                   ? sb_hdf5_chunks_read(dataset->chunks, start, count, reading->stream.buffer, err)
+                   : 0;
+    if (done < 0)
+        return done;
+    if (done)
+        return sb_stream_hand_out(&reading->stream, &dataset->info, dataset->element.big_endian, n,
+                                  err);
     const struct sb_hdf5_library *h5 = reading->h5;
     hsize_t length = n;
     hid_t memory = h5->H5Screate_simple(1, &length, NULL);
@@ -168,8 +179,7 @@ static int read_slabs(struct reading *reading, const struct dataset *dataset,
     return r;
 }
 
-static int read_elements(struct reading *reading, const struct dataset *dataset,
-                         struct sb_error *err) {
+static int read_elements(struct reading *reading, struct dataset *dataset, struct sb_error *err) {
     uint64_t n_bytes = dataset->info.n_elements * sb_dtype_size(dataset->info.dtype);
     if (n_bytes == 0)
         return 0;
@@ -187,11 +197,14 @@ static int read_elements(struct reading *reading, const struct dataset *dataset,
     if (offset != HADDR_UNDEF)
         return sb_stream_contiguous(&reading->stream, &dataset->info, dataset->element.big_endian,
                                     offset, err);
+    if (dataset->layout == H5D_CHUNKED &&
+        sb_hdf5_chunks_open(reading->h5, &reading->stream.bytes, dataset->id, dataset->properties,
+                            &dataset->info, reading->stream.sink->threads, &dataset->chunks) < 0)
+        return sb_error_errno(err, -ENOMEM, "'%s'", dataset->info.name);
     return read_slabs(reading, dataset, err);
 }
 
-static int read_described(struct reading *reading, const struct dataset *dataset,
-                          struct sb_error *err) {
+static int read_described(struct reading *reading, struct dataset *dataset, struct sb_error *err) {
     struct sb_tensor_sink *sink = reading->stream.sink;
     if (dataset->element.ignored)
         return sink->ignored

@@ -42,6 +42,8 @@ static int find_symbols(void *handle, struct sb_hdf5_library *h5, struct sb_erro
     }
     void *locking = dlsym(handle, "H5Pset_file_locking");
     memcpy(&h5->H5Pset_file_locking, &locking, sizeof locking);
+    void *chunk_info = dlsym(handle, "H5Dget_chunk_info_by_coord");
+    memcpy(&h5->get_chunk_info, &chunk_info, sizeof chunk_info);
     return 0;
 }
 

@@ -70,6 +70,8 @@ typedef H5L_info_t sb_h5_link;
     X(H5Pclose)                                                                                    \
     X(H5Pcreate)                                                                                   \
     X(H5Pget_chunk)                                                                                \
+    X(H5Pget_filter2)                                                                              \
+    X(H5Pget_nfilters)                                                                             \
     X(H5Pget_external_count)                                                                       \
     X(H5Pget_layout)                                                                               \
     X(H5Pset_create_intermediate_group)                                                            \
@@ -145,6 +147,9 @@ struct sb_hdf5_library {
 #undef SB_H5_MEMBER
     /* In 1.10.7 and later; NULL before. */
     herr_t (*H5Pset_file_locking)(hid_t fapl, hbool_t use, hbool_t ignore_when_disabled);
+    /* H5Dget_chunk_info_by_coord, in 1.10.5 and later; NULL before. */
+    herr_t (*get_chunk_info)(hid_t dataset, const hsize_t *offset, unsigned *filter_mask,
+                             haddr_t *address, hsize_t *size);
     char version[32];
 };
 

@@ -164,6 +164,7 @@ static int filter_ignored(void *context, const char *name, const char *why) {
 void sb_filter_sink(struct sb_filter *filter, struct sb_tensor_sink *sink) {
     *sink = (struct sb_tensor_sink){
         .context = filter,
+        .threads = filter->next->threads,
         .begin = filter_begin,
         .data = filter_data,
         .range = filter_range,

@@ -147,6 +147,7 @@ struct sb_bytes; /* weights/stream.h */
  * be made from within a library's call. */
 struct sb_tensor_sink {
     void *context;
+    unsigned threads; /* that a reader may use for what it makes of the file; 0: one */
     /* Called once per tensor before its data; returning false skips the data. -errno ends the
      * reading. */
     int (*begin)(void *context, const struct sb_tensor_info *info, bool *wanted,
