@@ -26,10 +26,12 @@ struct sb_watched {
     unsigned long long started; /* ticks: tells pids that were used again */
     unsigned long size;         /* of its address space when its maps were read */
     char *exe;
-    uint64_t arguments; /* hash */
-    unsigned waited;    /* samples that found it in the middle of an exec */
-    unsigned bare;      /* … with arguments, but without an environment */
-    bool seen;          /* in this sample */
+    uint64_t arguments;  /* hash */
+    uint64_t image;      /* the program as it was exec'd, of what stands here; 0: not known */
+    uint64_t image_seen; /* by the last look at it */
+    unsigned waited;     /* samples that found it in the middle of an exec */
+    unsigned bare;       /* … with arguments, but without an environment */
+    bool seen;           /* in this sample */
 };
 
 struct stat_line {
@@ -37,6 +39,7 @@ struct stat_line {
     unsigned long size;
     unsigned threads;
     char state;
+    uint64_t image; /* hash of what an exec changes; 0: hidden from us */
 };
 
 double sb_monotonic(void) {
@@ -62,6 +65,31 @@ static char *read_link(pid_t pid, const char *name) {
     return strdup(target);
 }
 
+static uint64_t hash_bytes(const char *data, size_t n) {
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ (unsigned char)data[i]) * 1099511628211u;
+    return hash;
+}
+
+/* Of proc(5)'s fields from the 3rd on: where code, stack, data, arguments and environment lie,
+ * which stays so until the next exec. */
+static uint64_t hash_image(const char *fields) {
+    uint64_t hash = 0;
+    const char *at = fields;
+    for (unsigned field = 3; *at && field <= 51; field++) {
+        at += strspn(at, " ");
+        size_t n = strcspn(at, " \n");
+        bool wanted = (field >= 26 && field <= 28) || field >= 45;
+        if (field == 28 && n == 1 && *at == '0')
+            return 0;
+        if (wanted)
+            hash = hash * 31 + hash_bytes(at, n);
+        at += n;
+    }
+    return hash;
+}
+
 static bool read_stat(pid_t pid, struct stat_line *line) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
@@ -71,6 +99,7 @@ static bool read_stat(pid_t pid, struct stat_line *line) {
         return false;
     text[n] = '\0';
     const char *at = strrchr(text, ')');
+    line->image = at ? hash_image(at + 1) : 0;
     /* Fields of proc(5): state is the 3rd, num_threads the 20th, starttime the 22nd, vsize next. */
     return at && sscanf(at + 1,
                         " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u "
@@ -88,13 +117,6 @@ static char **split(const char *data, size_t n) {
         return calloc(1, sizeof(char *));
     list.n = 0;
     return sb_steal_pointer(&list.items);
-}
-
-static uint64_t hash_bytes(const char *data, size_t n) {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ (unsigned char)data[i]) * 1099511628211u;
-    return hash;
 }
 
 /* ---- Libraries --------------------------------------------------------------------------------
@@ -223,21 +245,14 @@ static void settle(struct sb_watch *watch, unsigned waited) {
         watch->settling = wait;
 }
 
-/* false: nothing could be read. */
-static bool sample_process(struct sb_watch *watch, pid_t pid) {
-    struct stat_line line;
-    if (!read_stat(pid, &line) || line.state == 'Z' || line.state == 'X')
-        return false;
-    struct sb_watched *known = find_watched(watch, pid, line.started);
+/* What was exec'd since the last sample. false: it cannot be read. */
+static bool sample_program(struct sb_watch *watch, pid_t pid, struct sb_watched *known) {
     SB_AUTO_FREE char *exe = read_link(pid, "exe");
-    if (!known || !exe)
+    if (!exe)
         return false;
     size_t n = 0;
     SB_AUTO_FREE char *cmdline = read_proc(pid, "cmdline", &n);
     uint64_t hash = cmdline ? hash_bytes(cmdline, n) : 0;
-    known->seen = true;
-    if (line.threads > watch->seen.max_threads)
-        watch->seen.max_threads = line.threads;
     bool changed = !known->exe || known->arguments != hash || strcmp(known->exe, exe) != 0;
     /* The environment is there right after the arguments, or it is empty. */
     known->bare += changed && n > 0;
@@ -251,6 +266,27 @@ static bool sample_process(struct sb_watch *watch, pid_t pid) {
         known->waited = known->bare = 0;
         known->size = 0;
     }
+    return true;
+}
+
+/* false: nothing could be read. */
+static bool sample_process(struct sb_watch *watch, pid_t pid) {
+    struct stat_line line;
+    if (!read_stat(pid, &line) || line.state == 'Z' || line.state == 'X')
+        return false;
+    struct sb_watched *known = find_watched(watch, pid, line.started);
+    if (!known)
+        return false;
+    if (!known->exe || !line.image || line.image != known->image) {
+        if (!sample_program(watch, pid, known))
+            return false;
+        /* It may have been in the middle of an exec, between the two looks at it. */
+        known->image = known->waited == 0 && known->image_seen == line.image ? line.image : 0;
+        known->image_seen = line.image;
+    }
+    known->seen = true;
+    if (line.threads > watch->seen.max_threads)
+        watch->seen.max_threads = line.threads;
     if (known->exe && known->size != line.size) {
         known->size = line.size;
         read_maps(watch, pid, known->exe);
