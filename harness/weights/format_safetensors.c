@@ -134,7 +134,8 @@ static int by_name(const void *a, const void *b) {
  * times. */
 static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_error *err) {
     uint64_t end = 0;
-    qsort(entries->items, entries->n, sizeof *entries->items, by_offset);
+    if (entries->n) /* a file without tensors has no list, which qsort may not be given */
+        qsort(entries->items, entries->n, sizeof *entries->items, by_offset);
     for (size_t i = 0; i < entries->n; i++) {
         if (entries->items[i].begin != end)
             return sb_error_set(err, -EBADMSG, "'%s' does not begin where the one before ends",
@@ -145,7 +146,8 @@ static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_err
         return sb_error_set(err, -EBADMSG,
                             "the tensors take %" PRIu64 " bytes, the file has %" PRIu64 " for them",
                             end, n_bytes);
-    qsort(entries->items, entries->n, sizeof *entries->items, by_name);
+    if (entries->n)
+        qsort(entries->items, entries->n, sizeof *entries->items, by_name);
     for (size_t i = 1; i < entries->n; i++) {
         if (by_name(&entries->items[i - 1], &entries->items[i]) == 0)
             return sb_error_set(err, -EBADMSG, "'%s' occurs twice", entries->items[i].info.name);
