@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double unseen_s = 0.1, unhurried_s = 0.01; /* see is_quiet */
+static const double unseen_s = 0.03, unhurried_s = 0.01; /* see is_quiet */
 
 /* So long after a run the next one is not coming at once. */
 enum { IDLE_NS = 1000000 };
@@ -29,6 +29,7 @@ static void start(struct sb_guard_life *guard, const char *message, size_t lengt
         return;
     }
     guard->run = run;
+    run->view = -1;
     run->log.from = run->log.to = run->log.folder = run->request.log_folder = -1;
     run->how = SB_ENDED_EXIT;
     struct sb_error err = {0};
@@ -56,7 +57,8 @@ static bool is_quiet(const struct sb_guard_life *guard) {
 /* Where short runs follow one another it waits, but not for ever. */
 static bool may_tidy(const struct sb_guard_life *guard) {
     enum { MOST_RUBBISH = 512 };
-    return guard->rubbish.n > MOST_RUBBISH || (guard->rubbish.n && is_quiet(guard));
+    bool anything = guard->rubbish.n || guard->left_view >= 0;
+    return guard->rubbish.n > MOST_RUBBISH || (anything && is_quiet(guard));
 }
 
 /* Not for nobody. */
@@ -182,8 +184,12 @@ static void give_up(struct sb_guard_life *guard) {
 }
 
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent) {
-    struct sb_guard_life guard = {
-        .sandbox = sandbox, .socket = socket, .parent = parent, .received = -1, .followed = true};
+    struct sb_guard_life guard = {.sandbox = sandbox,
+                                  .socket = socket,
+                                  .parent = parent,
+                                  .received = -1,
+                                  .left_view = -1,
+                                  .followed = true};
     struct sb_ready ready = {0};
     struct sb_error err = {0};
     int rc = sb_guard_set_up(&guard, index, &err);

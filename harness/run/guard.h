@@ -30,6 +30,7 @@ struct sb_guarded {
     double started, deadline, hopeless;
     double next_signal; /* in the last two phases */
     pid_t main;
+    int view; /* its mount namespace, -1: none of its own, or not known */
     bool main_ended, unkillable;
     double ended;
     int status;
@@ -56,6 +57,7 @@ struct sb_guard_life {
     bool orphaned;             /* is to end */
     bool bereft;               /* since samebits was killed */
     struct sb_guarded *run;    /* NULL: idle */
+    int left_view;             /* the mount namespace of the run before, -1: none */
     struct sb_layer next;      /* its view stands in our namespace; root NULL: none */
     struct sb_covered covered; /* by the view of `next`, or of a run that had it before */
     struct sb_layers ended;    /* still to be read */
@@ -89,6 +91,11 @@ bool sb_guard_keep_view(struct sb_guard_life *guard, struct sb_layer *layer);
 /* Layers of runs that have ended are kept until samebits has read them. */
 void sb_guard_remember(struct sb_guard_life *guard, struct sb_layer *layer);
 void sb_guard_forget(struct sb_guard_life *guard, uint64_t serial);
+/* Takes over the mount namespace of a run that has ended. A process whose namespace goes with it is
+ * not seen to have ended until the kernel has taken that apart, for which it waits milliseconds;
+ * held here, it goes when there is time. */
+void sb_guard_hold_view(struct sb_guard_life *guard, int *view);
+void sb_guard_leave_view(struct sb_guard_life *guard);
 /* One layer that nobody needs is emptied for further use, or removed. */
 void sb_guard_tidy(struct sb_guard_life *guard);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* So many emptied layers are kept for further runs. */
 enum { MOST_SPARE = 2 };
@@ -50,8 +51,22 @@ void sb_guard_forget(struct sb_guard_life *guard, uint64_t serial) {
     }
 }
 
+void sb_guard_leave_view(struct sb_guard_life *guard) {
+    if (guard->left_view >= 0)
+        close(guard->left_view);
+    guard->left_view = -1;
+}
+
+void sb_guard_hold_view(struct sb_guard_life *guard, int *view) {
+    sb_guard_leave_view(guard);
+    guard->left_view = sb_steal_fd(view);
+}
+
 void sb_guard_tidy(struct sb_guard_life *guard) {
     struct sb_layers *rubbish = &guard->rubbish;
+    sb_guard_leave_view(guard); /* an overlay's folders are not used again while it stands */
+    if (!rubbish->n)
+        return;
     struct sb_layer layer = rubbish->items[--rubbish->n];
     /* What covers the directory is the next run's view: nobody uses this one's any more. */
     bool renewable = guard->sandbox->kind->ahead && guard->next.root && !guard->n_hopeless;

@@ -68,6 +68,7 @@ static void free_run(struct sb_guard_life *guard) {
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     free(run->told.pids);
+    sb_guard_hold_view(guard, &run->view);
     sb_guard_remember(guard, &run->layer);
     sb_run_request_clear(&run->request);
     free(run);

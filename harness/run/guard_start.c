@@ -4,7 +4,9 @@
 #include "run/guard.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -12,6 +14,12 @@
 static int namespaces(const struct sb_sandbox *sandbox, const struct sb_run_request *request) {
     int flags = sandbox->kind->mount_namespace || request->alias ? CLONE_NEWNS : 0;
     return request->hostname ? flags | CLONE_NEWUTS : flags;
+}
+
+static int open_view(pid_t pid) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/ns/mnt", (int)pid);
+    return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err) {
@@ -38,6 +46,8 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
         launch.map_user = true;
         rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     }
+    if (rc == 0 && launch.namespaces & CLONE_NEWNS)
+        run->view = open_view(run->main);
     sb_launch_clear(&launch);
     return rc;
 }
