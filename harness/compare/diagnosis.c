@@ -29,7 +29,7 @@ const char *const sb_shape_texts[] = {
     [SB_SHAPE_SCALE] = "one factor or one offset explains all",
     [SB_SHAPE_UNRELATED] = "unrelated values: seed or entropy",
     [SB_SHAPE_GARBAGE] = "NaN, infinite or absurd values: memory read before written",
-    [SB_SHAPE_GROWN] = "beyond rounding: a small change that grew",
+    [SB_SHAPE_GROWN] = "beyond rounding: other data or order, or a small change that grew",
 };
 
 /* ---- Thresholds --------------------------------------------------------------------------------
