@@ -61,7 +61,7 @@ int sb_file_write(const char *path, const char *data, size_t n, struct sb_error 
         return sb_error_errno(err, -ENOMEM, "%s", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
-        return sb_error_errno(err, -errno, "%s", temporary);
+        return sb_error_errno(err, -errno, "%s", path);
     int rc = sb_write_all(fd, data, n);
     if (close(fd) < 0 && rc == 0)
         rc = -errno;
@@ -213,7 +213,7 @@ int sb_copy_file(const char *from, const char *to, struct sb_error *err) {
         return sb_error_errno(err, -ENOMEM, "%s", to);
     int out = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, st.st_mode & 0777);
     if (out < 0)
-        return sb_error_errno(err, -errno, "%s", temporary);
+        return sb_error_errno(err, -errno, "%s", to);
     int rc = copy_content(in, out);
     if (rc == 0 && fchmod(out, st.st_mode & 07777) < 0)
         rc = -errno;

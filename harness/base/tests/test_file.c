@@ -391,6 +391,20 @@ START_TEST(all_is_written_to_a_slow_reader)
 }
 END_TEST
 
+START_TEST(a_file_that_cannot_be_made_is_named_as_it_was_given)
+{
+    enter_scratch();
+    put("a", "x");
+    struct sb_error err = {0};
+    ck_assert_int_eq(sb_file_write("none/b", "y", 1, &err), -ENOENT);
+    ck_assert_str_eq(err.text, "none/b: No such file or directory");
+    err = (struct sb_error){0};
+    ck_assert_int_eq(sb_copy_file("a", "none/b", &err), -ENOENT);
+    ck_assert_str_eq(err.text, "none/b: No such file or directory");
+    leave_scratch();
+}
+END_TEST
+
 START_TEST(paths_are_joined)
 {
     static const char *const joins[][3] = {
@@ -413,4 +427,5 @@ SB_TEST_MAIN("base-file", a_file_is_read_whole_and_not_beyond_the_limit,
              unwritable_folders_are_removed, mount_points_are_not_crossed,
              a_copy_has_content_and_mode, a_copy_keeps_what_lies_around_holes,
              a_file_whose_size_is_unknown_is_copied, a_move_replaces_also_across_file_systems,
-             all_is_written_to_a_slow_reader, paths_are_joined)
+             all_is_written_to_a_slow_reader, a_file_that_cannot_be_made_is_named_as_it_was_given,
+             paths_are_joined)
