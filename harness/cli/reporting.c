@@ -26,14 +26,12 @@ static int find_report(const char *written, const struct sb_report **report, con
             sb_text_printf(&names, "%s%s", names.length ? ", " : "", sb_reports[i]->name);
     }
     if (!*report)
-        return sb_error_set(err, -EINVAL, "samebits: --report: '%s' is none of: %s", name,
-                            names.data);
+        return sb_error_set(err, -EINVAL, "--report: '%s' is none of: %s", name, names.data);
     if ((*report)->planned)
-        return sb_error_set(err, -EINVAL, "samebits: --report: '%s' is %s (there are: %s)", name,
+        return sb_error_set(err, -EINVAL, "--report: '%s' is %s (there are: %s)", name,
                             (*report)->planned, names.data);
     if (*path && !**path)
-        return sb_error_set(err, -EINVAL, "samebits: --report: '%s': no path after the colon",
-                            written);
+        return sb_error_set(err, -EINVAL, "--report: '%s': no path after the colon", written);
     return 0;
 }
 

@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct choice {
     const char *const *names;
@@ -27,6 +29,8 @@ static int take_choice(void *into, const char *value, struct sb_error *err) {
 }
 
 static const char *const stop_names[] = {"first-divergence", NULL};
+/* Of sb_need_names, in their order: a run of which nothing is required answers nothing. */
+static const char *const need_names[] = {"bitwise", "rounding", NULL};
 static const char *const launcher_names[] = {"local", NULL};
 
 static int take_launcher(void *into, const char *value, struct sb_error *err) {
@@ -45,7 +49,7 @@ struct option_table {
 
 static void fill_options(struct sb_request *r, struct option_table *table) {
     table->design = (struct choice){sb_design_names, &r->design};
-    table->require = (struct choice){sb_need_names, &r->require};
+    table->require = (struct choice){need_names, &r->require};
     table->isolate = (struct choice){sb_isolation_names, &r->isolate};
     table->launcher = (struct choice){launcher_names, &table->launcher_index};
     table->stop = (struct choice){stop_names, &table->stop_index};
@@ -91,6 +95,13 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
     memcpy(table->options, options, sizeof options);
 }
 
+/* Of a suite, too, the executable bit may be set, where the file system has no such bit. */
+static bool is_program(const char *path) {
+    struct stat st;
+    return !sb_glob_match("**.yaml", path) && !sb_glob_match("**.yml", path) &&
+           stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
 static int check_request(struct sb_request *request, struct sb_error *err) {
     const struct sb_arguments *arguments = &request->arguments;
     if (arguments->rest && arguments->positional.n)
@@ -106,6 +117,10 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
     if (arguments->positional.n == 1 && sb_glob_match("**.py", arguments->positional.items[0]))
         return sb_error_set(err, -EINVAL,
                             "samebits run: a command goes after -- (samebits run -- python3 %s)",
+                            arguments->positional.items[0]);
+    if (arguments->positional.n == 1 && is_program(arguments->positional.items[0]))
+        return sb_error_set(err, -EINVAL,
+                            "samebits run: a command goes after -- (samebits run -- %s)",
                             arguments->positional.items[0]);
     bool command = arguments->rest && arguments->n_rest;
     if (!command && !arguments->positional.n)
@@ -123,9 +138,6 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
         return sb_error_set(
             err, -EINVAL,
             "samebits run: --resume keeps a result and --force replaces it: give one of them");
-    if (request->require == SB_NEED_IGNORE)
-        return sb_error_set(err, -EINVAL,
-                            "samebits run: --require: 'ignore' is none of: bitwise, rounding");
     unsigned shard, n_shards;
     return sb_request_shard(request, &shard, &n_shards, err);
 }
@@ -229,7 +241,7 @@ static int parse_vary(const struct sb_request *request, struct override_values *
             return sb_error_set(err, -EINVAL, "samebits run: --vary: more than %zu axes", i);
         int rc = sb_vary_parse(request->vary.items[i], &axis, err);
         if (rc < 0)
-            return sb_error_prefix(err, rc, "samebits run: --vary");
+            return sb_error_prefix(err, rc, "samebits run");
         values->axes[values->n_axes++] = axis;
         for (size_t k = 0; k < i; k++) {
             if (strcmp(values->axes[k].name, axis.name) == 0)

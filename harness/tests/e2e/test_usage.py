@@ -26,6 +26,23 @@ class Usage(program.Program):
         self.refused("run", "--design", "most", "--", "true",
                      says=["--design", "'most'", "full", "one-at-a-time", "pairwise"])
 
+    def test_an_error_names_program_and_option_once(self):
+        for arguments in [["--vary", "threads"], ["--report", "junti"], ["--report", "junit:"], ["--require", "ignore"]]:
+            with self.subTest(arguments=arguments):
+                done = self.samebits("run", *arguments, "--", "true", code=2)
+                self.assertEqual((done.stderr.count("samebits"), done.stderr.count(arguments[0])), (1, 1), done.stderr)
+
+    def test_a_requirement_that_only_a_suite_may_have(self):
+        done = self.samebits("run", "--require", "bits", "--", "true", code=2)
+        self.assertIn("bitwise, rounding\n", done.stderr)
+
+    def test_a_program_in_place_of_a_suite(self):
+        for name in ["train", "s.yaml"]:
+            self.write(name, "version: 1\n")
+            os.chmod(self.path(name), 0o755)
+        self.refused("run", "./train", says="a command goes after -- (samebits run -- ./train)")
+        self.refused("run", "s.yaml", says="s.yaml:1:1: ")
+
     def test_a_missing_value(self):
         self.refused("run", "--repeats", says=["--repeats", "needs a value"])
 
