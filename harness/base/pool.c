@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,18 +22,19 @@ struct thread {
 struct sb_pool {
     sb_pool_work *work;
     void *context;
-    size_t item_bytes;
-    unsigned wanted, n; /* threads to start, and started */
+    size_t item_bytes, slot_bytes; /* slots are aligned for any type */
+    unsigned wanted, n;            /* threads to start, and started */
     struct thread threads[SB_POOL_MOST_WORKERS];
     pthread_mutex_t lock, shared;
     pthread_cond_t more, less; /* something was queued; something was done */
     size_t n_queued, n_working;
     bool ending;
-    char queue[]; /* [SB_POOL_MOST_WORKERS] items, and one for each worker to work on */
+    /* [SB_POOL_MOST_WORKERS] items, and one for each worker to work on */
+    _Alignas(max_align_t) char queue[];
 };
 
 static char *slot(struct sb_pool *pool, size_t i) {
-    return pool->queue + i * pool->item_bytes;
+    return pool->queue + i * pool->slot_bytes;
 }
 
 /* Under the lock, which is given up for the work. false: nothing was queued. */
@@ -42,7 +44,7 @@ static bool work_on_queued(struct sb_pool *pool, unsigned worker) {
     char *item = slot(pool, SB_POOL_MOST_WORKERS + worker);
     memcpy(item, slot(pool, 0), pool->item_bytes);
     pool->n_queued--;
-    memmove(slot(pool, 0), slot(pool, 1), pool->n_queued * pool->item_bytes);
+    memmove(slot(pool, 0), slot(pool, 1), pool->n_queued * pool->slot_bytes);
     pool->n_working++;
     pthread_mutex_unlock(&pool->lock);
     pool->work(pool->context, worker, item);
@@ -84,12 +86,15 @@ static void start(struct sb_pool *pool) {
 
 struct sb_pool *sb_pool_new(unsigned workers, size_t item_bytes, sb_pool_work *work,
                             void *context) {
-    struct sb_pool *pool = calloc(1, sizeof *pool + (size_t)2 * SB_POOL_MOST_WORKERS * item_bytes);
+    const size_t alignment = _Alignof(max_align_t);
+    size_t slot_bytes = (item_bytes + alignment - 1) / alignment * alignment;
+    struct sb_pool *pool = calloc(1, sizeof *pool + (size_t)2 * SB_POOL_MOST_WORKERS * slot_bytes);
     if (!pool)
         return NULL;
     pool->work = work;
     pool->context = context;
     pool->item_bytes = item_bytes;
+    pool->slot_bytes = slot_bytes;
     pool->wanted = workers < SB_POOL_MOST_WORKERS ? workers : SB_POOL_MOST_WORKERS;
     pool->wanted -= pool->wanted > 0;
     pthread_mutex_init(&pool->lock, NULL);

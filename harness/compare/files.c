@@ -55,8 +55,12 @@ static int compare_work(void *context, const struct sb_weights_file *files, size
                         struct sb_error *err) {
     const struct request *request = context;
     struct answering answering = {.output = output};
+    struct sb_weights_options options = {0};
+    if (request->options)
+        options = *request->options;
+    options.threads = sb_jail_threads(options.threads);
     struct sb_merge merge = {
-        .options = request->options,
+        .options = &options,
         .tolerance = *request->tolerance,
         .context = &answering,
         .tensor = answer_tensor,

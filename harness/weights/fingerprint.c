@@ -23,8 +23,9 @@ int sb_fingerprint_work(void *context, const struct sb_weights_file *files, size
     SB_AUTO_TEXT struct sb_text wire = {0};
     struct sb_tensor_sink sink;
     SB_CLEANUP(free_collector)
-    struct sb_collector *collector = sb_collector_new(options ? options->digest : SB_DIGEST_XXH3,
-                                                      options ? options->threads : 1);
+    struct sb_collector *collector =
+        sb_collector_new(options ? options->digest : SB_DIGEST_XXH3,
+                         sb_jail_threads(options ? options->threads : 1));
     if (!collector)
         return sb_error_errno(err, -ENOMEM, "fingerprint");
     sb_collector_sink(collector, &sink);

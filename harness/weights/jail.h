@@ -24,6 +24,10 @@ uint64_t sb_jail_cpu_seconds(uint64_t n_bytes);
  */
 #define SB_JAIL_MEMORY (UINT64_C(4) << 30)
 
+/* How many of so many threads a parser may have: 1 under sanitizers, whose threads call for more
+ * than parsers may do. */
+unsigned sb_jail_threads(unsigned wanted);
+
 /* Takes away what could make libhdf5 load, lock or trace anything. */
 void sb_jail_clean_environment(void);
 
