@@ -187,7 +187,7 @@ static int compare_files(const struct compare_request *request, char **paths) {
                                                .n_exclude = request->exclude.n,
                                                .include = request->include.items,
                                                .n_include = request->include.n,
-                                               .threads = sb_allowed_cpus()};
+                                               .threads = sb_count_allowed_cpus()};
     SB_CLEANUP(sb_compared_clear) struct sb_compared a = {0};
     SB_CLEANUP(sb_compared_clear) struct sb_compared b = {0};
     SB_CLEANUP(sb_comparison_clear) struct sb_comparison comparison = {0};

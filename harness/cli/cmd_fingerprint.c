@@ -9,6 +9,7 @@
 #include "base/cpus.h"
 #include "base/json.h"
 #include "report/display.h"
+#include "weights/tensors.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,20 +24,15 @@ static int take_digest(void *into, const char *value, struct sb_error *err) {
     return 0;
 }
 
-static void print_dims(const struct sb_tensor_label *info) {
-    for (unsigned i = 0; i < info->rank; i++)
-        printf("%s%llu", i ? "x" : "", (unsigned long long)info->dims[i]);
-}
-
 static void print_text(const char *path, const struct sb_fingerprint *fingerprint, bool tensors) {
     printf("%s  %s\n", fingerprint->text, path);
     for (size_t i = 0; tensors && i < fingerprint->n_tensors; i++) {
         const struct sb_tensor_digest *tensor = &fingerprint->tensors[i];
         SB_AUTO_FREE char *name = sb_text_printable(tensor->info.name);
-        printf("  %s  %s\t%s\t", tensor->digest, name ? name : "",
-               sb_dtype_names[tensor->info.dtype]);
-        print_dims(&tensor->info);
-        printf("\tsum %.17g\n", tensor->sum);
+        SB_AUTO_TEXT struct sb_text dims = {0};
+        sb_dims_print(&dims, tensor->info.dims, tensor->info.rank);
+        printf("  %s  %s\t%s\t%s\tsum %.17g\n", tensor->digest, name ? name : "",
+               sb_dtype_names[tensor->info.dtype], dims.length ? dims.data : "", tensor->sum);
     }
     for (size_t i = 0; tensors && i < fingerprint->n_ignored; i++) {
         SB_AUTO_FREE char *ignored = sb_text_printable(fingerprint->ignored[i]);
@@ -45,12 +41,10 @@ static void print_text(const char *path, const struct sb_fingerprint *fingerprin
 }
 
 static json_t *tensor_json(const struct sb_tensor_digest *tensor) {
-    json_t *dims = json_array();
-    for (unsigned i = 0; i < tensor->info.rank; i++)
-        json_array_append_new(dims, json_integer((json_int_t)tensor->info.dims[i]));
     return json_pack("{s:o, s:s, s:o, s:s, s:o}", "name", sb_json_string(tensor->info.name),
-                     "dtype", sb_dtype_names[tensor->info.dtype], "dims", dims, "digest",
-                     tensor->digest, "sum", sb_json_real(tensor->sum));
+                     "dtype", sb_dtype_names[tensor->info.dtype], "dims",
+                     sb_json_counts(tensor->info.dims, tensor->info.rank), "digest", tensor->digest,
+                     "sum", sb_json_real(tensor->sum));
 }
 
 static json_t *file_json(const char *path, const struct sb_fingerprint *fingerprint) {
@@ -93,7 +87,7 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     }
     options.exclude = exclude.items, options.n_exclude = exclude.n;
     options.include = include.items, options.n_include = include.n;
-    options.threads = sb_allowed_cpus();
+    options.threads = sb_count_allowed_cpus();
     int code = SB_EXIT_OK;
     SB_AUTO_JSON json_t *all = json_array();
     struct sb_globs_met met = {0};

@@ -159,9 +159,10 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
                     const struct sb_plan *plan, struct sb_error *err) {
     struct sb_folder *folder = NULL;
     SB_AUTO_JSON json_t *inputs = NULL;
-    int rc = sb_inputs_digest(plan->suite, &inputs, err);
+    int rc = sb_inputs_digest_all(plan->suite, &inputs, err);
+    SB_AUTO_JSON json_t *merged = rc == 0 ? sb_inputs_merged(inputs) : NULL;
     if (rc == 0)
-        rc = open_folder(request, argc, argv, plan, inputs, &folder, err);
+        rc = open_folder(request, argc, argv, plan, merged, &folder, err);
     if (rc < 0)
         return rc;
     print_plan(request, plan);

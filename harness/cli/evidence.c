@@ -157,7 +157,8 @@ static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, si
                                                .n_exclude = job->n_exclude,
                                                .include = job->include,
                                                .n_include = job->n_include,
-                                               .threads = sb_allowed_cpus()}; /* no run is on */
+                                               .threads =
+                                                   sb_count_allowed_cpus()}; /* no run is on */
     if (rc == 0)
         rc = sb_compare_files(&weights[1], &weights[0], &options, &job->tolerance, comparison, err);
     for (int side = 0; side < 2; side++) {

@@ -5,43 +5,37 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "weights/digest.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <xxhash.h>
 
-static int digest_file(const char *path, char *digest, size_t n, struct sb_error *err) {
+static void free_digest(struct sb_digest **digest) {
+    sb_digest_free(*digest);
+}
+
+static int digest_file(const char *path, char text[SB_DIGEST_TEXT], struct sb_error *err) {
     SB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return sb_error_errno(err, -errno, "%s", path);
     if (!S_ISREG(st.st_mode))
         return sb_error_set(err, -EINVAL, "%s: not a regular file", path);
-    XXH3_state_t *state = XXH3_createState();
+    SB_CLEANUP(free_digest) struct sb_digest *digest = sb_digest_new(SB_DIGEST_XXH3);
     SB_AUTO_FREE char *buffer = malloc(1 << 18);
-    int rc = state && buffer ? 0 : -ENOMEM;
-    if (rc == 0)
-        XXH3_128bits_reset(state);
+    int rc = digest && buffer ? 0 : -ENOMEM;
     for (ssize_t got = 1; rc == 0 && got != 0;) {
         got = read(fd, buffer, 1 << 18);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
+        if (got > 0)
+            sb_digest_add(digest, buffer, (size_t)got);
+        else if (got < 0 && errno != EINTR)
             rc = -errno;
-        else
-            XXH3_128bits_update(state, buffer, (size_t)got);
     }
-    if (rc == 0) {
-        XXH128_canonical_t canonical;
-        XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-        int at = snprintf(digest, n, "xxh3:");
-        for (size_t i = 0; i < sizeof canonical.digest; i++)
-            at += snprintf(digest + at, n - (size_t)at, "%02x", canonical.digest[i]);
-    }
-    XXH3_freeState(state);
+    if (rc == 0)
+        rc = sb_digest_finish(digest, text);
     return rc < 0 ? sb_error_errno(err, rc, "%s", path) : 0;
 }
 
@@ -108,49 +102,59 @@ static int add_pattern(const struct sb_job *job, const char *pattern, json_t *di
     sb_strings_sort(&found);
     for (size_t i = 0; i < found.n; i++) {
         SB_AUTO_FREE char *path = sb_path_join(job->directory, found.items[i]);
-        char digest[48];
-        rc = path ? digest_file(path, digest, sizeof digest, err) : -ENOMEM;
+        char digest[SB_DIGEST_TEXT];
+        rc = path ? digest_file(path, digest, err) : -ENOMEM;
         if (rc < 0)
             return rc;
         SB_AUTO_JSON json_t *name = sb_json_string(found.items[i]);
-        json_object_set_new_nocheck(digests, json_string_value(name), json_string(digest));
+        json_object_set_new_nocheck(digests, json_string_value(name),
+                                    json_sprintf("xxh3:%s", digest));
     }
     return 0;
 }
 
-int sb_inputs_digest(const struct sb_suite *suite, json_t **digests, struct sb_error *err) {
-    SB_AUTO_JSON json_t *all = json_object();
-    for (size_t i = 0; i < suite->n_jobs; i++) {
-        for (size_t k = 0; k < suite->jobs[i].n_inputs; k++) {
-            int rc = add_pattern(&suite->jobs[i], suite->jobs[i].inputs[k], all, err);
-            if (rc < 0)
-                return rc;
-        }
-    }
-    *digests = sb_steal_pointer(&all);
-    return 0;
-}
-
-static bool is_input(const struct sb_job *job, const char *path) {
+int sb_inputs_digest(const struct sb_job *job, json_t **digests, struct sb_error *err) {
+    SB_AUTO_JSON json_t *made = json_object();
     for (size_t i = 0; i < job->n_inputs; i++) {
-        SB_AUTO_JSON json_t *named = sb_json_string(job->inputs[i]);
-        const char *pattern = json_string_value(named);
-        if (pattern && (strcmp(pattern, path) == 0 || sb_glob_match(pattern, path)))
-            return true;
+        int rc = add_pattern(job, job->inputs[i], made, err);
+        if (rc < 0)
+            return rc;
     }
-    return false;
+    *digests = sb_steal_pointer(&made);
+    return 0;
 }
 
-char *sb_inputs_changed(const struct sb_job *job, const json_t *before, const json_t *after) {
+int sb_inputs_digest_all(const struct sb_suite *suite, json_t **jobs, struct sb_error *err) {
+    SB_AUTO_JSON json_t *made = json_array();
+    for (size_t i = 0; i < suite->n_jobs; i++) {
+        json_t *digests = NULL;
+        int rc = sb_inputs_digest(&suite->jobs[i], &digests, err);
+        if (rc < 0)
+            return rc;
+        json_array_append_new(made, digests);
+    }
+    *jobs = sb_steal_pointer(&made);
+    return 0;
+}
+
+json_t *sb_inputs_merged(const json_t *jobs) {
+    json_t *merged = json_object();
+    size_t i;
+    json_t *digests;
+    json_array_foreach((json_t *)jobs, i, digests) json_object_update(merged, digests);
+    return merged;
+}
+
+char *sb_inputs_changed(const json_t *before, const json_t *after) {
     SB_AUTO_TEXT struct sb_text changed = {0};
     const char *path;
     json_t *digest;
     json_object_foreach((json_t *)before, path, digest) {
-        if (is_input(job, path) && !json_equal(digest, json_object_get(after, path)))
+        if (!json_equal(digest, json_object_get(after, path)))
             sb_text_printf(&changed, "%s%s", changed.length ? ", " : "", path);
     }
     json_object_foreach((json_t *)after, path, digest) {
-        if (is_input(job, path) && !json_object_get(before, path))
+        if (!json_object_get(before, path))
             sb_text_printf(&changed, "%s%s (new)", changed.length ? ", " : "", path);
     }
     return changed.length

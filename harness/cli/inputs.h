@@ -7,12 +7,19 @@
 
 #include <jansson.h>
 
-/* Digests of every job's inputs: a JSON object of path → "xxh3:<32 hex>" (of the file's bytes).
- * -ENOENT naming the job's pattern when nothing matches it. New reference. */
-int sb_inputs_digest(const struct sb_suite *suite, json_t **digests, struct sb_error *err);
+/* Digests of a job's inputs: a JSON object of path, as the suite names it → "xxh3:<32 hex>" (of the
+ * file's bytes). -ENOENT naming the job's pattern when nothing matches it. New reference. */
+int sb_inputs_digest(const struct sb_job *job, json_t **digests, struct sb_error *err);
+
+/* An array of them, one for each job of the suite. */
+int sb_inputs_digest_all(const struct sb_suite *suite, json_t **jobs, struct sb_error *err);
+
+/* All in one object: a suite's jobs are in one folder, and mean one file by one path. New
+ * reference. */
+json_t *sb_inputs_merged(const json_t *jobs);
 
 /* The inputs of a job whose digest is not the same in both, as a malloc'd sentence, or NULL when
  * all are. */
-char *sb_inputs_changed(const struct sb_job *job, const json_t *before, const json_t *after);
+char *sb_inputs_changed(const json_t *before, const json_t *after);
 
 #endif

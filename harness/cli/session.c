@@ -267,8 +267,9 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
                         json_t **result, struct sb_error *err) {
     SB_AUTO_JSON json_t *manifest = NULL;
     SB_AUTO_JSON json_t *git = sb_git_finish(sb_steal_pointer(&session->git));
+    SB_AUTO_JSON json_t *inputs = sb_inputs_merged(session->inputs);
     int rc = sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs, environ,
-                               git, session->inputs, &manifest, err);
+                               git, inputs, &manifest, err);
     if (rc < 0)
         return rc;
     const struct sb_result_input input = {
@@ -288,19 +289,19 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
     return sb_result_build(&input, result, err);
 }
 
+static char *changed_inputs(const struct sb_session *session, size_t job) {
+    SB_AUTO_JSON json_t *after = NULL;
+    struct sb_error err;
+    if (sb_inputs_digest(session->plan->jobs[job].job, &after, &err) < 0)
+        return sb_format("inputs changed while the runs were under way: %s", err.text);
+    return sb_inputs_changed(json_array_get(session->inputs, job), after);
+}
+
 /* Inputs that changed while runs were under way make every verdict on them worthless. */
 static void mark_changed_inputs(const struct sb_session *session, struct judged_job *judged,
                                 struct sb_job_result *jobs) {
-    SB_AUTO_JSON json_t *after = NULL;
-    struct sb_error err;
-    int rc = sb_inputs_digest(session->suite, &after, &err);
     for (size_t i = 0; i < session->plan->n_jobs; i++) {
-        const struct sb_job *job = session->plan->jobs[i].job;
-        if (!job->n_inputs)
-            continue;
-        char *changed =
-            rc == 0 ? sb_inputs_changed(job, session->inputs, after)
-                    : sb_format("inputs changed while the runs were under way: %s", err.text);
+        char *changed = changed_inputs(session, i);
         if (!changed)
             continue;
         free(judged[i].spoiled);

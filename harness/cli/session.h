@@ -16,7 +16,7 @@ struct sb_session {
     struct sb_folder *folder;
     struct sb_reader *reader;
     struct sb_progress progress;
-    json_t *inputs;     /* digests before the first run */
+    json_t *inputs;     /* [n_jobs] digests before the first run */
     struct sb_git *git; /* asked before the first run, finished in the result */
     char **skipped;     /* [n_jobs]: why a job cannot run here, or NULL */
     char started[32];   /* ISO 8601, UTC */

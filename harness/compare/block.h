@@ -2,12 +2,13 @@
 #ifndef SB_COMPARE_BLOCK_H
 #define SB_COMPARE_BLOCK_H
 
+#include "base/sanitizer.h"
 #include "compare/tally.h"
 
 /* For loops over a whole block, whose constant length lets compilers turn them into vector code.
  * avx2 brings no fused multiply-add with it: every machine computes the same bits. */
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    !defined(SB_ADDRESS_SANITIZER) && !defined(SB_THREAD_SANITIZER)
 #define SB_CLONES __attribute__((target_clones("avx2", "default")))
 #else
 #define SB_CLONES

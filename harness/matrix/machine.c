@@ -1,5 +1,6 @@
 /* Stage 2, matrix: what this machine, and this process on it, can vary, found by trying. */
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "matrix/axis.h"
@@ -18,28 +19,8 @@
 /* ---- CPUs ------------------------------------------------------------------------------------ */
 
 static int find_cpus(struct sb_machine *machine, struct sb_error *err) {
-    /* The kernel refuses a set that is smaller than its own, whose size is not told. */
-    for (int size = 1024; size <= 1 << 20; size *= 2) {
-        cpu_set_t *set = CPU_ALLOC((size_t)size);
-        size_t bytes = CPU_ALLOC_SIZE((size_t)size);
-        if (!set)
-            return sb_error_errno(err, -ENOMEM, "CPUs");
-        if (sched_getaffinity(0, bytes, set) < 0) {
-            int code = -errno;
-            CPU_FREE(set);
-            if (code == -EINVAL)
-                continue;
-            return sb_error_errno(err, code, "CPUs of this process");
-        }
-        machine->cpus = malloc((size_t)CPU_COUNT_S(bytes, set) * sizeof *machine->cpus);
-        for (int cpu = 0; machine->cpus && cpu < size; cpu++) {
-            if (CPU_ISSET_S((size_t)cpu, bytes, set))
-                machine->cpus[machine->n_cpus++] = cpu;
-        }
-        CPU_FREE(set);
-        return machine->cpus ? 0 : sb_error_errno(err, -ENOMEM, "CPUs");
-    }
-    return sb_error_set(err, -EINVAL, "CPUs of this process cannot be read");
+    int rc = sb_allowed_cpus(&machine->cpus, &machine->n_cpus);
+    return rc < 0 ? sb_error_errno(err, rc, "CPUs of this process cannot be read") : 0;
 }
 
 /* The level of sb_isa_names[i] needs what the libraries' code paths of that name use. */

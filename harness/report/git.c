@@ -81,33 +81,17 @@ static bool is_header(const char *line, char **commit) {
     return line[0] == '#';
 }
 
-/* Reads all that git has to say, of which lines beyond the buffer only count: a git that finds its
- * pipe closed fails. */
+/* Reads all that git has to say: a git that finds its pipe closed fails. */
 static bool read_status(int from, char **commit) {
-    char buffer[4096];
-    size_t length = 0;
-    bool dirty = false, cut = false;
-    for (ssize_t got; (got = read(from, buffer + length, sizeof buffer - 1 - length)) != 0;) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            break;
-        length += (size_t)got;
-        buffer[length] = '\0';
-        char *line = buffer;
-        for (char *end; (end = strchr(line, '\n')); line = end + 1) {
-            *end = '\0';
-            if (!cut && !is_header(line, commit))
-                dirty = true;
-            cut = false;
-        }
-        length = strlen(line);
-        memmove(buffer, line, length);
-        if (length == sizeof buffer - 1) {
-            dirty |= !cut && buffer[0] != '#';
-            cut = true;
-            length = 0;
-        }
+    SB_AUTO_FILE FILE *file = fdopen(from, "r");
+    SB_AUTO_FREE char *line = NULL;
+    size_t room = 0;
+    bool dirty = false;
+    if (!file)
+        close(from);
+    while (file && getline(&line, &room, file) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        dirty |= !is_header(line, commit);
     }
     return dirty;
 }
@@ -117,7 +101,6 @@ json_t *sb_git_finish(struct sb_git *git) {
         return json_null();
     SB_AUTO_FREE char *commit = NULL;
     bool dirty = read_status(git->from, &commit);
-    close(git->from);
     int status = -1;
     while (waitpid(git->child, &status, 0) < 0 && errno == EINTR)
         ;

@@ -102,7 +102,7 @@ static int read_threads(struct sb_worker_request *request, struct sb_error *err)
         request->threads = (unsigned)number;
         return 0;
     }
-    request->threads = sb_allowed_cpus();
+    request->threads = sb_count_allowed_cpus();
     return 0;
 }
 

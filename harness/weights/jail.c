@@ -24,7 +24,7 @@ struct sb_jail_filter {
     struct sock_filter instructions[];
 };
 
-#if defined(SB_ADDRESS_SANITIZER) || defined(__SANITIZE_THREAD__)
+#if defined(SB_ADDRESS_SANITIZER) || defined(SB_THREAD_SANITIZER)
 enum { SANITIZED = 1 }; /* shadow memory takes terabytes of addresses, and reports go to stderr */
 #else
 enum { SANITIZED = 0 };
@@ -59,10 +59,13 @@ static int add_rules(scmp_filter_ctx filter) {
     /* fstat(3) of newer C libraries: an empty path. A filter cannot look behind the pointer, but
      * this call opens nothing either way. */
     const struct scmp_arg_cmp empty_path = SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH);
-    /* Threads, under the same filter. clone3's flags lie behind a pointer, so that libc is to think
-     * there is none. */
+    /* Threads, under the same filter, as glibc starts them; musl sets CLONE_DETACHED too, which
+     * means nothing any more. clone3's flags lie behind a pointer, so that libc is to think there
+     * is none. */
     const struct scmp_arg_cmp thread =
-        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
+        SCMP_A0(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)CLONE_DETACHED,
+                CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID);
     int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (r == -EDOM || r == -EFAULT)
         r = 0;

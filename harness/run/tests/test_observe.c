@@ -102,6 +102,30 @@ START_TEST(threads_and_late_libraries_are_seen)
 }
 END_TEST
 
+/* By then its samples no longer look at what it executes, unless something says that it may be
+ * another. */
+START_TEST(a_late_exec_is_seen)
+{
+    set_up();
+    struct test_run run = finish_run(
+        sandbox,
+        &(struct test_options){
+            .command = (char *[]){
+                (char *)"/bin/sh", (char *)"-c",
+                (char *)"for i in 1 2 3 4 5 6 7 8; do /bin/sleep 0.02; done; exec /bin/sleep 0.23",
+                NULL}});
+    assert_exit(&run, 0);
+    bool sleeps = false;
+    for (size_t i = 0; i < run.end.seen.n_processes; i++) {
+        char **arguments = run.end.seen.processes[i].arguments;
+        sleeps |= arguments[0] && arguments[1] && strcmp(arguments[1], "0.23") == 0;
+    }
+    ck_assert(sleeps);
+    clear_run(&run);
+    tear_down();
+}
+END_TEST
+
 START_TEST(a_run_too_short_to_be_seen_says_so)
 {
     set_up();
@@ -119,4 +143,5 @@ START_TEST(a_run_too_short_to_be_seen_says_so)
 END_TEST
 
 SB_TEST_MAIN_IN_SETTINGS("run-observe", a_run_is_observed_while_it_runs, aslr_can_be_switched_off,
-                         threads_and_late_libraries_are_seen, a_run_too_short_to_be_seen_says_so)
+                         threads_and_late_libraries_are_seen, a_late_exec_is_seen,
+                         a_run_too_short_to_be_seen_says_so)

@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -112,6 +113,11 @@ struct forbidden {
     long number, arguments[5];
 };
 
+/* As libc starts one, which alone is allowed. */
+#define A_THREAD                                                                                   \
+    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |            \
+     CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
+
 static const char etc[] = "/etc/passwd", fresh[] = "/tmp/samebits-jail-broken";
 
 static const struct forbidden all_forbidden[] = {
@@ -133,6 +139,10 @@ static const struct forbidden all_forbidden[] = {
     CALL(fork),
     CALL(vfork),
     CALL(clone, SIGCHLD, 0, 0, 0, 0),
+    CALL(clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0),
+    CALL(clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0),
+    CALL(clone, A_THREAD | CLONE_NEWUTS, 0, 0, 0, 0),
+    CALL(clone, A_THREAD | CLONE_NEWNET, 0, 0, 0, 0),
     CALL(clone3, 0, 88),
     CALL(kill, 1, 0),
     CALL(tgkill, 1, 1, 0),
@@ -193,6 +203,23 @@ static int try_all_calls(void *context, const struct sb_weights_file *files, siz
     return sb_write_all(output, could.data, could.length);
 }
 
+static void *answer_from_a_thread(void *output) {
+    return sb_write_all(*(const int *)output, "thread", 6) == 0 ? output : NULL;
+}
+
+static int start_a_thread(void *context, const struct sb_weights_file *files, size_t n, int output,
+                          struct sb_error *err) {
+    (void)context;
+    (void)files;
+    (void)n;
+    pthread_t thread;
+    void *wrote = NULL;
+    int rc = pthread_create(&thread, NULL, answer_from_a_thread, &output);
+    if (rc == 0)
+        rc = pthread_join(thread, &wrote);
+    return rc == 0 && wrote ? 0 : sb_error_errno(err, -rc, "a thread");
+}
+
 static int write_to_nowhere(void *context, const struct sb_weights_file *files, size_t n,
                             int output, struct sb_error *err) {
     (void)files;
@@ -250,6 +277,19 @@ START_TEST(a_parser_can_do_nothing_but_parse)
     struct sb_error err = {0};
     ck_assert_msg(run(try_everything, (void *)"/etc/passwd", answer, &err) == 0, "%s", err.text);
     ck_assert_str_eq(answer, ".");
+}
+END_TEST
+
+START_TEST(a_parser_may_have_threads)
+{
+    char answer[1000];
+    struct sb_error err = {0};
+    if (sb_jail_threads(2) < 2) {
+        sb_test_skip("needs a build without sanitizers, whose threads the jail does not bear");
+        return;
+    }
+    ck_assert_msg(run(start_a_thread, NULL, answer, &err) == 0, "%s", err.text);
+    ck_assert_str_eq(answer, "thread");
 }
 END_TEST
 
@@ -546,8 +586,9 @@ END_TEST
         where_no_filter_can_be_had_limits_are_left,
 #endif
 
-SB_TEST_MAIN("weights-reader", ON_X86 a_parser_can_do_nothing_but_parse, a_crash_is_the_files_error,
-             every_death_is_told_apart, a_parser_that_says_nothing_or_lies_is_no_danger,
+SB_TEST_MAIN("weights-reader", ON_X86 a_parser_can_do_nothing_but_parse, a_parser_may_have_threads,
+             a_crash_is_the_files_error, every_death_is_told_apart,
+             a_parser_that_says_nothing_or_lies_is_no_danger,
              many_readings_at_once_give_each_its_own_answer, options_reach_the_reader,
              a_reader_that_was_killed_is_replaced, a_reading_that_nobody_wants_any_more_ends,
              descriptors_are_not_left_behind)
