@@ -1,4 +1,5 @@
 """The suites that come with the project give the answers that are known."""
+import json
 import os
 
 import program
@@ -36,8 +37,21 @@ class Suites(program.Program):
                 self.assertFalse(job["accuracy"]["inaccurate"], job["accuracy"])
         for name in ("control/openmp-tree", "control/allreduce-tree/ring", "control/allreduce-tree/tree"):
             self.assertIn(jobs[name]["verdict"], ("bitwise", "skipped"), jobs[name])
-        for name in ("control/openmp-sum", "control/allreduce-arrival", "control/openblas-isa"):
+        for name in ("control/openmp-sum", "control/allreduce-arrival", "control/openblas-isa",
+                     "control/openblas-threads"):
             self.assertIn(jobs[name]["outcome"], ("xfail", "xpass", "skipped"), jobs[name])
+
+    def test_every_kernel_that_a_cpu_has_is_in_the_matrix(self):
+        plan = self.run_json(os.path.join(SOURCE, "suites", "kernels.yaml"), "--list")
+        ids = [job["id"] for job in plan["jobs"]]
+        listed = json.loads(self.samebits("list", "kernels", "--json", code=0).stdout)["kernels"]
+        self.assertGreaterEqual(len(listed), 36)
+        for kernel in listed:
+            for backend in ("ref", "openmp", "openblas", "blis", "onednn", "mpi"):
+                if kernel.get(backend, "-") == "-":
+                    continue
+                job = f"{kernel['name']}/{backend}"
+                self.assertTrue(any(name == job or name.startswith(job + "/") for name in ids), job)
 
     def test_python_jobs(self):
         jobs = self.suite("commands.yaml", "--skip", "torch_*")
