@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 
 static int list(const cpu_set_t *set, size_t bytes, int size, int **cpus, size_t *n) {
@@ -38,4 +37,17 @@ unsigned sb_count_allowed_cpus(void) {
     SB_AUTO_FREE int *cpus = NULL;
     size_t n = 0;
     return sb_allowed_cpus(&cpus, &n) == 0 && n > 0 ? (unsigned)n : 1;
+}
+
+cpu_set_t *sb_cpu_set(const int *cpus, size_t n, size_t *bytes) {
+    int highest = 0;
+    for (size_t i = 0; i < n; i++)
+        highest = cpus[i] > highest ? cpus[i] : highest;
+    cpu_set_t *set = CPU_ALLOC((size_t)highest + 1);
+    *bytes = CPU_ALLOC_SIZE((size_t)highest + 1);
+    if (set)
+        CPU_ZERO_S(*bytes, set);
+    for (size_t i = 0; set && i < n; i++)
+        CPU_SET_S((size_t)cpus[i], *bytes, set);
+    return set;
 }

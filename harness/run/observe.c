@@ -17,7 +17,7 @@ enum { MOST_PROCESSES = 64, MOST_CPUS = 8192, MOST_WAITS = 20, MOST_BARE = 8 };
 
 /* Samples are dense at first, since a short job has no other time, and then cost at most a
  * hundredth of the time between them. */
-static const double first_s = 0.001, growth = 1.5, longest_s = 0.05, dense_s = 0.1;
+static const double first_s = 0.001, growth = 2, longest_s = 0.05, dense_s = 0.1;
 static const double dense_share = 0.1, share = 0.01, settling_s = 0.0001;
 
 /* One process, and what of it was read last. */

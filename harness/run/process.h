@@ -111,6 +111,8 @@ struct sb_launch {
 struct sb_launch_area {
     void *stack;            /* of the child */
     struct sb_launch *told; /* shared with the child, also where that has memory of its own */
+    cpu_set_t *home;        /* CPUs that the guard itself may run on */
+    size_t home_size;
 };
 int sb_launch_area_open(struct sb_launch_area *area, struct sb_error *err);
 

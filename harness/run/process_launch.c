@@ -1,5 +1,6 @@
 /* Stage 3: from a guard to the job: everything between fork and exec. */
 #include "base/cleanup.h"
+#include "base/cpus.h"
 #include "run/process.h"
 
 #include <errno.h>
@@ -55,31 +56,26 @@ static int make_candidates(struct sb_launch *launch) {
     return rc;
 }
 
+static int make_cpus(struct sb_launch *launch, struct sb_error *err) {
+    const struct sb_strings *names = &launch->request->cpus;
+    SB_AUTO_FREE int *cpus = calloc(names->n + 1, sizeof *cpus);
+    for (size_t i = 0; cpus && i < names->n; i++)
+        cpus[i] = atoi(names->items[i]);
+    launch->cpus = cpus && names->n ? sb_cpu_set(cpus, names->n, &launch->cpus_size) : NULL;
+    return launch->cpus || (cpus && !names->n) ? 0 : sb_error_errno(err, -ENOMEM, "starting a run");
+}
+
 int sb_launch_prepare(struct sb_launch *launch, struct sb_error *err) {
     const struct sb_strings *command = &launch->request->command;
-    const struct sb_strings *cpus = &launch->request->cpus;
     if (!command->n)
         return sb_error_set(err, -EINVAL, "the command is empty");
-    int highest = 0;
-    for (size_t i = 0; i < cpus->n; i++)
-        if (atoi(cpus->items[i]) > highest)
-            highest = atoi(cpus->items[i]);
     launch->shell = calloc(command->n + 2, sizeof *launch->shell);
     if (!launch->shell || make_candidates(launch) < 0)
         return sb_error_errno(err, -ENOMEM, "starting a run");
     launch->shell[0] = (char *)"/bin/sh";
     for (size_t i = 1; i < command->n; i++)
         launch->shell[i + 1] = command->items[i];
-    if (!cpus->n)
-        return 0;
-    launch->cpus = CPU_ALLOC((size_t)highest + 1);
-    launch->cpus_size = CPU_ALLOC_SIZE((size_t)highest + 1);
-    if (!launch->cpus)
-        return sb_error_errno(err, -ENOMEM, "starting a run");
-    CPU_ZERO_S(launch->cpus_size, launch->cpus);
-    for (size_t i = 0; i < cpus->n; i++)
-        CPU_SET_S((size_t)atoi(cpus->items[i]), launch->cpus_size, launch->cpus);
-    return 0;
+    return make_cpus(launch, err);
 }
 
 void sb_launch_clear(struct sb_launch *launch) {
@@ -127,8 +123,6 @@ static int set_limits(struct sb_launch *launch) {
     const struct sb_run_request *request = launch->request;
     struct rlimit core = {0, 0};
     setrlimit(RLIMIT_CORE, &core);
-    if (launch->cpus && sched_setaffinity(0, launch->cpus_size, launch->cpus) < 0)
-        return sb_launch_fail(launch, "sched_setaffinity", "");
     int persona = request->aslr_given ? personality(0xffffffff) : 0;
     if (request->aslr_given && persona < 0)
         return sb_launch_fail(launch, "personality", "");
@@ -213,9 +207,28 @@ int sb_launch_area_open(struct sb_launch_area *area, struct sb_error *err) {
     area->stack =
         mmap(NULL, STACK_BYTES, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     area->told = mmap(NULL, sizeof *area->told, protection, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (area->stack == MAP_FAILED || area->told == MAP_FAILED)
-        return sb_error_errno(err, -ENOMEM, "a guard of runs");
+    SB_AUTO_FREE int *cpus = NULL;
+    size_t n = 0;
+    int rc = sb_allowed_cpus(&cpus, &n);
+    area->home = rc == 0 ? sb_cpu_set(cpus, n, &area->home_size) : NULL;
+    if (area->stack == MAP_FAILED || area->told == MAP_FAILED || !area->home)
+        return sb_error_errno(err, rc < 0 ? rc : -ENOMEM, "a guard of runs");
     return 0;
+}
+
+/* A child begins where its parent is. On a CPU that another run keeps busy it would wait for its
+ * turn before it could even ask to be elsewhere, for milliseconds; so the guard goes first. */
+static int start_on_cpus(const struct sb_launch *launch, const struct sb_launch_area *area,
+                         int flags, pid_t *pid, struct sb_error *err) {
+    if (launch->cpus && sched_setaffinity(0, launch->cpus_size, launch->cpus) < 0)
+        return sb_error_errno(err, -errno, "sched_setaffinity");
+    pid_t started = clone(child, (char *)area->stack + STACK_BYTES, flags, area->told);
+    int rc = started < 0 ? sb_error_errno(err, -errno, "fork") : 0;
+    if (launch->cpus) /* where that fails it stays: slower, no less right */
+        sched_setaffinity(0, area->home_size, area->home);
+    if (rc == 0)
+        *pid = started;
+    return rc;
 }
 
 int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area *area, pid_t *pid,
@@ -229,12 +242,9 @@ int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area 
     /* No signal may run a handler of the guard in the child. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
-    pid_t started =
-        clone(child, (char *)area->stack + STACK_BYTES, shared ? flags | CLONE_VM : flags, told);
-    int rc = started < 0 ? -errno : 0;
+    int rc = start_on_cpus(launch, area, shared ? flags | CLONE_VM : flags, pid, err);
     sigprocmask(SIG_SETMASK, &old, NULL);
     if (rc < 0)
-        return sb_error_errno(err, rc, "fork");
-    *pid = started;
+        return rc;
     return told->error ? sb_launch_error(told, err) : 0;
 }

@@ -66,13 +66,15 @@ int sb_round_plan(struct sb_schedule *schedule, unsigned round, unsigned *repeat
 /* ---- The schedule (scheduler.c) ---------------------------------------------------------------
  */
 
-/* One run under way: its process, and then the reading of its weights. */
+/* One run under way: its process, and then the reading of its weights. Between the two, runs that
+ * wait for its CPUs are started: reading can wait, an idle CPU is lost. */
 struct sb_slot {
     struct sb_run run;
     struct sb_setup setup;
     char **command; /* of a built-in job, owned; else NULL */
     struct sb_process *process;
-    void *reading; /* NULL while the process runs */
+    bool ended;    /* its process is over */
+    void *reading; /* NULL: of no weights yet */
     struct sb_strings_pair weights;
     int *cpus;
     size_t n_cpus;
@@ -132,9 +134,11 @@ void sb_slot_free(struct sb_schedule *schedule, struct sb_slot *slot);
  */
 
 /* Takes over how the process ended. Returns true when the run is over, false when its weights are
- * being read. */
+ * to be read. */
 bool sb_slot_process_ended(struct sb_schedule *schedule, struct sb_slot *slot,
                            struct sb_process_end *end);
+/* Finds the weights and starts to read them. Returns true when the run is over. */
+bool sb_slot_reading_start(struct sb_schedule *schedule, struct sb_slot *slot);
 /* One step of the reading. Returns true when the run is over. */
 bool sb_slot_reading_step(struct sb_schedule *schedule, struct sb_slot *slot);
 /* Adds a sentence to the run's message. `text` is taken; NULL is nothing. */

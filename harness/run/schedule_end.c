@@ -195,14 +195,11 @@ static bool is_over(struct sb_slot *slot, enum sb_status status, const struct sb
     return true;
 }
 
-/* Finds the weights and starts to read them. Returns true when the run is over. */
-static bool start_reading(struct sb_schedule *schedule, struct sb_slot *slot) {
+bool sb_slot_reading_start(struct sb_schedule *schedule, struct sb_slot *slot) {
     const struct sb_digesting *digesting = schedule->callbacks->digesting;
     const struct sb_job *job = sb_schedule_job(schedule);
     const char *glob = weights_glob(job);
     struct sb_error err = {{0}};
-    if (!digesting)
-        return true;
     int rc = sb_process_written(slot->process, glob, &slot->weights, &err);
     if (rc < 0)
         return is_over(slot, SB_STATUS_NO_WEIGHTS, &err);
@@ -224,7 +221,7 @@ bool sb_slot_process_ended(struct sb_schedule *schedule, struct sb_slot *slot,
                            struct sb_process_end *end) {
     take_end(schedule, &slot->run, end);
     read_report(schedule, slot);
-    return slot->run.status != SB_STATUS_OK || start_reading(schedule, slot);
+    return slot->run.status != SB_STATUS_OK || !schedule->callbacks->digesting;
 }
 
 /* ---- Its fingerprint --------------------------------------------------------------------------

@@ -130,7 +130,7 @@ static size_t cpus_needed(const struct sb_schedule *schedule, unsigned threads) 
 static size_t count_running(const struct sb_schedule *schedule) {
     size_t running = 0;
     for (size_t i = 0; i < schedule->n_slots; i++)
-        running += schedule->slots[i]->reading == NULL;
+        running += !schedule->slots[i]->ended;
     return running;
 }
 

@@ -161,20 +161,33 @@ static bool step_process(struct sb_schedule *schedule, struct sb_slot *slot) {
     /* Nothing of it is alive any more: its CPUs are free while its weights are read. */
     sb_cpus_give(&schedule->cpus, slot->cpus, slot->n_cpus);
     slot->n_cpus = 0;
-    slot->ready = true;
+    slot->ended = true;
     return over;
 }
 
 static bool step_slot(struct sb_schedule *schedule, struct sb_slot *slot, double now) {
     if (!slot->ready && (is_reading(slot) || slot->due > now))
         return false;
-    if (!is_reading(slot)) {
-        bool over = step_process(schedule, slot);
-        if (over || !is_reading(slot))
-            return over;
-    }
+    if (!is_reading(slot))
+        return step_process(schedule, slot);
     slot->ready = false;
     return sb_slot_reading_step(schedule, slot);
+}
+
+/* Starts to read the weights of runs that have ended, by now when others have been started on their
+ * CPUs: reading can wait. Returns whether any run is over already, which makes room. */
+static bool read_ended(struct sb_schedule *schedule) {
+    size_t kept = 0, n = schedule->n_slots;
+    for (size_t i = 0; i < n; i++) {
+        struct sb_slot *slot = schedule->slots[i];
+        if (slot->ended && !is_reading(slot) &&
+            (sb_slot_reading_start(schedule, slot) || sb_slot_reading_step(schedule, slot)))
+            record(schedule, slot);
+        else
+            schedule->slots[kept++] = slot;
+    }
+    schedule->n_slots = kept;
+    return kept < n;
 }
 
 static void step_all(struct sb_schedule *schedule) {
@@ -201,14 +214,14 @@ static void pass_interrupt(struct sb_schedule *schedule) {
     int wanted = interrupts_wanted(schedule);
     for (; schedule->interrupts < wanted; schedule->interrupts++) {
         for (size_t i = 0; i < schedule->n_slots; i++) {
-            if (!is_reading(schedule->slots[i]))
+            if (!schedule->slots[i]->ended)
                 sb_process_interrupt(schedule->slots[i]->process);
         }
     }
     size_t kept = 0;
     for (size_t i = 0; i < schedule->n_slots; i++) {
         struct sb_slot *slot = schedule->slots[i];
-        if (wanted == 2 && is_reading(slot)) {
+        if (wanted == 2 && slot->ended) {
             slot->run.status = SB_STATUS_INTERRUPTED;
             record(schedule, slot);
         } else {
@@ -289,6 +302,8 @@ static void run_round(struct sb_schedule *schedule, const struct sb_due *due, si
     for (size_t next = 0;;) {
         pass_interrupt(schedule);
         start_ready(schedule, due, n, &next);
+        if (read_ended(schedule))
+            continue;
         if (!schedule->n_slots)
             break;
         wait_for_something(schedule);

@@ -11,7 +11,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -126,11 +126,13 @@ static void limit(int resource, uint64_t soft, uint64_t hard) {
 }
 
 static uint64_t address_space(void) {
-    unsigned long pages = 0;
-    SB_AUTO_FILE FILE *file = fopen("/proc/self/statm", "re");
-    if (!file || fscanf(file, "%lu", &pages) != 1)
+    char text[64];
+    SB_AUTO_FD int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
         return UINT64_C(1) << 30;
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    text[n] = '\0';
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE); /* the first is the size */
 }
 
 int sb_jail_close(const struct sb_jail_filter *filter, uint64_t n_bytes) {

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -268,6 +269,9 @@ static _Noreturn void reader_main(int control) {
     server.deaths = signalfd(-1, &server.blocked, SFD_NONBLOCK | SFD_CLOEXEC);
     sb_jail_clean_environment();
     server.filter = sb_jail_filter_new();
+#if defined(__GLIBC__)
+    malloc_trim(0); /* or each parser would merge what samebits has freed, and copy pages for it */
+#endif
     if (server.deaths >= 0 && make_room(&server) == 0)
         serve(&server);
     for (size_t i = 0; i < server.n; i++)
