@@ -9,7 +9,8 @@ BUILD ?= build
 .PHONY: build run check bench lint deps clean
 
 build: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet
+	@if [ -t 1 ]; then ninja -C $(BUILD); else ninja -C $(BUILD) --quiet; fi
+	@echo "the program is $(BUILD)/samebits"
 
 $(BUILD)/build.ninja:
 	@meson setup $(BUILD) >$(BUILD).setup.log 2>&1 || { cat $(BUILD).setup.log >&2; exit 1; }

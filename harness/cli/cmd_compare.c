@@ -103,7 +103,7 @@ static char *shape_text(const struct sb_tensor_difference *tensor) {
         return sb_format("one factor explains all: A is %.6g times B", tensor->factor);
     if (tensor->offset != 0)
         return sb_format("one offset explains all: A is B and %.6g", tensor->offset);
-    return strdup(sb_shape_texts[tensor->shape]);
+    return strdup(sb_shape_text(tensor->shape, tensor->grade, tensor->max_ulp));
 }
 
 static void add_tensor_row(struct sb_table *table, const struct sb_tensor_difference *tensor) {

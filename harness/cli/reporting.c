@@ -8,9 +8,11 @@
 #include "report/sentences.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 /* *path is NULL where none was given, "-" for stdout. */
 static int find_report(const char *written, const struct sb_report **report, const char **path,
@@ -39,6 +41,23 @@ static bool goes_to_stdout(const struct sb_report *report, const char *path) {
     return path ? strcmp(path, "-") == 0 : !report->file_name;
 }
 
+/* Before the first run: afterwards it is late for a path that was mistyped. */
+static int check_path(const char *path, struct sb_error *err) {
+    SB_AUTO_FREE char *copy = strdup(path);
+    struct stat st;
+    if (!copy)
+        return sb_error_errno(err, -ENOMEM, "--report");
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return sb_error_errno(err, -EISDIR, "--report: %s", path);
+    const char *folder = dirname(copy);
+    bool exists = stat(folder, &st) == 0, is_folder = exists && S_ISDIR(st.st_mode);
+    if (exists && !is_folder)
+        errno = ENOTDIR;
+    if (!is_folder || access(folder, W_OK | X_OK) < 0)
+        return sb_error_errno(err, -errno, "--report: no file can be made in %s", folder);
+    return 0;
+}
+
 int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
     for (size_t i = 0; i < request->reports.n; i++) {
         const struct sb_report *report;
@@ -51,6 +70,9 @@ int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
                                 "samebits run: --report %s would mix with --json on stdout; give "
                                 "it a path (%s:FILE)",
                                 report->name, report->name);
+        rc = path && !goes_to_stdout(report, path) ? check_path(path, err) : 0;
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }

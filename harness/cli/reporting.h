@@ -7,7 +7,8 @@
 #include <samebits/report.h>
 #include <samebits/run.h>
 
-/* --report FORMAT[:PATH] …: are the formats known and in this build? -EINVAL with the choices. */
+/* --report FORMAT[:PATH] …: are the formats known and in this build, and can files be made where
+ * they are to go? -EINVAL with the choices, or -errno of the path. */
 int sb_reporting_check(const struct sb_request *request, struct sb_error *err);
 
 /* Writes what was asked for; without any --report, and unless quiet, the terminal's. */

@@ -73,7 +73,7 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"include", 0, "GLOB", NULL, sb_take_list, &r->include},
         {"exclude", 0, "GLOB", "these tensors alone, or all but these", sb_take_list, &r->exclude},
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
-        {"timeout", 0, "10m", "of one run: 250ms, 90s, 10m, 1h", sb_take_text, &r->timeout},
+        {"timeout", 0, "10m", "of one run: 250ms, 90s or 90, 10m, 1h", sb_take_text, &r->timeout},
         {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
         {"seed", 0, "N", "order of runs (default 0)", sb_take_u64, &r->seed},
         {"stop-after", 0, "first-divergence", "start nothing more once bits differ", take_choice,

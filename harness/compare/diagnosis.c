@@ -21,13 +21,14 @@ const char *const sb_shape_names[] = {
     [SB_SHAPE_GROWN] = "grown",
 };
 
-const char *const sb_shape_texts[] = {
+static const char *const shape_texts[] = {
     [SB_SHAPE_NONE] = "no difference",
     [SB_SHAPE_ROUNDING] = "rounding: the order of a reduction",
     [SB_SHAPE_PERMUTATION] = "same values in another order: iteration order",
     [SB_SHAPE_SIGN] = "signs of zero or NaN payloads only",
     [SB_SHAPE_SCALE] = "one factor or one offset explains all",
-    [SB_SHAPE_UNRELATED] = "unrelated values: seed or entropy",
+    [SB_SHAPE_UNRELATED] =
+        "unrelated values: a seed, entropy, or an order in which things are numbered",
     [SB_SHAPE_GARBAGE] = "NaN, infinite or absurd values: memory read before written",
     [SB_SHAPE_GROWN] = "beyond rounding: other data or order, or a small change that grew",
 };
@@ -63,6 +64,15 @@ static const uint64_t unrelated_elements = 16;
 static const double unrelated_deviations = 2, unrelated_correlation = 0.1;
 /* Fresh random numbers leave next to no element as it was. */
 static const double unrelated_share = 0.5;
+
+/* Of f32 the default tolerance allows at most some 20 ULP where values are not near 0. */
+static const double telling_ulp = 32;
+
+const char *sb_shape_text(enum sb_shape shape, enum sb_grade grade, double max_ulp) {
+    if (shape == SB_SHAPE_ROUNDING && grade == SB_GRADE_ROUNDING && max_ulp > telling_ulp)
+        return "within the tolerance, but many ulp: of values near 0, or rounding that grew";
+    return shape_texts[shape];
+}
 
 /* ---- Shapes, the first that holds --------------------------------------------------------------
  */

@@ -78,6 +78,18 @@ static char *observe(const char *name, const char *level, const struct sb_observ
                      seen->max_threads);
 }
 
+/* Then its code has no order of threads that could have shown. */
+static const char *limit(const struct sb_observation *const *seen, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        SB_AUTO_FREE char *word = sb_worker_word(seen[i], "threads");
+        if (word || !seen[i]->n_samples || seen[i]->max_threads != 1)
+            return NULL;
+    }
+    return n ? "no run was seen with more than one thread: threads varied only the CPUs that a run "
+               "may use"
+             : NULL;
+}
+
 const struct sb_axis sb_axis_threads = {
     .name = "threads",
     .summary = "threads of every numeric library, and the CPUs that the run may use",
@@ -86,4 +98,5 @@ const struct sb_axis sb_axis_threads = {
     .resolve = resolve,
     .apply = apply,
     .observe = observe,
+    .limit = limit,
 };

@@ -321,10 +321,14 @@ static void print_alarms(const struct page *page) {
     }
 }
 
+static bool has_few_jobs(const struct page *page) {
+    return json_array_size(page->jobs) <= FEW_JOBS;
+}
+
 /* Details of what went wrong come for every job, up to a number that can be read; those of jobs
  * that are as required only where there are few jobs. */
 static void print_all_details(const struct page *page) {
-    bool all = page->options->verbose, few = json_array_size(page->jobs) <= FEW_JOBS;
+    bool all = page->options->verbose, few = has_few_jobs(page);
     size_t i, printed = 0, left = 0;
     json_t *job;
     json_array_foreach(page->jobs, i, job) {
@@ -373,6 +377,27 @@ static void print_unavailable(const struct page *page) {
     }
 }
 
+/* Where jobs are too many for the details of each: every reason once, and how many it kept. */
+static void print_skipped(const struct page *page) {
+    SB_AUTO_JSON json_t *reasons = json_object();
+    size_t i;
+    const char *reason;
+    json_t *job, *n;
+    json_array_foreach(page->jobs, i, job) {
+        reason = sb_text_of(job, "reason");
+        if (!sb_text_is(job, "outcome", "skipped") || !*reason)
+            continue;
+        n = json_object_get(reasons, reason);
+        json_object_set_new(reasons, reason, json_integer(json_integer_value(n) + 1));
+    }
+    json_object_foreach(reasons, reason, n) {
+        SB_AUTO_TEXT struct sb_text text = {0};
+        sb_text_printf(&text, "skipped, %" JSON_INTEGER_FORMAT " job%s: %s", json_integer_value(n),
+                       json_integer_value(n) == 1 ? "" : "s", reason);
+        print_text(page, &text, 4);
+    }
+}
+
 static bool has_bound(const struct page *page) {
     size_t i;
     json_t *job;
@@ -393,6 +418,8 @@ static void print_footer(const struct page *page) {
         sb_text_puts(&text, sb_bound_legend);
     print_text(page, &text, 4);
     print_unavailable(page);
+    if (!has_few_jobs(page) && !page->options->verbose)
+        print_skipped(page);
     if (json_array_size(shared))
         sb_text_puts(&text, "not isolated: ");
     sb_say_list(&text, shared, "; ");

@@ -120,6 +120,25 @@ static json_t *worst_json(struct sb_making *making, const struct sb_comparison *
     return worst;
 }
 
+static void push_limits_of_axes(struct sb_making *making, const struct sb_job_result *job,
+                                json_t *limits) {
+    SB_AUTO_FREE const struct sb_observation **seen = calloc(job->n_runs + 1, sizeof *seen);
+    size_t n = 0;
+    making->failed |= !seen;
+    for (size_t i = 0; seen && i < job->n_runs; i++) {
+        if (job->runs[i]->status == SB_STATUS_OK)
+            seen[n++] = &job->runs[i]->seen;
+    }
+    for (size_t i = 0; seen && i < job->plan->n_axes; i++) {
+        const struct sb_job_axis *axis = &job->plan->axes[i];
+        const char *limit = axis->axis && axis->axis->limit && axis->n_levels > 1
+                                ? axis->axis->limit(seen, n)
+                                : NULL;
+        if (limit)
+            sb_push(making, limits, json_string(limit));
+    }
+}
+
 /* Sentences on what was left out, so that nobody takes what is said here for all there is. */
 static json_t *limits_json(struct sb_making *making, const struct sb_job_result *job,
                            size_t compared) {
@@ -141,6 +160,7 @@ static json_t *limits_json(struct sb_making *making, const struct sb_job_result 
     }
     if (job->requirements_limit)
         sb_push(making, limits, sb_json_string(job->requirements_limit));
+    push_limits_of_axes(making, job, limits);
     return limits;
 }
 

@@ -167,11 +167,16 @@ static void say_ulp(struct sb_text *text, const json_t *ulp) {
         sb_text_puts(text, "not finite");
 }
 
-/* A hint to the cause, by the name of the difference's shape. */
-static void say_shape(struct sb_text *text, const char *name) {
+/* A hint to the cause. */
+static void say_shape(struct sb_text *text, const json_t *job, const json_t *worst) {
+    const json_t *ulp = json_object_get(worst, "max_ulp");
+    enum sb_grade grade = SB_GRADE_IDENTICAL;
+    while (grade < SB_GRADE_DIVERGENT && !sb_text_is(job, "grade", sb_grade_names[grade]))
+        grade++;
     for (int shape = SB_SHAPE_NONE + 1; shape <= SB_SHAPE_GROWN; shape++) {
-        if (strcmp(sb_shape_names[shape], name) == 0)
-            sb_text_printf(text, " Hint: %s.", sb_shape_texts[shape]);
+        if (sb_text_is(worst, "shape_of_difference", sb_shape_names[shape]))
+            sb_text_printf(text, " Hint: %s.",
+                           sb_shape_text((enum sb_shape)shape, grade, json_number_value(ulp)));
     }
 }
 
@@ -203,7 +208,7 @@ static void say_worst_difference(struct sb_text *text, const json_t *job) {
             sb_text_puts(text, grades[i].text);
     }
     sb_text_putc(text, '.');
-    say_shape(text, sb_text_of(worst, "shape_of_difference"));
+    say_shape(text, job, worst);
 }
 
 void sb_say_magnitude(struct sb_text *text, const json_t *job) {

@@ -68,6 +68,20 @@ static struct sb_where place_of_offset(const struct reading *reading, size_t off
     return where;
 }
 
+/* libyaml does not say which character cannot stand there, and a tab is not seen. */
+static bool is_tab(const struct reading *reading, yaml_mark_t mark) {
+    size_t line = 0, column = 0;
+    for (size_t i = 0; i < reading->n; i++) {
+        if (line == mark.line && column == mark.column)
+            return reading->text[i] == '\t';
+        if (reading->text[i] == '\n')
+            line++, column = 0;
+        else
+            column += ((unsigned char)reading->text[i + 1] & 0xc0) != 0x80;
+    }
+    return false;
+}
+
 static int parser_error(const struct reading *reading) {
     const yaml_parser_t *parser = &reading->parser;
     const char *problem = parser->problem ? parser->problem : "not readable as YAML";
@@ -78,6 +92,8 @@ static int parser_error(const struct reading *reading) {
         return sb_where_error(reading->err, -EINVAL, &where, "not UTF-8 text: %s", problem);
     }
     struct sb_where where = place_of(reading, parser->problem_mark);
+    if (is_tab(reading, parser->problem_mark))
+        problem = "found a tab, where only spaces may stand";
     if (!parser->context)
         return sb_where_error(reading->err, -EINVAL, &where, "%s", problem);
     return sb_where_error(reading->err, -EINVAL, &where, "%s (%s that began at %zu:%zu)", problem,

@@ -24,13 +24,15 @@ enum sb_shape {
     SB_SHAPE_PERMUTATION, /* same values in another order: iteration order */
     SB_SHAPE_SIGN,        /* sign of zero or NaN payload only */
     SB_SHAPE_SCALE,       /* one factor or one offset explains all elements */
-    SB_SHAPE_UNRELATED,   /* no correlation: seed or entropy */
+    SB_SHAPE_UNRELATED,   /* no correlation: a seed, entropy, an order that numbers things */
     SB_SHAPE_GARBAGE, /* NaN, infinite or absurd values on one side: memory read before written */
     SB_SHAPE_GROWN,   /* related but far beyond rounding: chaos after a small change */
 };
 
 extern const char *const sb_shape_names[]; /* "none" "rounding" "permutation" … */
-extern const char *const sb_shape_texts[]; /* one line each for people */
+/* One line for people. Of a difference inside the tolerance ULP say whether it looks like rounding.
+ */
+const char *sb_shape_text(enum sb_shape shape, enum sb_grade grade, double max_ulp);
 
 enum { SB_ULP_BUCKETS = 65 }; /* 0: equal bits; b ≥ 1: 2^(b-1) ≤ ULP distance < 2^b */
 

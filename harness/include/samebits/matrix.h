@@ -111,6 +111,9 @@ struct sb_axis {
      * where they disagree or could not be read. It is no proof of use; but where it is the same at
      * every level, nothing of the axis reached the program. No function: cannot be said. */
     char *(*arrived)(const char *name, const struct sb_observation *seen);
+    /* What a reader should know of all the levels that were had, one line, or NULL. seen[n] are the
+     * runs that ended well. No function: nothing. */
+    const char *(*limit)(const struct sb_observation *const *seen, size_t n);
 };
 
 extern const struct sb_axis *const sb_axes[]; /* generated registry, ends with NULL */

@@ -24,8 +24,11 @@ static const struct {
     {"version: 1\njobs:\n  - name: \"a\n",
      "a.yaml:4:1: found unexpected end of stream (while scanning a quoted scalar that began at "
      "3:11)"},
+    {"version: 1\njobs:\n\t- {name: a, command: [a]}\n",
+     "a.yaml:3:1: found a tab, where only spaces may stand (while scanning for the next token that "
+     "began at 3:1)"},
     {"version: 1\n\tjobs: 1\n",
-     "a.yaml:2:1: found a tab character that violates indentation (while scanning a plain scalar "
+     "a.yaml:2:1: found a tab, where only spaces may stand (while scanning a plain scalar "
      "that began at 1:10)"},
     {"version: 1\njobs:\n  - name: gr\xfc\xdf\n",
      "a.yaml:3:13: not UTF-8 text: invalid leading UTF-8 octet"},

@@ -135,6 +135,14 @@ class Usage(program.Program):
         self.refused("list", says=["say what to list", "kernels", "launchers"])
         self.refused("list", "axes", "formats", says=["one subject at a time", "kernels"])
 
+    def test_a_report_that_cannot_be_written_is_known_before_the_first_run(self):
+        self.job("job.py", body="open('ran', 'w')")
+        self.write("file", "")
+        for path in ("none/there.xml", "file/there.xml", "."):
+            self.refused("run", "--isolate", "inplace", "-r", f"junit:{path}", "--", program.PYTHON, "job.py",
+                         says="--report: ")
+        self.assertFalse(os.path.exists(self.path("ran")))
+
     def test_where_a_report_went_is_said_unless_quiet(self):
         self.job()
         command = ["--vary", "threads=1", "--out", "r", "--", program.PYTHON, "job.py"]
