@@ -8,7 +8,7 @@
 /* Dims of x[n,c,h,w], w[k,c,r,s] and y[n,k,p,q], or of a pool's x[n,c,h,w] and y[n,c,p,q]. */
 struct shapes {
     dnnl_dim_t x[4], w[4], y[4];
-    dnnl_dims_t stride, padding, dilation, window; /* oneDNN counts dilation from 0 */
+    struct moves moves;
 };
 
 static struct shapes shapes_of(const struct sb_call *call, bool convolution) {
@@ -19,10 +19,10 @@ static struct shapes shapes_of(const struct sb_call *call, bool convolution) {
     const dnnl_dim_t *window = convolution ? size + 5 : size + 4;
     dnnl_dim_t channels = convolution ? size[4] : size[1];
     for (int i = 0; i < 2; i++) {
-        shapes.stride[i] = (dnnl_dim_t)call->attribute[0];
-        shapes.padding[i] = (dnnl_dim_t)call->attribute[1];
-        shapes.dilation[i] = convolution ? (dnnl_dim_t)call->attribute[2] - 1 : 0;
-        shapes.window[i] = window[i];
+        shapes.moves.stride[i] = (dnnl_dim_t)call->attribute[0];
+        shapes.moves.padding[i] = (dnnl_dim_t)call->attribute[1];
+        shapes.moves.dilation[i] = convolution ? (dnnl_dim_t)call->attribute[2] - 1 : 0;
+        shapes.moves.window[i] = window[i];
         shapes.y[2 + i] = window[2 + i];
     }
     const dnnl_dim_t filters[] = {channels, size[1], window[0], window[1]};
@@ -35,38 +35,27 @@ static struct shapes shapes_of(const struct sb_call *call, bool convolution) {
 
 /* ---- Convolution ----------------------------------------------------------------------------- */
 
-/* x, w and y in oneDNN's own layouts and in ours. */
+/* x, w and y in oneDNN's own layouts, and in ours. */
 struct layouts {
-    dnnl_memory_desc_t x, w, y, our_x, our_w, our_y;
+    struct convolved theirs, ours;
 };
 
 static struct layouts layouts_of(struct primitive *primitive, const struct shapes *shapes) {
     return (struct layouts){
-        memory_any(primitive, 4, shapes->x),      memory_any(primitive, 4, shapes->w),
-        memory_any(primitive, 4, shapes->y),      memory_of(primitive, 4, shapes->x, NULL),
-        memory_of(primitive, 4, shapes->w, NULL), memory_of(primitive, 4, shapes->y, NULL)};
-}
-
-static bool forward_convolution(struct primitive *primitive, const struct shapes *shapes,
-                                const struct layouts *layouts, dnnl_convolution_desc_t *operation) {
-    return primitive_ok(primitive,
-                        dnnl_dilated_convolution_forward_desc_init(
-                            operation, dnnl_forward_training, dnnl_convolution_direct, &layouts->x,
-                            &layouts->w, NULL, &layouts->y, shapes->stride, shapes->dilation,
-                            shapes->padding, shapes->padding),
-                        "convolution");
+        {memory_any(primitive, 4, shapes->x), memory_any(primitive, 4, shapes->w),
+         memory_any(primitive, 4, shapes->y)},
+        {memory_of(primitive, 4, shapes->x, NULL), memory_of(primitive, 4, shapes->w, NULL),
+         memory_of(primitive, 4, shapes->y, NULL)}};
 }
 
 int onednn_conv2d(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     struct shapes shapes = shapes_of(call, true);
     struct layouts layouts = layouts_of(&primitive, &shapes);
-    dnnl_convolution_desc_t operation;
-    if (forward_convolution(&primitive, &shapes, &layouts, &operation))
-        primitive_describe(&primitive, &operation);
-    primitive_reorder(&primitive, DNNL_ARG_SRC, &layouts.our_x, call->operand[0], false);
-    primitive_reorder(&primitive, DNNL_ARG_WEIGHTS, &layouts.our_w, call->operand[1], false);
-    primitive_reorder(&primitive, DNNL_ARG_DST, &layouts.our_y, call->operand[2], true);
+    describe_convolution(&primitive, &layouts.theirs, &shapes.moves);
+    primitive_reorder(&primitive, DNNL_ARG_SRC, layouts.ours.x, call->operand[0], false);
+    primitive_reorder(&primitive, DNNL_ARG_WEIGHTS, layouts.ours.w, call->operand[1], false);
+    primitive_reorder(&primitive, DNNL_ARG_DST, layouts.ours.y, call->operand[2], true);
     return primitive_run(&primitive);
 }
 
@@ -74,18 +63,10 @@ int onednn_conv2d_gradient_data(void *state, const struct sb_call *call, struct 
     struct primitive primitive = {state, call, err};
     struct shapes shapes = shapes_of(call, true);
     struct layouts layouts = layouts_of(&primitive, &shapes);
-    dnnl_convolution_desc_t forward, operation;
-    if (forward_convolution(&primitive, &shapes, &layouts, &forward))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive,
-                     dnnl_dilated_convolution_backward_data_desc_init(
-                         &operation, dnnl_convolution_direct, &layouts.x, &layouts.w, &layouts.y,
-                         shapes.stride, shapes.dilation, shapes.padding, shapes.padding),
-                     "convolution"))
-        primitive_describe(&primitive, &operation);
-    primitive_reorder(&primitive, DNNL_ARG_WEIGHTS, &layouts.our_w, call->operand[0], false);
-    primitive_reorder(&primitive, DNNL_ARG_DIFF_DST, &layouts.our_y, call->operand[1], false);
-    primitive_reorder(&primitive, DNNL_ARG_DIFF_SRC, &layouts.our_x, call->operand[2], true);
+    describe_convolution_gradient_data(&primitive, &layouts.theirs, &shapes.moves);
+    primitive_reorder(&primitive, DNNL_ARG_WEIGHTS, layouts.ours.w, call->operand[0], false);
+    primitive_reorder(&primitive, DNNL_ARG_DIFF_DST, layouts.ours.y, call->operand[1], false);
+    primitive_reorder(&primitive, DNNL_ARG_DIFF_SRC, layouts.ours.x, call->operand[2], true);
     return primitive_run(&primitive);
 }
 
@@ -93,19 +74,10 @@ int onednn_conv2d_gradient_filter(void *state, const struct sb_call *call, struc
     struct primitive primitive = {state, call, err};
     struct shapes shapes = shapes_of(call, true);
     struct layouts layouts = layouts_of(&primitive, &shapes);
-    dnnl_convolution_desc_t forward, operation;
-    if (forward_convolution(&primitive, &shapes, &layouts, &forward))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive,
-                     dnnl_dilated_convolution_backward_weights_desc_init(
-                         &operation, dnnl_convolution_direct, &layouts.x, &layouts.w, NULL,
-                         &layouts.y, shapes.stride, shapes.dilation, shapes.padding,
-                         shapes.padding),
-                     "convolution"))
-        primitive_describe(&primitive, &operation);
-    primitive_reorder(&primitive, DNNL_ARG_SRC, &layouts.our_x, call->operand[0], false);
-    primitive_reorder(&primitive, DNNL_ARG_DIFF_DST, &layouts.our_y, call->operand[1], false);
-    primitive_reorder(&primitive, DNNL_ARG_DIFF_WEIGHTS, &layouts.our_w, call->operand[2], true);
+    describe_convolution_gradient_filter(&primitive, &layouts.theirs, &shapes.moves);
+    primitive_reorder(&primitive, DNNL_ARG_SRC, layouts.ours.x, call->operand[0], false);
+    primitive_reorder(&primitive, DNNL_ARG_DIFF_DST, layouts.ours.y, call->operand[1], false);
+    primitive_reorder(&primitive, DNNL_ARG_DIFF_WEIGHTS, layouts.ours.w, call->operand[2], true);
     return primitive_run(&primitive);
 }
 
@@ -116,34 +88,20 @@ static dnnl_alg_kind_t average_kind(const struct sb_call *call) {
                                    : dnnl_pooling_avg_exclude_padding;
 }
 
-static bool forward_pool(struct primitive *primitive, const struct shapes *shapes,
-                         dnnl_prop_kind_t purpose, dnnl_alg_kind_t kind,
-                         const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *y,
-                         dnnl_pooling_v2_desc_t *operation) {
-    return primitive_ok(primitive,
-                        dnnl_pooling_v2_forward_desc_init(
-                            operation, purpose, kind, x, y, shapes->stride, shapes->window,
-                            shapes->dilation, shapes->padding, shapes->padding),
-                        "pooling");
-}
-
 /* Into `data`; where a workspace is wanted, it says which elements were the largest, is malloc'd
  * and the caller's. */
 static int pool(void *state, const struct sb_call *call, dnnl_alg_kind_t kind, void *data,
                 void **workspace, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     struct shapes shapes = shapes_of(call, false);
-    dnnl_memory_desc_t x = memory_of(&primitive, 4, shapes.x, NULL),
-                       y = memory_of(&primitive, 4, shapes.y, NULL);
-    dnnl_pooling_v2_desc_t operation;
-    if (forward_pool(&primitive, &shapes,
-                     workspace ? dnnl_forward_training : dnnl_forward_inference, kind, &x, &y,
-                     &operation))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &y, data);
+    memory_layout x = memory_of(&primitive, 4, shapes.x, NULL),
+                  y = memory_of(&primitive, 4, shapes.y, NULL);
+    describe_pool(&primitive, workspace ? dnnl_forward_training : dnnl_forward_inference, kind, x,
+                  y, &shapes.moves);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, y, data);
     if (workspace && primitive.rc == 0) {
-        const dnnl_memory_desc_t *theirs =
+        memory_layout theirs =
             dnnl_primitive_desc_query_md(primitive.description, dnnl_query_workspace_md, 0);
         *workspace = malloc(dnnl_memory_desc_get_size(theirs) + 1);
         if (!*workspace)
@@ -158,19 +116,11 @@ static int pool_gradient(void *state, const struct sb_call *call, dnnl_alg_kind_
                          void *dx, void *workspace, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     struct shapes shapes = shapes_of(call, false);
-    dnnl_memory_desc_t x = memory_of(&primitive, 4, shapes.x, NULL),
-                       y = memory_of(&primitive, 4, shapes.y, NULL);
-    dnnl_pooling_v2_desc_t forward, operation;
-    if (forward_pool(&primitive, &shapes, dnnl_forward_training, kind, &x, &y, &forward))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive,
-                     dnnl_pooling_v2_backward_desc_init(&operation, kind, &x, &y, shapes.stride,
-                                                        shapes.window, shapes.dilation,
-                                                        shapes.padding, shapes.padding),
-                     "pooling"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_DIFF_DST, &y, dy);
-    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, &x, dx);
+    memory_layout x = memory_of(&primitive, 4, shapes.x, NULL),
+                  y = memory_of(&primitive, 4, shapes.y, NULL);
+    describe_pool_gradient(&primitive, kind, x, y, &shapes.moves);
+    primitive_take(&primitive, DNNL_ARG_DIFF_DST, y, dy);
+    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, x, dx);
     if (workspace && primitive.rc == 0)
         primitive_take(&primitive, DNNL_ARG_WORKSPACE,
                        dnnl_primitive_desc_query_md(primitive.hint, dnnl_query_workspace_md, 0),

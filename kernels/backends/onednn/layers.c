@@ -8,15 +8,12 @@
 int onednn_bias_add(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t b = (dnnl_dim_t)call->size[0], n = (dnnl_dim_t)call->size[1];
-    dnnl_memory_desc_t x = memory_of(&primitive, 2, (dnnl_dim_t[]){b, n}, NULL),
-                       bias = memory_of(&primitive, 2, (dnnl_dim_t[]){1, n}, NULL);
-    dnnl_binary_desc_t operation;
-    if (primitive_ok(&primitive, dnnl_binary_desc_init(&operation, dnnl_binary_add, &x, &bias, &x),
-                     "binary"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC_0, &x, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_SRC_1, &bias, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[1]);
+    memory_layout x = memory_of(&primitive, 2, (dnnl_dim_t[]){b, n}, NULL),
+                  bias = memory_of(&primitive, 2, (dnnl_dim_t[]){1, n}, NULL);
+    describe_binary(&primitive, dnnl_binary_add, x, bias);
+    primitive_take(&primitive, DNNL_ARG_SRC_0, x, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_SRC_1, bias, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[1]);
     return primitive_run(&primitive);
 }
 
@@ -26,15 +23,10 @@ static int elementwise(void *state, const struct sb_call *call, dnnl_alg_kind_t 
                        struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t n = (dnnl_dim_t)call->size[0];
-    dnnl_memory_desc_t x = memory_of(&primitive, 1, &n, NULL);
-    dnnl_eltwise_desc_t operation;
-    if (primitive_ok(
-            &primitive,
-            dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_training, kind, &x, 0, 0),
-            "eltwise"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[1]);
+    memory_layout x = memory_of(&primitive, 1, &n, NULL);
+    describe_eltwise(&primitive, kind, x);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[1]);
     return primitive_run(&primitive);
 }
 
@@ -43,19 +35,11 @@ static int elementwise_gradient(void *state, const struct sb_call *call, dnnl_al
                                 int argument, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t n = (dnnl_dim_t)call->size[0];
-    dnnl_memory_desc_t x = memory_of(&primitive, 1, &n, NULL);
-    dnnl_eltwise_desc_t forward, operation;
-    if (primitive_ok(
-            &primitive,
-            dnnl_eltwise_forward_desc_init(&forward, dnnl_forward_training, kind, &x, 0, 0),
-            "eltwise"))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive, dnnl_eltwise_backward_desc_init(&operation, kind, &x, &x, 0, 0),
-                     "eltwise"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, argument, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DIFF_DST, &x, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, &x, call->operand[2]);
+    memory_layout x = memory_of(&primitive, 1, &n, NULL);
+    describe_eltwise_gradient(&primitive, kind, x);
+    primitive_take(&primitive, argument, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DIFF_DST, x, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, x, call->operand[2]);
     return primitive_run(&primitive);
 }
 
@@ -81,37 +65,27 @@ int onednn_gelu_gradient(void *state, const struct sb_call *call, struct sb_erro
 
 /* ---- Softmax --------------------------------------------------------------------------------- */
 
-static dnnl_memory_desc_t matrix(struct primitive *primitive) {
+static memory_layout matrix(struct primitive *primitive) {
     const size_t *size = primitive->call->size;
     return memory_of(primitive, 2, (dnnl_dim_t[]){(dnnl_dim_t)size[0], (dnnl_dim_t)size[1]}, NULL);
 }
 
 int onednn_softmax(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
-    dnnl_memory_desc_t x = matrix(&primitive);
-    dnnl_softmax_desc_t operation;
-    if (primitive_ok(&primitive,
-                     dnnl_softmax_forward_desc_init(&operation, dnnl_forward_training, &x, 1),
-                     "softmax"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[1]);
+    memory_layout x = matrix(&primitive);
+    describe_softmax(&primitive, x);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[1]);
     return primitive_run(&primitive);
 }
 
 int onednn_softmax_gradient(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
-    dnnl_memory_desc_t x = matrix(&primitive);
-    dnnl_softmax_desc_t forward, operation;
-    if (primitive_ok(&primitive,
-                     dnnl_softmax_forward_desc_init(&forward, dnnl_forward_training, &x, 1),
-                     "softmax"))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive, dnnl_softmax_backward_desc_init(&operation, &x, &x, 1), "softmax"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DIFF_DST, &x, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, &x, call->operand[2]);
+    memory_layout x = matrix(&primitive);
+    describe_softmax_gradient(&primitive, x);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DIFF_DST, x, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_DIFF_SRC, x, call->operand[2]);
     return primitive_run(&primitive);
 }
 
@@ -135,39 +109,44 @@ static float *variances(const float *inverse, size_t n, double epsilon) {
 int onednn_layernorm(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t b = (dnnl_dim_t)call->size[0], n = (dnnl_dim_t)call->size[1];
-    dnnl_memory_desc_t x = matrix(&primitive), of_rows = memory_f32(&primitive, 1, &b),
-                       of_columns = memory_f32(&primitive, 1, &n);
-    dnnl_layer_normalization_desc_t operation;
-    if (primitive_ok(&primitive,
-                     dnnl_layer_normalization_forward_desc_init(&operation, dnnl_forward_training,
-                                                                &x, &of_rows,
-                                                                (float)call->attribute[0], affine),
-                     "layer normalisation"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_SCALE, &of_columns, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_SHIFT, &of_columns, call->operand[2]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[3]);
-    primitive_take(&primitive, DNNL_ARG_MEAN, &of_rows, call->operand[4]);
-    primitive_take(&primitive, DNNL_ARG_VARIANCE, &of_rows, call->operand[5]);
+    memory_layout x = matrix(&primitive), of_rows = memory_f32(&primitive, 1, &b),
+                  of_columns = memory_f32(&primitive, 1, &n);
+    describe_layernorm(&primitive, x, of_rows, (float)call->attribute[0], affine);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_SCALE, of_columns, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_SHIFT, of_columns, call->operand[2]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[3]);
+    primitive_take(&primitive, DNNL_ARG_MEAN, of_rows, call->operand[4]);
+    primitive_take(&primitive, DNNL_ARG_VARIANCE, of_rows, call->operand[5]);
     int rc = primitive_run(&primitive);
     if (rc == 0)
         invert(call->operand[5], call->size[0], call->attribute[0]);
     return rc;
 }
 
+/* A gradient does not read the shift, but some versions count it among the inputs that they must be
+ * given, and others refuse it. The others are the five of normalisation_gradient. */
+static bool wants_shift(const struct primitive *primitive) {
+    int n_inputs = 0;
+    return primitive->rc == 0 &&
+           dnnl_primitive_desc_query(primitive->description, dnnl_query_num_of_inputs_s32, 0,
+                                     &n_inputs) == dnnl_success &&
+           n_inputs > 5;
+}
+
 /* Arguments of a normalisation's gradient, whose operands stand in one order for rows and for
  * channels; `statistics` of the moments, `weights` of gamma. */
-static int normalisation_gradient(struct primitive *primitive, const dnnl_memory_desc_t *x,
-                                  const dnnl_memory_desc_t *statistics,
-                                  const dnnl_memory_desc_t *weights, size_t n_statistics) {
+static int normalisation_gradient(struct primitive *primitive, memory_layout x,
+                                  memory_layout statistics, memory_layout weights,
+                                  size_t n_statistics) {
     const struct sb_call *call = primitive->call;
     float *variance = variances(call->operand[3], n_statistics, call->attribute[0]);
     if (!variance && primitive->rc == 0)
         primitive->rc = sb_error_errno(primitive->err, -ENOMEM, "variances");
     primitive_take(primitive, DNNL_ARG_SRC, x, call->operand[0]);
     primitive_take(primitive, DNNL_ARG_SCALE, weights, call->operand[1]);
-    primitive_take(primitive, DNNL_ARG_SHIFT, weights, call->operand[1]); /* is asked for, unread */
+    if (wants_shift(primitive))
+        primitive_take(primitive, DNNL_ARG_SHIFT, weights, call->operand[1]);
     primitive_take(primitive, DNNL_ARG_MEAN, statistics, call->operand[2]);
     primitive_take(primitive, DNNL_ARG_VARIANCE, statistics, variance);
     primitive_take(primitive, DNNL_ARG_DIFF_DST, x, call->operand[4]);
@@ -182,24 +161,13 @@ static int normalisation_gradient(struct primitive *primitive, const dnnl_memory
 int onednn_layernorm_gradient(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t b = (dnnl_dim_t)call->size[0], n = (dnnl_dim_t)call->size[1];
-    dnnl_memory_desc_t x = matrix(&primitive), of_rows = memory_f32(&primitive, 1, &b),
-                       of_columns = memory_f32(&primitive, 1, &n);
-    float epsilon = (float)call->attribute[0];
-    dnnl_layer_normalization_desc_t forward, operation;
-    if (primitive_ok(&primitive,
-                     dnnl_layer_normalization_forward_desc_init(&forward, dnnl_forward_training, &x,
-                                                                &of_rows, epsilon, affine),
-                     "layer normalisation"))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive,
-                     dnnl_layer_normalization_backward_desc_init(&operation, dnnl_backward, &x, &x,
-                                                                 &of_rows, epsilon, affine),
-                     "layer normalisation"))
-        primitive_describe(&primitive, &operation);
-    return normalisation_gradient(&primitive, &x, &of_rows, &of_columns, call->size[0]);
+    memory_layout x = matrix(&primitive), of_rows = memory_f32(&primitive, 1, &b),
+                  of_columns = memory_f32(&primitive, 1, &n);
+    describe_layernorm_gradient(&primitive, x, of_rows, (float)call->attribute[0], affine);
+    return normalisation_gradient(&primitive, x, of_rows, of_columns, call->size[0]);
 }
 
-static dnnl_memory_desc_t images(struct primitive *primitive) {
+static memory_layout images(struct primitive *primitive) {
     dnnl_dim_t dims[4];
     for (int i = 0; i < 4; i++)
         dims[i] = (dnnl_dim_t)primitive->call->size[i];
@@ -221,19 +189,14 @@ static void run_on(const struct sb_call *call) {
 int onednn_batchnorm(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t c = (dnnl_dim_t)call->size[1];
-    dnnl_memory_desc_t x = images(&primitive), of_channels = memory_f32(&primitive, 1, &c);
-    dnnl_batch_normalization_desc_t operation;
-    if (primitive_ok(&primitive,
-                     dnnl_batch_normalization_forward_desc_init(
-                         &operation, dnnl_forward_training, &x, (float)call->attribute[0], affine),
-                     "batch normalisation"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_SCALE, &of_channels, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_SHIFT, &of_channels, call->operand[2]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, call->operand[5]);
-    primitive_take(&primitive, DNNL_ARG_MEAN, &of_channels, call->operand[6]);
-    primitive_take(&primitive, DNNL_ARG_VARIANCE, &of_channels, call->operand[7]);
+    memory_layout x = images(&primitive), of_channels = memory_f32(&primitive, 1, &c);
+    describe_batchnorm(&primitive, x, (float)call->attribute[0], affine);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_SCALE, of_channels, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_SHIFT, of_channels, call->operand[2]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, call->operand[5]);
+    primitive_take(&primitive, DNNL_ARG_MEAN, of_channels, call->operand[6]);
+    primitive_take(&primitive, DNNL_ARG_VARIANCE, of_channels, call->operand[7]);
     int rc = primitive_run(&primitive);
     if (rc == 0) {
         run_on(call);
@@ -245,18 +208,7 @@ int onednn_batchnorm(void *state, const struct sb_call *call, struct sb_error *e
 int onednn_batchnorm_gradient(void *state, const struct sb_call *call, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t c = (dnnl_dim_t)call->size[1];
-    dnnl_memory_desc_t x = images(&primitive), of_channels = memory_f32(&primitive, 1, &c);
-    float epsilon = (float)call->attribute[0];
-    dnnl_batch_normalization_desc_t forward, operation;
-    if (primitive_ok(&primitive,
-                     dnnl_batch_normalization_forward_desc_init(&forward, dnnl_forward_training, &x,
-                                                                epsilon, affine),
-                     "batch normalisation"))
-        primitive_hint(&primitive, &forward);
-    if (primitive_ok(&primitive,
-                     dnnl_batch_normalization_backward_desc_init(&operation, dnnl_backward, &x, &x,
-                                                                 epsilon, affine),
-                     "batch normalisation"))
-        primitive_describe(&primitive, &operation);
-    return normalisation_gradient(&primitive, &x, &of_channels, &of_channels, call->size[1]);
+    memory_layout x = images(&primitive), of_channels = memory_f32(&primitive, 1, &c);
+    describe_batchnorm_gradient(&primitive, x, (float)call->attribute[0], affine);
+    return normalisation_gradient(&primitive, x, of_channels, of_channels, call->size[1]);
 }

@@ -1,12 +1,14 @@
-/* kernels, onednn: the module, which links oneDNN. Debian's is built with OpenMP, whose runtime
- * comes into the process with it. */
+/* kernels, onednn: the module, which links oneDNN of version 2 or 3. Debian's is built with OpenMP,
+ * whose runtime comes into the process with it. */
 #include "kernels/backends/onednn.h"
 #include "kernels/backends/onednn/primitive.h"
 
 #include <dlfcn.h>
+#include <dnnl_debug.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void unload(void *state) {
     struct onednn *onednn = state;
@@ -14,6 +16,8 @@ static void unload(void *state) {
         dnnl_stream_destroy(onednn->stream);
     if (onednn->engine)
         dnnl_engine_destroy(onednn->engine);
+    if (onednn->attributes)
+        dnnl_primitive_attr_destroy(onednn->attributes);
     free(onednn);
 }
 
@@ -47,32 +51,31 @@ static int set_threads(void *state, unsigned threads, struct sb_error *err) {
     return 0;
 }
 
+#ifdef SB_ONEDNN_DETERMINISTIC /* oneDNN 3.4 */
+static int set_deterministic(void *state, bool on, struct sb_error *err) {
+    struct onednn *onednn = state;
+    dnnl_status_t status =
+        onednn->attributes ? dnnl_success : dnnl_primitive_attr_create(&onednn->attributes);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_deterministic(onednn->attributes, on);
+    if (status != dnnl_success)
+        return sb_error_set(err, -EIO, "attribute deterministic: oneDNN's status %d", (int)status);
+    onednn->deterministic = on;
+    return 0;
+}
+#endif
+
+/* "avx512_core" of "cpu_isa_avx512_core". */
 static const char *isa_name(dnnl_cpu_isa_t isa) {
-    static const struct {
-        dnnl_cpu_isa_t isa;
-        const char *name;
-    } names[] = {
-        {dnnl_cpu_isa_sse41, "sse41"},
-        {dnnl_cpu_isa_avx, "avx"},
-        {dnnl_cpu_isa_avx2, "avx2"},
-        {dnnl_cpu_isa_avx2_vnni, "avx2_vnni"},
-        {dnnl_cpu_isa_avx512_mic, "avx512_mic"},
-        {dnnl_cpu_isa_avx512_mic_4ops, "avx512_mic_4ops"},
-        {dnnl_cpu_isa_avx512_core, "avx512_core"},
-        {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
-        {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
-        {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (names[i].isa == isa)
-            return names[i].name;
-    }
-    return "unknown";
+    static const char prefix[] = "cpu_isa_";
+    const char *name = dnnl_cpu_isa2str(isa);
+    return strncmp(name, prefix, sizeof prefix - 1) == 0 ? name + sizeof prefix - 1 : name;
 }
 
 static const char *runtime_name(unsigned runtime) {
     return runtime == DNNL_RUNTIME_OMP          ? "OpenMP"
            : runtime == DNNL_RUNTIME_TBB        ? "TBB"
+           : runtime == DNNL_RUNTIME_SYCL       ? "SYCL"
            : runtime == DNNL_RUNTIME_THREADPOOL ? "a thread pool"
                                                 : "none";
 }
@@ -108,5 +111,8 @@ const struct sb_backend sb_backend_onednn = {
     .load = load,
     .unload = unload,
     .set_threads = set_threads,
+#ifdef SB_ONEDNN_DETERMINISTIC
+    .set_deterministic = set_deterministic,
+#endif
     .describe = describe,
 };

@@ -25,9 +25,8 @@ static dnnl_data_type_t type_of(const struct sb_call *call) {
     return call->dtype == SB_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
-static dnnl_memory_desc_t memory(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
-                                 const dnnl_dim_t *strides, dnnl_data_type_t type) {
-    dnnl_memory_desc_t made = {0};
+static memory_layout memory(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
+                            const dnnl_dim_t *strides, dnnl_data_type_t type) {
     dnnl_dims_t copy = {0}, steps = {0};
     dnnl_dim_t step = 1;
     for (int i = rank - 1; i >= 0; i--) {
@@ -35,50 +34,26 @@ static dnnl_memory_desc_t memory(struct primitive *primitive, int rank, const dn
         steps[i] = strides ? strides[i] : step;
         step *= dims[i];
     }
-    primitive_ok(primitive, dnnl_memory_desc_init_by_strides(&made, rank, copy, type, steps),
-                 "memory");
-    return made;
+    return memory_made(primitive, rank, copy, type, steps);
 }
 
-dnnl_memory_desc_t memory_of(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
-                             const dnnl_dim_t *strides) {
+memory_layout memory_of(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
+                        const dnnl_dim_t *strides) {
     return memory(primitive, rank, dims, strides, type_of(primitive->call));
 }
 
-dnnl_memory_desc_t memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
+memory_layout memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
     return memory(primitive, rank, dims, NULL, dnnl_f32);
 }
 
-dnnl_memory_desc_t memory_any(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
-    dnnl_memory_desc_t made = {0};
+memory_layout memory_any(struct primitive *primitive, int rank, const dnnl_dim_t *dims) {
     dnnl_dims_t copy = {0};
     for (int i = 0; i < rank; i++)
         copy[i] = dims[i];
-    primitive_ok(primitive,
-                 dnnl_memory_desc_init_by_tag(&made, rank, copy, type_of(primitive->call),
-                                              dnnl_format_tag_any),
-                 "memory");
-    return made;
+    return memory_made(primitive, rank, copy, type_of(primitive->call), NULL);
 }
 
-void primitive_hint(struct primitive *primitive, const void *operation) {
-    if (primitive->rc == 0)
-        primitive_ok(primitive,
-                     dnnl_primitive_desc_create(&primitive->hint, operation, NULL,
-                                                primitive->onednn->engine, NULL),
-                     "forward primitive");
-}
-
-void primitive_describe(struct primitive *primitive, const void *operation) {
-    if (primitive->rc == 0)
-        primitive_ok(primitive,
-                     dnnl_primitive_desc_create(&primitive->description, operation, NULL,
-                                                primitive->onednn->engine, primitive->hint),
-                     "primitive");
-}
-
-void primitive_take(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
-                    void *data) {
+void primitive_take(struct primitive *primitive, int argument, memory_layout memory, void *data) {
     dnnl_exec_arg_t *taken = &primitive->arguments[primitive->n_arguments];
     if (primitive->rc < 0)
         return;
@@ -89,11 +64,11 @@ void primitive_take(struct primitive *primitive, int argument, const dnnl_memory
         primitive->n_arguments++;
 }
 
-void primitive_reorder(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
-                       void *data, bool is_output) {
+void primitive_reorder(struct primitive *primitive, int argument, memory_layout memory, void *data,
+                       bool is_output) {
     if (primitive->rc < 0)
         return;
-    const dnnl_memory_desc_t *theirs =
+    memory_layout theirs =
         dnnl_primitive_desc_query_md(primitive->description, dnnl_query_exec_arg_md, argument);
     if (dnnl_memory_desc_equal(theirs, memory)) {
         primitive_take(primitive, argument, memory, data);
@@ -113,7 +88,7 @@ void primitive_reorder(struct primitive *primitive, int argument, const dnnl_mem
 }
 
 static void copy(struct primitive *primitive, dnnl_memory_t from, dnnl_memory_t to) {
-    const dnnl_memory_desc_t *source, *target;
+    memory_layout source, target;
     dnnl_primitive_desc_t description = NULL;
     dnnl_primitive_t made = NULL;
     dnnl_exec_arg_t arguments[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
@@ -143,7 +118,8 @@ static void reorder(struct primitive *primitive, bool outputs) {
     }
 }
 
-/* What oneDNN calls an implementation: "brgemm:avx512_core". It makes no claim of determinism. */
+/* What oneDNN calls an implementation ("brgemm:avx512_core"), and its promise of determinism, which
+ * is made of the attribute alone: without it oneDNN may use what does not repeat. */
 static void report(const struct primitive *primitive) {
     struct sb_call_report *said = primitive->call->report;
     const char *name = NULL;
@@ -158,6 +134,10 @@ static void report(const struct primitive *primitive) {
                                   &bytes) == dnnl_success &&
         bytes > 0)
         said->workspace = (uint64_t)bytes;
+    if (primitive->onednn->deterministic) {
+        said->claim = SB_CLAIM_DETERMINISTIC;
+        snprintf(said->note, sizeof said->note, "the primitive's attribute deterministic is on");
+    }
 }
 
 int primitive_run(struct primitive *primitive) {
@@ -183,5 +163,6 @@ int primitive_run(struct primitive *primitive) {
         dnnl_primitive_desc_destroy(primitive->description);
     if (primitive->hint)
         dnnl_primitive_desc_destroy(primitive->hint);
+    memory_unmake(primitive);
     return primitive->rc;
 }

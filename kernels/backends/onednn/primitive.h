@@ -3,16 +3,17 @@
 #ifndef SB_KERNELS_ONEDNN_PRIMITIVE_H
 #define SB_KERNELS_ONEDNN_PRIMITIVE_H
 
+#include "kernels/backends/onednn/describe.h"
 #include "kernels/dispatch.h"
-
-#include <dnnl.h>
 
 struct onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    dnnl_primitive_attr_t attributes; /* NULL: oneDNN's own */
+    bool deterministic;               /* the attribute of that name is on */
 };
 
-enum { MOST_ARGUMENTS = 12, MOST_REORDERED = 3 };
+enum { MOST_ARGUMENTS = 12, MOST_REORDERED = 3, MOST_LAYOUTS = 6 };
 
 /* A primitive in the making. Once a step has failed, further ones do nothing; primitive_run gives
  * the code, and frees everything. Zero-initialise but for the first three. */
@@ -30,31 +31,26 @@ struct primitive {
         bool is_output;
     } reordered[MOST_REORDERED];
     int n_reordered;
+    dnnl_memory_desc_t layouts[MOST_LAYOUTS];
+    int n_layouts;
 };
 
 /* Puts a failed status into primitive->rc: -ENOTSUP where oneDNN has no implementation. */
 bool primitive_ok(struct primitive *primitive, dnnl_status_t status, const char *what);
 
-/* Memory of `rank` dims, in C order or with these strides, of the call's type or f32. */
-dnnl_memory_desc_t memory_of(struct primitive *primitive, int rank, const dnnl_dim_t *dims,
-                             const dnnl_dim_t *strides);
-dnnl_memory_desc_t memory_f32(struct primitive *primitive, int rank, const dnnl_dim_t *dims);
-
-/* In whatever layout oneDNN finds best: the argument is then taken with primitive_reorder. */
-dnnl_memory_desc_t memory_any(struct primitive *primitive, int rank, const dnnl_dim_t *dims);
-
-/* Descriptions out of an operation's, which is thrown away by the caller. */
-void primitive_hint(struct primitive *primitive, const void *operation);
-void primitive_describe(struct primitive *primitive, const void *operation);
+/* Of describe_2.c and describe_3.c: one of the primitive's layouts, with these strides; NULL: in
+ * whatever order oneDNN finds best. And an end to all of them. */
+memory_layout memory_made(struct primitive *primitive, int rank, const dnnl_dims_t dims,
+                          dnnl_data_type_t type, const dnnl_dims_t strides);
+void memory_unmake(struct primitive *primitive);
 
 /* An argument (DNNL_ARG_…) and where it lies. */
-void primitive_take(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
-                    void *data);
+void primitive_take(struct primitive *primitive, int argument, memory_layout memory, void *data);
 
 /* An argument that was described by memory_any: copied from this memory into oneDNN's layout before
- * it runs, or back afterwards. To be called after primitive_describe. */
-void primitive_reorder(struct primitive *primitive, int argument, const dnnl_memory_desc_t *memory,
-                       void *data, bool is_output);
+ * it runs, or back afterwards. To be called once it is described. */
+void primitive_reorder(struct primitive *primitive, int argument, memory_layout memory, void *data,
+                       bool is_output);
 
 /* Executes it, and says in the call's report which implementation it was. */
 int primitive_run(struct primitive *primitive);

@@ -8,15 +8,13 @@
 static int matmul(void *state, const struct sb_call *call, dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t k,
                   const dnnl_dim_t *strides_a, const dnnl_dim_t *strides_b, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
-    dnnl_memory_desc_t a = memory_of(&primitive, 2, (dnnl_dim_t[]){m, k}, strides_a),
-                       b = memory_of(&primitive, 2, (dnnl_dim_t[]){k, n}, strides_b),
-                       c = memory_of(&primitive, 2, (dnnl_dim_t[]){m, n}, NULL);
-    dnnl_matmul_desc_t operation;
-    if (primitive_ok(&primitive, dnnl_matmul_desc_init(&operation, &a, &b, NULL, &c), "matmul"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &a, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_WEIGHTS, &b, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_DST, &c, call->operand[2]);
+    memory_layout a = memory_of(&primitive, 2, (dnnl_dim_t[]){m, k}, strides_a),
+                  b = memory_of(&primitive, 2, (dnnl_dim_t[]){k, n}, strides_b),
+                  c = memory_of(&primitive, 2, (dnnl_dim_t[]){m, n}, NULL);
+    describe_matmul(&primitive, a, b, c);
+    primitive_take(&primitive, DNNL_ARG_SRC, a, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_WEIGHTS, b, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_DST, c, call->operand[2]);
     return primitive_run(&primitive);
 }
 
@@ -42,14 +40,11 @@ static int reduce(void *state, const struct sb_call *call, dnnl_alg_kind_t kind,
                   size_t columns, size_t into, struct sb_error *err) {
     struct primitive primitive = {state, call, err};
     dnnl_dim_t r = (dnnl_dim_t)rows, c = (dnnl_dim_t)columns;
-    dnnl_memory_desc_t x = memory_of(&primitive, 2, (dnnl_dim_t[]){r, c}, NULL),
-                       y = memory_of(&primitive, 2, (dnnl_dim_t[]){1, c}, NULL);
-    dnnl_reduction_desc_t operation;
-    if (primitive_ok(&primitive, dnnl_reduction_desc_init(&operation, kind, &x, &y, 2, 0),
-                     "reduction"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &y, call->operand[into]);
+    memory_layout x = memory_of(&primitive, 2, (dnnl_dim_t[]){r, c}, NULL),
+                  y = memory_of(&primitive, 2, (dnnl_dim_t[]){1, c}, NULL);
+    describe_reduction(&primitive, kind, x, y, 2);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, y, call->operand[into]);
     return primitive_run(&primitive);
 }
 
@@ -94,18 +89,13 @@ int onednn_mean(void *state, const struct sb_call *call, struct sb_error *err) {
     float *normalised = malloc(call->size[0] * call->size[1] * sizeof *normalised);
     if (!normalised)
         return sb_error_errno(err, -ENOMEM, "mean");
-    dnnl_memory_desc_t x = memory_of(&primitive, 2, (dnnl_dim_t[]){m, n}, NULL),
-                       of_rows = memory_f32(&primitive, 1, &m);
-    dnnl_layer_normalization_desc_t operation;
-    if (primitive_ok(&primitive,
-                     dnnl_layer_normalization_forward_desc_init(&operation, dnnl_forward_training,
-                                                                &x, &of_rows, 1e-5f, 0),
-                     "layer normalisation"))
-        primitive_describe(&primitive, &operation);
-    primitive_take(&primitive, DNNL_ARG_SRC, &x, call->operand[0]);
-    primitive_take(&primitive, DNNL_ARG_DST, &x, normalised);
-    primitive_take(&primitive, DNNL_ARG_MEAN, &of_rows, call->operand[1]);
-    primitive_take(&primitive, DNNL_ARG_VARIANCE, &of_rows, call->operand[2]);
+    memory_layout x = memory_of(&primitive, 2, (dnnl_dim_t[]){m, n}, NULL),
+                  of_rows = memory_f32(&primitive, 1, &m);
+    describe_layernorm(&primitive, x, of_rows, 1e-5f, 0);
+    primitive_take(&primitive, DNNL_ARG_SRC, x, call->operand[0]);
+    primitive_take(&primitive, DNNL_ARG_DST, x, normalised);
+    primitive_take(&primitive, DNNL_ARG_MEAN, of_rows, call->operand[1]);
+    primitive_take(&primitive, DNNL_ARG_VARIANCE, of_rows, call->operand[2]);
     int rc = primitive_run(&primitive);
     free(normalised);
     return rc;

@@ -1,0 +1,89 @@
+/* kernels: backend `onednn`, of whichever version was found: what it says of itself, and its
+ * promise of determinism where it has the attribute. Its results are held against the oracles, as
+ * every backend's are, in test_operations.c. */
+#include "kernels/problem.h"
+#include "tests/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* See test_operations.c. */
+const char *__lsan_default_options(void);
+const char *__lsan_default_options(void) {
+    return "use_tls=0:print_suppressions=0";
+}
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) {
+    return "leak:_dlerror_run\nleak:libgomp.so\nleak:libdnnl.so\n";
+}
+
+static struct sb_engine *engine_of_onednn(bool deterministic) {
+    struct sb_engine *engine = NULL;
+    struct sb_error err = {0};
+    struct sb_engine_options options = {2, deterministic};
+    int rc = sb_engine_open(sb_backend_find("onednn"), &options, &engine, &err);
+    ck_assert_msg(rc == 0, "%s", err.text);
+    return engine;
+}
+
+/* The attribute came with 3.4. */
+static bool has_attribute(const struct sb_engine *engine) {
+    struct sb_backend_facts facts = {0};
+    int major = 0, minor = 0;
+    sb_engine_describe(engine, &facts);
+    ck_assert_int_eq(sscanf(facts.version, "%d.%d", &major, &minor), 2);
+    return major > 3 || (major == 3 && minor >= 4);
+}
+
+START_TEST(it_says_what_it_is)
+{
+    struct sb_engine *engine = engine_of_onednn(false);
+    struct sb_backend_facts facts = {0};
+    sb_engine_describe(engine, &facts);
+    ck_assert_ptr_nonnull(strstr(facts.library, "libdnnl"));
+    ck_assert_uint_gt(strlen(facts.core), 0);
+    ck_assert_ptr_null(strstr(facts.core, "cpu_isa"));
+    if (strstr(facts.config, "OpenMP"))
+        ck_assert_uint_eq(facts.threads, 2);
+    sb_engine_close(engine);
+}
+END_TEST
+
+/* Of the kernel's answer and its claim, for every kernel that has one. */
+static void claims(bool deterministic) {
+    struct sb_engine *engine = engine_of_onednn(deterministic);
+    enum sb_claim wanted =
+        deterministic && has_attribute(engine) ? SB_CLAIM_DETERMINISTIC : SB_CLAIM_NONE;
+    for (const struct sb_kernel *kernel = sb_backend_find("onednn")->kernels; kernel->operation;
+         kernel++) {
+        const struct sb_operation *operation = sb_operation_find(kernel->operation);
+        struct sb_problem_options options = {.dtype = SB_DTYPE_F32, .seed = 3};
+        struct sb_problem problem;
+        struct sb_call_report report = {0};
+        struct sb_error err = {0};
+        ck_assert_int_eq(sb_problem_make(operation, &options, &problem, NULL), 0);
+        ck_assert_int_eq(sb_problem_expect(&problem, NULL), 0);
+        problem.call.report = &report;
+        ck_assert_msg(sb_engine_call(engine, &problem.call, &err) == 0, "%s", err.text);
+        ck_assert_msg(report.claim == wanted, "%s claims %s", operation->name,
+                      sb_claim_names[report.claim]);
+        ck_assert_uint_gt(strlen(report.algorithm), 0);
+        ck_assert_int_eq(report.note[0] != '\0', wanted == SB_CLAIM_DETERMINISTIC);
+        ck_assert(sb_problem_error(&problem) <= sb_problem_tolerance(&problem));
+        sb_problem_clear(&problem);
+    }
+    sb_engine_close(engine);
+}
+
+START_TEST(it_promises_determinism_where_it_was_asked_and_has_the_attribute)
+{ claims(true); }
+END_TEST
+
+START_TEST(it_promises_nothing_unasked)
+{ claims(false); }
+END_TEST
+
+SB_TEST_MAIN("kernels-onednn", it_says_what_it_is,
+             it_promises_determinism_where_it_was_asked_and_has_the_attribute,
+             it_promises_nothing_unasked)
