@@ -74,8 +74,11 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
 static void print_json(const struct sb_comparison *comparison, char *const *paths, json_t *unmet,
                        int code) {
     json_t *tensors = json_array();
-    for (size_t i = 0; i < comparison->n_tensors; i++)
-        json_array_append_new(tensors, tensor_json(&comparison->tensors[i]));
+    for (size_t i = 0; i < comparison->n_tensors; i++) {
+        struct sb_tensor_difference tensor;
+        sb_comparison_tensor(comparison, i, &tensor);
+        json_array_append_new(tensors, tensor_json(&tensor));
+    }
     SB_AUTO_JSON json_t *document = json_pack(
         "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:O, s:o}", "schema", "samebits.compare/1", "a",
         sb_json_string(paths[0]), "b", sb_json_string(paths[1]), "grade",
@@ -133,20 +136,21 @@ static void print_histogram(const struct sb_comparison *comparison) {
         worst++;
     if (worst == comparison->n_tensors)
         return;
-    const struct sb_tensor_difference *tensor = &comparison->tensors[worst];
+    struct sb_tensor_difference tensor;
+    sb_comparison_tensor(comparison, worst, &tensor);
     bool unicode = sb_unicode_wanted();
-    SB_AUTO_FREE char *name = sb_text_shown(tensor->info.name, unicode);
+    SB_AUTO_FREE char *name = sb_text_shown(tensor.info.name, unicode);
     printf("  ulp of %s: ", name ? name : "it");
     const char *separator = "";
     for (size_t i = 0; i < SB_ULP_BUCKETS; i++) {
-        if (!tensor->ulp_histogram[i])
+        if (!tensor.ulp_histogram[i])
             continue;
         if (i <= 1)
             printf("%s%zu", separator, i);
         else
             printf("%s%.0f%s%.0f", separator, ldexp(1, (int)i - 1), unicode ? "…" : "..",
                    ldexp(1, (int)i) - 1);
-        printf(" %s %llu", unicode ? "×" : "x", (unsigned long long)tensor->ulp_histogram[i]);
+        printf(" %s %llu", unicode ? "×" : "x", (unsigned long long)tensor.ulp_histogram[i]);
         separator = ", ";
     }
     putchar('\n');
@@ -171,7 +175,9 @@ static void print_text(const struct sb_comparison *comparison) {
     size_t shown = 0;
     for (size_t i = 0; i < comparison->n_tensors && shown < MOST_ROWS; i++) {
         if (comparison->tensors[i].state != SB_TENSOR_SAME) {
-            add_tensor_row(&table, &comparison->tensors[i]);
+            struct sb_tensor_difference tensor;
+            sb_comparison_tensor(comparison, i, &tensor);
+            add_tensor_row(&table, &tensor);
             shown++;
         }
     }

@@ -31,6 +31,27 @@ static uint64_t get_below(struct sb_wire *wire, uint64_t limit) {
     return 0;
 }
 
+/* Buckets that count any: few do. */
+static void put_histogram(struct sb_text *wire, const uint64_t *histogram) {
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < SB_ULP_BUCKETS; i++)
+        n += histogram[i] != 0;
+    sb_wire_put_u64(wire, n);
+    for (uint64_t i = 0; i < SB_ULP_BUCKETS; i++) {
+        if (!histogram[i])
+            continue;
+        sb_wire_put_u64(wire, i);
+        sb_wire_put_u64(wire, histogram[i]);
+    }
+}
+
+static void get_histogram(struct sb_wire *wire, uint64_t *histogram) {
+    for (uint64_t n = get_below(wire, SB_ULP_BUCKETS + 1); n > 0 && !wire->failed; n--) {
+        uint64_t bucket = get_below(wire, SB_ULP_BUCKETS);
+        histogram[bucket] = sb_wire_get_u64(wire);
+    }
+}
+
 void sb_answer_put_tensor(struct sb_text *answer, const struct sb_tensor_difference *difference) {
     sb_wire_put_u64(answer, MESSAGE_TENSOR);
     sb_wire_put_info(answer, &difference->info);
@@ -49,7 +70,7 @@ void sb_answer_put_tensor(struct sb_text *answer, const struct sb_tensor_differe
     size_t index_bytes = difference->info.rank * sizeof *difference->first;
     sb_wire_put(answer, difference->first, index_bytes);
     sb_wire_put(answer, difference->worst, index_bytes);
-    sb_wire_put(answer, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    put_histogram(answer, difference->ulp_histogram);
     put_double(answer, difference->factor);
     put_double(answer, difference->offset);
     sb_answer_put_axis(answer, 0, difference->permuted_axis);
@@ -104,7 +125,7 @@ static void get_difference(struct sb_wire *wire, struct sb_tensor_difference *di
     difference->max_ulp = get_double(wire);
     get_index(wire, info, difference->first);
     get_index(wire, info, difference->worst);
-    sb_wire_get(wire, difference->ulp_histogram, sizeof difference->ulp_histogram);
+    get_histogram(wire, difference->ulp_histogram);
     difference->factor = get_double(wire);
     difference->offset = get_double(wire);
     get_below(wire, MESSAGE_AXIS + 1);
@@ -127,37 +148,66 @@ static void get_tensor(struct sb_wire *wire, struct sb_tensor_difference *differ
     difference->ulp_histogram[0] = difference->info.n_elements;
 }
 
-static int grow(struct sb_comparison *comparison, size_t *capacity) {
-    if (comparison->n_tensors < *capacity)
-        return 0;
-    size_t more = *capacity ? *capacity + *capacity / 2 : 16;
-    void *grown = reallocarray(comparison->tensors, more, sizeof *comparison->tensors);
-    if (!grown)
-        return -ENOMEM;
-    comparison->tensors = grown;
-    *capacity = more;
-    return 0;
+/* One tensor from the wire, as untrusted as the wire, into the comparison. */
+static int take_tensor(struct sb_wire *wire, struct sb_comparison *comparison) {
+    struct sb_tensor_difference difference;
+    get_tensor(wire, &difference);
+    int r = wire->failed ? -EBADMSG : sb_comparison_add(comparison, &difference);
+    free(difference.info.name);
+    free(difference.changed);
+    return r;
 }
 
-int sb_answer_get(const struct sb_text *answer, struct sb_comparison *comparison) {
-    SB_CLEANUP(sb_comparison_clear) struct sb_comparison got = {0};
-    struct sb_wire wire = {.next = answer->data, .left = answer->length};
-    size_t capacity = 0;
-    uint64_t message;
-    while ((message = get_below(&wire, MESSAGE_AXIS + 1)) != MESSAGE_END) {
-        if (message == MESSAGE_TENSOR) {
-            if (grow(&got, &capacity) < 0)
-                return -ENOMEM;
-            get_tensor(&wire, &got.tensors[got.n_tensors++]);
-        } else {
-            uint64_t index = get_below(&wire, got.n_tensors);
-            if (!wire.failed)
-                got.tensors[index].permuted_axis = get_axis(&wire, got.tensors[index].info.rank);
-        }
-    }
-    if (wire.failed || wire.left)
+static int take_axis(struct sb_wire *wire, struct sb_comparison *comparison) {
+    uint64_t index = get_below(wire, comparison->n_tensors);
+    if (wire->failed)
         return -EBADMSG;
-    *comparison = got;
-    got = (struct sb_comparison){0};
-    return 0;
+    struct sb_tensor_difference difference;
+    sb_comparison_tensor(comparison, index, &difference);
+    comparison->tensors[index].permuted_axis = (signed char)get_axis(wire, difference.info.rank);
+    return wire->failed ? -EBADMSG : 0;
+}
+
+/* 0: the answer ended in it. */
+static int take_block(struct sb_wire *wire, struct sb_comparison *comparison) {
+    while (wire->left) {
+        uint64_t message = get_below(wire, MESSAGE_AXIS + 1);
+        if (wire->failed)
+            return -EBADMSG;
+        if (message == MESSAGE_END)
+            return wire->left ? -EBADMSG : 0;
+        int r =
+            message == MESSAGE_TENSOR ? take_tensor(wire, comparison) : take_axis(wire, comparison);
+        if (r < 0)
+            return r;
+    }
+    return 1;
+}
+
+void sb_answer_block(struct sb_text *answer, struct sb_text *block) {
+    block->length = 0;
+    block->failed |= answer->failed;
+    sb_wire_put_u64(block, answer->length);
+    sb_wire_put(block, answer->data, answer->length);
+    answer->length = 0;
+}
+
+int sb_answer_take(struct sb_text *received, struct sb_comparison *comparison) {
+    struct sb_wire wire = {.next = received->data, .left = received->length};
+    int r = 1;
+    for (uint64_t n; r == 1 && wire.left >= sizeof n;) {
+        memcpy(&n, wire.next, sizeof n);
+        if (n > wire.left - sizeof n)
+            break;
+        struct sb_wire block = {.next = wire.next + sizeof n, .left = n};
+        r = take_block(&block, comparison);
+        wire.next += sizeof n + n;
+        wire.left -= sizeof n + n;
+    }
+    if (r == 0 && wire.left)
+        return -EBADMSG;
+    if (received->data)
+        memmove(received->data, wire.next, wire.left);
+    received->length = wire.left;
+    return r;
 }

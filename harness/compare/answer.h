@@ -12,8 +12,13 @@ void sb_answer_put_axis(struct sb_text *answer, uint64_t index, int axis);
 /* Without it, an answer is not whole. */
 void sb_answer_put_end(struct sb_text *answer);
 
-/* The tensors in the order in which they were put, not finished. -EBADMSG where the bytes are no
- * answer, -ENOMEM; nothing is set then. */
-int sb_answer_get(const struct sb_text *answer, struct sb_comparison *comparison);
+/* What was put since the last time, as a block with its length before it: what can be sent.
+ * `answer` is empty after it. Sets block->failed where memory is short. */
+void sb_answer_block(struct sb_text *answer, struct sb_text *block);
+
+/* Takes the whole blocks at the front of `received` into the comparison, which is not finished, in
+ * the order in which they were put. 1: more must come; 0: that was all of it; -EBADMSG where the
+ * bytes are no answer, -ENOMEM. */
+int sb_answer_take(struct sb_text *received, struct sb_comparison *comparison);
 
 #endif

@@ -24,7 +24,7 @@ struct request {
 
 struct answering {
     int output;
-    struct sb_text answer;
+    struct sb_text answer, block;
 };
 
 static int flush(struct answering *answering, size_t least, struct sb_error *err) {
@@ -33,8 +33,9 @@ static int flush(struct answering *answering, size_t least, struct sb_error *err
         return sb_error_errno(err, -ENOMEM, "the comparison");
     if (answer->length < least)
         return 0;
-    int r = sb_write_all(answering->output, answer->data, answer->length);
-    answer->length = 0;
+    struct sb_text *block = &answering->block;
+    sb_answer_block(answer, block);
+    int r = block->failed ? -ENOMEM : sb_write_all(answering->output, block->data, block->length);
     return r < 0 ? sb_error_errno(err, r, "the comparison") : 0;
 }
 
@@ -81,6 +82,7 @@ static int compare_work(void *context, const struct sb_weights_file *files, size
         r = flush(&answering, 0, err);
     }
     sb_text_clear(&answering.answer);
+    sb_text_clear(&answering.block);
     return r;
 }
 
@@ -113,16 +115,17 @@ static int list_both(const struct sb_weights_files *a, const struct sb_weights_f
 static int receive(struct sb_isolated *isolated, struct sb_comparison *comparison,
                    struct sb_error *err) {
     SB_AUTO_TEXT struct sb_text received = {0};
-    int more;
-    do
-        more = sb_receive(sb_isolated_fd(isolated), &received, SIZE_MAX);
-    while (more == 1);
-    int r = sb_isolated_finish(isolated, err);
+    int more, taken = 1;
+    do {
+        more = sb_receive(sb_isolated_fd(isolated), &received, FLUSH_BYTES);
+        if (more >= 0 && taken == 1)
+            taken = sb_answer_take(&received, comparison);
+    } while (more == 1 && taken >= 0);
+    int r = taken < 0 ? 0 : sb_isolated_finish(isolated, err);
     if (r < 0)
         return r;
-    if (more == 0)
-        more = sb_answer_get(&received, comparison);
-    return more < 0 ? sb_error_errno(err, more, "the parser's answer makes no sense") : 0;
+    r = more < 0 ? more : taken < 0 ? taken : taken == 0 && !received.length ? 0 : -EBADMSG;
+    return r < 0 ? sb_error_errno(err, r, "the parser's answer makes no sense") : 0;
 }
 
 int sb_compare_files(const struct sb_weights_files *a, const struct sb_weights_files *b,
@@ -140,12 +143,13 @@ int sb_compare_files(const struct sb_weights_files *a, const struct sb_weights_f
     r = sb_isolated_start(&both, compare_work, &request, &isolated, err);
     if (r < 0)
         return r;
-    struct sb_comparison made;
+    SB_CLEANUP(sb_comparison_clear) struct sb_comparison made = {0};
     r = receive(isolated, &made, err);
     if (r < 0)
         return r;
     sb_comparison_finish(&made);
     made.met = sb_isolated_met(isolated);
     *comparison = made;
+    made = (struct sb_comparison){0};
     return 0;
 }

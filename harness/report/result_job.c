@@ -102,7 +102,8 @@ static const char *state_text(const struct sb_tensor_difference *tensor) {
 static json_t *worst_json(struct sb_making *making, const struct sb_comparison *comparison) {
     if (!comparison || !comparison->n_different)
         return json_null();
-    const struct sb_tensor_difference *tensor = &comparison->tensors[0];
+    struct sb_tensor_difference spread, *tensor = &spread;
+    sb_comparison_tensor(comparison, 0, tensor);
     const char *state = state_text(tensor);
     json_t *worst = sb_new(making, json_object());
     sb_put(making, worst, "tensor", sb_json_string(tensor->info.name));

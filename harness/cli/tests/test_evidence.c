@@ -29,8 +29,10 @@ static int count_comparison(const struct sb_weights_files *a, const struct sb_we
                             struct sb_error *err) {
     (void)a, (void)b, (void)options, (void)tolerance, (void)err;
     n_compared_weights++;
-    comparison->tensors = calloc(1, sizeof *comparison->tensors);
-    comparison->n_tensors = comparison->n_different = 1;
+    const struct sb_tensor_difference difference = {.info = {.name = (char *)"w"},
+                                                    .state = SB_TENSOR_DIFFERS};
+    sb_comparison_add(comparison, &difference);
+    comparison->n_different = 1;
     comparison->grade = SB_GRADE_ROUNDING;
     return 0;
 }

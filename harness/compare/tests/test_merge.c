@@ -91,6 +91,19 @@ static int keep_axis(void *context, uint64_t index, int axis, struct sb_error *e
     return 0;
 }
 
+/* One block of what was put; *comparison is set only where it is an answer. */
+static int take(struct sb_text *answer, struct sb_comparison *comparison) {
+    SB_AUTO_TEXT struct sb_text block = {0};
+    SB_CLEANUP(sb_comparison_clear) struct sb_comparison taken = {0};
+    sb_answer_block(answer, &block);
+    int r = sb_answer_take(&block, &taken);
+    if (r == 0) {
+        *comparison = taken;
+        taken = (struct sb_comparison){0};
+    }
+    return r;
+}
+
 /* Scripts 0 and 1 against each other, in this process. */
 static int merge_scripts(struct sb_comparison *comparison, struct sb_error *err) {
     static const struct sb_weights_file a = {.path = "0", .fd = -1, .format = &scripted},
@@ -109,7 +122,7 @@ static int merge_scripts(struct sb_comparison *comparison, struct sb_error *err)
     if (r < 0)
         return r;
     sb_answer_put_end(&answer);
-    return sb_answer_get(&answer, comparison);
+    return take(&answer, comparison);
 }
 
 START_TEST(pieces_of_different_sizes_meet)
@@ -133,7 +146,8 @@ START_TEST(pieces_of_different_sizes_meet)
             scripts[1] = (struct script){&b, 1, pieces[j]};
             ck_assert_int_eq(merge_scripts(&got, NULL), 0);
             ck_assert_uint_eq(got.n_tensors, 1);
-            const struct sb_tensor_difference *one = &got.tensors[0];
+            struct sb_tensor_difference spread, *one = &spread;
+            sb_comparison_tensor(&got, 0, one);
             ck_assert_uint_eq(one->n_different, want.n_different);
             ck_assert(one->max_abs == want.max_abs && one->max_ulp == want.max_ulp);
             ck_assert_mem_eq(one->ulp_histogram, want.ulp_histogram, sizeof want.ulp_histogram);
@@ -217,9 +231,10 @@ START_TEST(an_answer_comes_back_as_it_was_put)
     sb_answer_put_tensor(&answer, &put);
     sb_answer_put_axis(&answer, 0, 1);
     sb_answer_put_end(&answer);
-    ck_assert_int_eq(sb_answer_get(&answer, &got), 0);
+    ck_assert_int_eq(take(&answer, &got), 0);
     ck_assert_uint_eq(got.n_tensors, 1);
-    struct sb_tensor_difference *one = &got.tensors[0];
+    struct sb_tensor_difference spread, *one = &spread;
+    sb_comparison_tensor(&got, 0, one);
     ck_assert_str_eq(one->info.name, "n");
     ck_assert_uint_eq(one->info.n_elements, 12);
     ck_assert_int_eq(one->permuted_axis, 1);
@@ -227,6 +242,42 @@ START_TEST(an_answer_comes_back_as_it_was_put)
     ck_assert(isinf(one->max_abs) && one->max_rel == 1.5 && one->max_ulp == 3);
     ck_assert_uint_eq(one->worst[1], 3);
     ck_assert_uint_eq(one->ulp_histogram[64], 9);
+}
+END_TEST
+
+START_TEST(an_answer_is_taken_block_by_block_however_it_arrives)
+{
+    SB_AUTO_TEXT struct sb_text answer = {0};
+    SB_AUTO_TEXT struct sb_text sent = {0};
+    for (int i = 0; i < 5; i++) {
+        SB_AUTO_TEXT struct sb_text block = {0};
+        SB_AUTO_FREE char *name = sb_format("tensor%d", i);
+        struct sb_tensor_difference put = {.info = {.name = name, .dtype = SB_DTYPE_F32},
+                                           .permuted_axis = -1};
+        sb_answer_put_tensor(&answer, &put);
+        sb_answer_put_tensor(&answer, &put);
+        if (i == 4)
+            sb_answer_put_end(&answer);
+        sb_answer_block(&answer, &block);
+        sb_text_add(&sent, block.data, block.length);
+    }
+    for (size_t step = 1; step <= sent.length; step++) {
+        SB_CLEANUP(sb_comparison_clear) struct sb_comparison got = {0};
+        SB_AUTO_TEXT struct sb_text received = {0};
+        int r = 1;
+        for (size_t at = 0; at < sent.length; at += step) {
+            ck_assert_int_eq(r, 1);
+            sb_text_add(&received, sent.data + at,
+                        sent.length - at < step ? sent.length - at : step);
+            r = sb_answer_take(&received, &got);
+        }
+        ck_assert_int_eq(r, 0);
+        ck_assert_uint_eq(got.n_tensors, 10);
+    }
+    sb_text_putc(&sent, 'x'); /* and nothing after the end */
+    struct sb_comparison got = {0};
+    ck_assert_int_eq(sb_answer_take(&sent, &got), -EBADMSG);
+    sb_comparison_clear(&got);
 }
 END_TEST
 
@@ -244,22 +295,22 @@ START_TEST(answers_that_make_no_sense_are_refused)
     sb_answer_put_end(&answer);
     for (size_t n = 0; n < answer.length; n++) {
         struct sb_comparison got;
-        SB_AUTO_FREE char *torn = malloc(n + 1);
-        memcpy(torn, answer.data, n);
-        struct sb_text part = {.data = torn, .length = n};
-        ck_assert_int_eq(sb_answer_get(&part, &got), -EBADMSG);
+        SB_AUTO_TEXT struct sb_text torn = {0};
+        sb_text_add(&torn, answer.data, n);
+        int r = take(&torn, &got); /* after a whole message more may come, but for the end */
+        ck_assert_int_eq(r, n == 0 || n == answer.length - sizeof(uint64_t) ? 1 : -EBADMSG);
     }
     uint64_t random = 1;
     for (int round = 0; round < 20000; round++) {
         SB_CLEANUP(sb_comparison_clear) struct sb_comparison got = {0};
-        SB_AUTO_FREE char *changed = malloc(answer.length);
-        memcpy(changed, answer.data, answer.length);
+        SB_AUTO_TEXT struct sb_text changed = {0};
+        sb_text_add(&changed, answer.data, answer.length);
         for (uint64_t i = next_random(&random) % 4 + 1; i-- > 0;)
-            changed[next_random(&random) % answer.length] = (char)next_random(&random);
-        struct sb_text text = {.data = changed, .length = answer.length};
-        if (sb_answer_get(&text, &got) == 0) {
+            changed.data[next_random(&random) % answer.length] = (char)next_random(&random);
+        if (take(&changed, &got) == 0) {
             for (size_t i = 0; i < got.n_tensors; i++) {
-                const struct sb_tensor_difference *one = &got.tensors[i];
+                struct sb_tensor_difference spread, *one = &spread;
+                sb_comparison_tensor(&got, i, one);
                 ck_assert_ptr_nonnull(one->info.name);
                 ck_assert_ptr_nonnull(sb_grade_names[one->grade]);
                 ck_assert_ptr_nonnull(sb_shape_names[one->shape]);
@@ -272,4 +323,5 @@ END_TEST
 
 SB_TEST_MAIN("compare-merge", pieces_of_different_sizes_meet, tensors_without_elements_are_the_same,
              readings_that_go_wrong_are_errors_and_unwind, an_answer_comes_back_as_it_was_put,
+             an_answer_is_taken_block_by_block_however_it_arrives,
              answers_that_make_no_sense_are_refused)

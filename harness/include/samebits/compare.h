@@ -66,15 +66,31 @@ struct sb_tensor_difference {
     double factor, offset;
 };
 
+/* The same in few bytes, as a comparison holds it: what it is sorted by, and the rest. */
+struct sb_packed_difference {
+    char *bytes; /* the name first, with a NUL */
+    double max_ulp, max_abs, share;
+    unsigned char grade, state;
+    signed char permuted_axis;
+};
+
 struct sb_comparison {
-    struct sb_tensor_difference
+    struct sb_packed_difference
         *tensors; /* worst first: grade, then max_ulp; equal ones last, by name */
-    size_t n_tensors;
+    size_t n_tensors, capacity;
     size_t n_different;      /* tensors not SAME */
     enum sb_grade grade;     /* the worst of all; a missing or changed tensor is divergent */
     enum sb_shape shape;     /* of the worst tensor */
     struct sb_globs_met met; /* on either side */
 };
+
+/* Tensor i, spread out. Its name and `changed` stay the comparison's. */
+void sb_comparison_tensor(const struct sb_comparison *comparison, size_t i,
+                          struct sb_tensor_difference *difference);
+
+/* Adds a copy at the end, unsorted. 0 or -ENOMEM. */
+int sb_comparison_add(struct sb_comparison *comparison,
+                      const struct sb_tensor_difference *difference);
 
 void sb_comparison_clear(struct sb_comparison *comparison);
 

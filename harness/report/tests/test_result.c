@@ -117,6 +117,14 @@ END_TEST
 /* ---- Magnitude --------------------------------------------------------------------------------
  */
 
+/* A comparison of one tensor that differs. */
+static struct sb_comparison compared(const struct sb_tensor_difference *tensor,
+                                     enum sb_grade grade) {
+    struct sb_comparison comparison = {.n_different = 1, .grade = grade};
+    ck_assert_int_eq(sb_comparison_add(&comparison, tensor), 0);
+    return comparison;
+}
+
 START_TEST(the_worst_of_all_groups_is_named)
 {
     struct fixture f;
@@ -135,10 +143,9 @@ START_TEST(the_worst_of_all_groups_is_named)
                                          .first = {1, 2},
                                          .worst = {3, 4},
                                          .shape = SB_SHAPE_UNRELATED};
-    struct sb_comparison comparisons[3] = {
-        {.n_tensors = 0},
-        {.tensors = &small, .n_tensors = 1, .n_different = 1, .grade = SB_GRADE_ROUNDING},
-        {.tensors = &large, .n_tensors = 1, .n_different = 1, .grade = SB_GRADE_DIVERGENT}};
+    struct sb_comparison comparisons[3] = {{.n_tensors = 0},
+                                           compared(&small, SB_GRADE_ROUNDING),
+                                           compared(&large, SB_GRADE_DIVERGENT)};
     f.groups[1] = fingerprints[1];
     f.groups[2] = fingerprints[2];
     f.result.n_groups = 3;
@@ -149,6 +156,8 @@ START_TEST(the_worst_of_all_groups_is_named)
        "{\"tensor\":\"b\",\"index\":[1,2],\"worst_index\":[3,4],\"max_abs\":0.5,"
        "\"max_rel\":\"inf\",\"max_ulp\":3.0,\"share\":0.25,\"shape_of_difference\":\"unrelated\"}");
     large.state = SB_TENSOR_ONLY_B;
+    sb_comparison_clear(&comparisons[2]);
+    comparisons[2] = compared(&large, SB_GRADE_DIVERGENT);
     SB_AUTO_JSON json_t *missing = build(&f);
     has_keys(at(missing, "jobs.0.worst"), worst_keys);
     is(missing, "jobs.0.worst.difference", "\"only in the reference\"");
@@ -159,6 +168,8 @@ START_TEST(the_worst_of_all_groups_is_named)
     SB_AUTO_JSON json_t *unknown = build(&f);
     is(unknown, "jobs.0.grade", "null");
     is(unknown, "jobs.0.worst", "null");
+    sb_comparison_clear(&comparisons[1]);
+    sb_comparison_clear(&comparisons[2]);
 }
 END_TEST
 
@@ -169,7 +180,7 @@ START_TEST(what_was_left_out_is_said)
     add_full_design(&f);
     struct sb_tensor_difference tensor = {.info = {.name = "a"}, .state = SB_TENSOR_DIFFERS};
     struct sb_comparison comparisons[3] = {
-        {.n_tensors = 0}, {.tensors = &tensor, .n_tensors = 1, .n_different = 1}, {.n_tensors = 0}};
+        {.n_tensors = 0}, compared(&tensor, SB_GRADE_IDENTICAL), {.n_tensors = 0}};
     f.groups[1] = fingerprints[1];
     f.groups[2] = fingerprints[2];
     f.result.n_groups = 3;
@@ -181,6 +192,7 @@ START_TEST(what_was_left_out_is_said)
        "[\"1 of the 2 other results were compared with the reference: the largest difference may "
        "be "
        "larger\",\"repeats: not all\"]");
+    sb_comparison_clear(&comparisons[1]);
 }
 END_TEST
 
