@@ -41,8 +41,21 @@ static bool goes_to_stdout(const struct sb_report *report, const char *path) {
     return path ? strcmp(path, "-") == 0 : !report->file_name;
 }
 
+/* Is it the results folder, which is made once all is well? */
+static bool is_results(const char *folder, const char *out) {
+    char cwd[PATH_MAX];
+    if (!out || !getcwd(cwd, sizeof cwd))
+        return false;
+    SB_AUTO_FREE char *one = sb_path_join(cwd, folder), *other = sb_path_join(cwd, out);
+    if (!one || !other)
+        return false;
+    for (size_t n = strlen(other); n > 1 && other[n - 1] == '/'; n--)
+        other[n - 1] = '\0';
+    return strcmp(one, other) == 0;
+}
+
 /* Before the first run: afterwards it is late for a path that was mistyped. */
-static int check_path(const char *path, struct sb_error *err) {
+static int check_path(const char *path, const char *out, struct sb_error *err) {
     SB_AUTO_FREE char *copy = strdup(path);
     struct stat st;
     if (!copy)
@@ -50,7 +63,10 @@ static int check_path(const char *path, struct sb_error *err) {
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return sb_error_errno(err, -EISDIR, "--report: %s", path);
     const char *folder = dirname(copy);
-    bool exists = stat(folder, &st) == 0, is_folder = exists && S_ISDIR(st.st_mode);
+    bool exists = stat(folder, &st) == 0;
+    if (!exists && is_results(folder, out))
+        return 0;
+    bool is_folder = exists && S_ISDIR(st.st_mode);
     if (exists && !is_folder)
         errno = ENOTDIR;
     if (!is_folder || access(folder, W_OK | X_OK) < 0)
@@ -70,7 +86,7 @@ int sb_reporting_check(const struct sb_request *request, struct sb_error *err) {
                                 "samebits run: --report %s would mix with --json on stdout; give "
                                 "it a path (%s:FILE)",
                                 report->name, report->name);
-        rc = path && !goes_to_stdout(report, path) ? check_path(path, err) : 0;
+        rc = path && !goes_to_stdout(report, path) ? check_path(path, request->out, err) : 0;
         if (rc < 0)
             return rc;
     }
