@@ -15,6 +15,7 @@
 
 #define SB_CUDART_FUNCTIONS(X)                                                                     \
     X(cudaGetDeviceCount)                                                                          \
+    X(cudaSetDevice)                                                                               \
     X(cudaGetDeviceProperties)                                                                     \
     X(cudaGetErrorString)                                                                          \
     X(cudaRuntimeGetVersion)                                                                       \

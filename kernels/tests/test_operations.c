@@ -322,7 +322,7 @@ END_TEST
 START_TEST(what_is_not_in_this_build_is_known_by_name)
 {
     static const char *const names[] = {"openmp", "blis", "onednn", "cublas",
-                                        "cudnn",  "cuda", "chaos"};
+                                        "cudnn",  "cuda", "nccl",   "chaos"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct sb_backend *backend = sb_backend_find(names[i]);
         ck_assert_ptr_nonnull(backend);

@@ -6,6 +6,9 @@
 #ifdef SB_HAVE_CUDNN
 #include "kernels/backends/gpu_cudnn.h"
 #endif
+#ifdef SB_HAVE_NCCL
+#include "kernels/backends/gpu_nccl.h"
+#endif
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -20,6 +23,9 @@ static const struct {
 #ifdef SB_HAVE_CUDNN
                      SB_CUDNN_FUNCTIONS(SLOT)
 #endif
+#ifdef SB_HAVE_NCCL
+                         SB_NCCL_FUNCTIONS(SLOT)
+#endif
 };
 
 START_TEST(every_function_is_the_toolkits)
@@ -28,7 +34,8 @@ START_TEST(every_function_is_the_toolkits)
         Dl_info where;
         ck_assert_msg(functions[i].function && dladdr(functions[i].function, &where),
                       "%s is nowhere", functions[i].name);
-        ck_assert_msg(strstr(where.dli_fname, "/libcu") && !strstr(where.dli_fname, "standin"),
+        ck_assert_msg((strstr(where.dli_fname, "/libcu") || strstr(where.dli_fname, "/libnccl")) &&
+                          !strstr(where.dli_fname, "standin"),
                       "%s is of %s", functions[i].name, where.dli_fname);
     }
 }

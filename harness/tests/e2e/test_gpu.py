@@ -93,9 +93,9 @@ class Gpu(program.Program):
         with open(NIGHTLY, encoding="utf-8") as file:
             nightly = file.read()
         named = set(re.findall(r"[a-z0-9_]+", nightly))
-        for backend in ("cublas", "cuda", "cudnn"):
+        for backend in ("cublas", "cuda", "cudnn", "nccl"):
             names = self.algorithms(backend)
-            self.assertTrue(names or backend == "cudnn", f"{backend} names none")
+            self.assertTrue(names or backend in ("cudnn", "nccl"), f"{backend} names none")
             for name in names:
                 self.assertIn(name, named)
         self.samebits("run", NIGHTLY, "--list", code=0)

@@ -6,11 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* SAMEBITS_STANDIN_DEVICES=0 is a machine with CUDA's libraries and no device. */
+static int chosen;
+
+/* SAMEBITS_STANDIN_DEVICES=0 is a machine with CUDA's libraries and no device; there may also be
+ * several. */
 cudaError_t cudaGetDeviceCount(int *count) {
     const char *devices = getenv("SAMEBITS_STANDIN_DEVICES");
     *count = devices ? atoi(devices) : 1;
     return *count ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t cudaSetDevice(int device) {
+    int count;
+    cudaGetDeviceCount(&count);
+    if (device < 0 || device >= count) {
+        sb_standin_refuse("cudaSetDevice: device %d of %d", device, count);
+        return cudaErrorInvalidDevice;
+    }
+    chosen = device;
+    return cudaSuccess;
+}
+
+int sb_standin_device(void) {
+    return chosen;
 }
 
 #undef cudaGetDeviceProperties

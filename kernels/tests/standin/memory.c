@@ -41,6 +41,7 @@ struct thing {
     const char *kind;
     char *at;
     size_t bytes, mapped; /* mapped: of device memory */
+    int device;
     struct thing *next;
 };
 
@@ -59,7 +60,7 @@ static struct thing *add(const char *kind, void *at, size_t bytes, size_t mapped
     struct thing *thing = calloc(1, sizeof *thing);
     if (!thing)
         abort();
-    *thing = (struct thing){kind, at, bytes, mapped, things};
+    *thing = (struct thing){kind, at, bytes, mapped, sb_standin_device(), things};
     things = thing;
     return thing;
 }
@@ -124,6 +125,13 @@ static const struct thing *holding(const void *at) {
             return thing;
     }
     return NULL;
+}
+
+int sb_standin_device_of(const void *at) {
+    const struct thing *thing = holding(at);
+    for (const struct thing *other = things; !thing && other; other = other->next)
+        thing = other->at == at ? other : NULL;
+    return thing ? thing->device : -1;
 }
 
 bool sb_standin_on_device(const char *who, const char *what, const void *at, size_t bytes) {

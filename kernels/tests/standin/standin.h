@@ -29,6 +29,10 @@ bool sb_standin_on_host(const char *who, const char *what, const void *at);
 void *sb_standin_make(const char *kind, size_t bytes);
 bool sb_standin_is(const char *who, const char *kind, const void *handle);
 bool sb_standin_free(const char *who, const char *kind, void *handle);
+/* The device that was chosen when this memory, stream or other thing was made; -1: it is none. */
+int sb_standin_device_of(const void *at);
+/* The device that is chosen now. */
+int sb_standin_device(void);
 /* How many things of any kind, allocations and streams too, are alive. */
 unsigned sb_standin_alive(void);
 
