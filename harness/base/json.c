@@ -62,3 +62,23 @@ json_t *sb_json_counts(const uint64_t *counts, size_t n) {
     }
     return array;
 }
+
+void sb_json_print_list(FILE *out, const json_t *object, const char *name, size_t n,
+                        json_t *(*item)(const void *context, size_t i), const void *context) {
+    const char *key;
+    json_t *value;
+    fputs("{", out);
+    json_object_foreach((json_t *)object, key, value) {
+        fprintf(out, "\n \"%s\": ", key);
+        json_dumpf(value, out, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+        fputc(',', out);
+    }
+    fprintf(out, "\n \"%s\": [", name);
+    for (size_t i = 0; i < n; i++) {
+        json_t *one = item(context, i);
+        fputs(i ? ",\n  " : "\n  ", out);
+        json_dumpf(one, out, JSON_REAL_PRECISION(17));
+        json_decref(one);
+    }
+    fputs(n ? "\n ]\n}" : "]\n}", out);
+}

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* A JSON string of `bytes`; what is no valid UTF-8 is written as \xHH, since JSON has no place for
  * it. JSON null for NULL. New reference, or NULL without memory. */
@@ -23,5 +24,11 @@ json_t *sb_json_counts(const uint64_t *counts, size_t n);
 /* The text of a document as samebits writes it: indented, keys in the order they were set, doubles
  * exact, a newline at the end. malloc'd, or NULL. */
 char *sb_json_text(const json_t *json);
+
+/* Prints an object with one more member, a list of n items, each made when it is printed and then
+ * forgotten: as one document in memory, millions of them would take gigabytes. No newline at the
+ * end. */
+void sb_json_print_list(FILE *out, const json_t *object, const char *name, size_t n,
+                        json_t *(*item)(const void *context, size_t i), const void *context);
 
 #endif

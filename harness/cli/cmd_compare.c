@@ -71,22 +71,22 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
     return json;
 }
 
+static json_t *compared_json(const void *comparison, size_t i) {
+    struct sb_tensor_difference tensor;
+    sb_comparison_tensor(comparison, i, &tensor);
+    return tensor_json(&tensor);
+}
+
 static void print_json(const struct sb_comparison *comparison, char *const *paths, json_t *unmet,
                        int code) {
-    json_t *tensors = json_array();
-    for (size_t i = 0; i < comparison->n_tensors; i++) {
-        struct sb_tensor_difference tensor;
-        sb_comparison_tensor(comparison, i, &tensor);
-        json_array_append_new(tensors, tensor_json(&tensor));
-    }
-    SB_AUTO_JSON json_t *document = json_pack(
-        "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:O, s:o}", "schema", "samebits.compare/1", "a",
+    SB_AUTO_JSON json_t *head = json_pack(
+        "{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:i, s:O}", "schema", "samebits.compare/1", "a",
         sb_json_string(paths[0]), "b", sb_json_string(paths[1]), "grade",
         sb_grade_names[comparison->grade], "shape_of_difference", sb_shape_names[comparison->shape],
         "n_tensors", (int)comparison->n_tensors, "n_different", (int)comparison->n_different,
-        "exit_code", code, "unmatched", unmet, "tensors", tensors);
-    SB_AUTO_FREE char *text = sb_json_text(document);
-    fputs(text ? text : "", stdout);
+        "exit_code", code, "unmatched", unmet);
+    sb_json_print_list(stdout, head, "tensors", comparison->n_tensors, compared_json, comparison);
+    putchar('\n');
 }
 
 static char *index_text(const struct sb_tensor_info *info, const uint64_t *index) {

@@ -40,20 +40,49 @@ static void print_text(const char *path, const struct sb_fingerprint *fingerprin
     }
 }
 
-static json_t *tensor_json(const struct sb_tensor_digest *tensor) {
+static json_t *tensor_json(const void *fingerprint, size_t i) {
+    const struct sb_tensor_digest *tensor =
+        &((const struct sb_fingerprint *)fingerprint)->tensors[i];
     return json_pack("{s:o, s:s, s:o, s:s, s:o}", "name", sb_json_string(tensor->info.name),
                      "dtype", sb_dtype_names[tensor->info.dtype], "dims",
                      sb_json_counts(tensor->info.dims, tensor->info.rank), "digest", tensor->digest,
                      "sum", sb_json_real(tensor->sum));
 }
 
-static json_t *file_json(const char *path, const struct sb_fingerprint *fingerprint) {
-    json_t *tensors = json_array();
-    for (size_t i = 0; i < fingerprint->n_tensors; i++)
-        json_array_append_new(tensors, tensor_json(&fingerprint->tensors[i]));
-    return json_pack("{s:o, s:s, s:o, s:o, s:o}", "file", sb_json_string(path), "fingerprint",
-                     fingerprint->text, "sum", sb_json_real(fingerprint->sum), "tensors", tensors,
-                     "ignored", sb_json_strings((const char *const *)fingerprint->ignored));
+static void print_file_json(const char *path, const struct sb_fingerprint *fingerprint) {
+    SB_AUTO_JSON json_t *file =
+        json_pack("{s:o, s:s, s:o, s:o}", "file", sb_json_string(path), "fingerprint",
+                  fingerprint->text, "sum", sb_json_real(fingerprint->sum), "ignored",
+                  sb_json_strings((const char *const *)fingerprint->ignored));
+    sb_json_print_list(stdout, file, "tensors", fingerprint->n_tensors, tensor_json, fingerprint);
+}
+
+/* What is printed, and what was seen meanwhile. */
+struct output {
+    bool tensors, json;
+    const char *separator; /* before the next file's JSON */
+    bool any;              /* some file had a tensor */
+    struct sb_globs_met met;
+};
+
+static int fingerprint_file(struct output *output, char *path,
+                            const struct sb_weights_options *options, struct sb_error *err) {
+    SB_AUTO_FREE char *real = realpath(path, NULL); /* caches of models are full of links */
+    char *opened = real ? real : path;
+    const struct sb_weights_files files = {.paths = &opened, .n = 1};
+    SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
+    int r = sb_weights_fingerprint(&files, options, &fingerprint, err);
+    if (r == 0 && output->json) {
+        fputs(output->separator, stdout);
+        output->separator = ",\n";
+        print_file_json(path, &fingerprint);
+    } else if (r == 0) {
+        print_text(path, &fingerprint, output->tensors);
+    }
+    output->any |= fingerprint.n_tensors > 0;
+    output->met.include |= fingerprint.met.include;
+    output->met.exclude |= fingerprint.met.exclude;
+    return r;
 }
 
 int sb_cmd_fingerprint(int argc, char **argv) {
@@ -89,33 +118,19 @@ int sb_cmd_fingerprint(int argc, char **argv) {
     options.include = include.items, options.n_include = include.n;
     options.threads = sb_count_allowed_cpus();
     int code = SB_EXIT_OK;
-    SB_AUTO_JSON json_t *all = json_array();
-    struct sb_globs_met met = {0};
-    bool any = false;
+    struct output output = {.tensors = tensors, .json = json, .separator = "\n"};
+    if (json)
+        fputs("{\"schema\": \"samebits.fingerprint/1\", \"files\": [", stdout);
     for (size_t i = 0; i < arguments.positional.n; i++) {
-        char *path = arguments.positional.items[i];
-        SB_AUTO_FREE char *real = realpath(path, NULL); /* caches of models are full of links */
-        char *opened = real ? real : path;
-        const struct sb_weights_files files = {.paths = &opened, .n = 1};
-        SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
-        if (sb_weights_fingerprint(&files, &options, &fingerprint, &err) < 0)
+        if (fingerprint_file(&output, arguments.positional.items[i], &options, &err) < 0)
             code = sb_complain(&err);
-        else if (json)
-            json_array_append_new(all, file_json(path, &fingerprint));
-        else
-            print_text(path, &fingerprint, tensors);
-        any |= fingerprint.n_tensors > 0;
-        met.include |= fingerprint.met.include;
-        met.exclude |= fingerprint.met.exclude;
     }
     /* Where no file could be read, nothing is known of them. */
-    SB_AUTO_JSON json_t *unmet = any ? sb_warn_unmet(&options, &met) : json_array();
+    SB_AUTO_JSON json_t *unmet = output.any ? sb_warn_unmet(&options, &output.met) : json_array();
     if (json) {
-        SB_AUTO_JSON json_t *document =
-            json_pack("{s:s, s:O, s:O}", "schema", "samebits.fingerprint/1", "files", all,
-                      "unmatched", unmet);
-        SB_AUTO_FREE char *text = sb_json_text(document);
-        fputs(text ? text : "", stdout);
+        fputs("\n], \"unmatched\": ", stdout);
+        json_dumpf(unmet, stdout, 0);
+        puts("}");
     }
     return code;
 }

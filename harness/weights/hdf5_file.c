@@ -122,8 +122,11 @@ int sb_hdf5_file_open(const struct sb_hdf5_library *h5, const struct sb_bytes *b
     hid_t driver_id = h5->H5FDregister(&driver);
     hid_t access = h5->H5Pcreate(*h5->H5P_CLS_FILE_ACCESS_ID_g);
     hid_t opened = H5I_INVALID_HID;
+    /* Nothing is looked at twice: without the eviction each object leaves half a kilobyte behind.
+     */
     if (driver_id >= 0 && access >= 0 && h5->H5Pset_driver(access, driver_id, NULL) >= 0 &&
-        h5->H5Pset_cache(access, 0, CHUNK_CACHE_SLOTS, CHUNK_CACHE_BYTES, 1.0) >= 0)
+        h5->H5Pset_cache(access, 0, CHUNK_CACHE_SLOTS, CHUNK_CACHE_BYTES, 1.0) >= 0 &&
+        h5->H5Pset_evict_on_close(access, true) >= 0)
         opened = h5->H5Fopen(name, H5F_ACC_RDONLY, access);
     if (opened < 0) /* before another call forgets why */
         sb_hdf5_error(h5, err, -EBADMSG, "it is no readable HDF5 file");

@@ -77,6 +77,7 @@ typedef H5L_info_t sb_h5_link;
     X(H5Pset_create_intermediate_group)                                                            \
     X(H5Pset_cache)                                                                                \
     X(H5Pset_driver)                                                                               \
+    X(H5Pset_evict_on_close)                                                                       \
     X(H5Pset_fapl_sec2)                                                                            \
     X(H5Pset_obj_track_times)                                                                      \
     X(H5Screate)                                                                                   \
