@@ -32,6 +32,7 @@ static const struct {
     {"layernorm_gradient", {500, 33}},
     {"embedding_gradient", {3000, 5, 16}},
     {"conv2d_gradient_filter", {8, 2, 6, 6, 3, 3, 3}},
+    {"attention_gradient", {1, 2, 48, 8}},
     {"allreduce", {8, 5000}},
 };
 enum { N_SUMS = sizeof sums / sizeof *sums };

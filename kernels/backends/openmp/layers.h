@@ -70,6 +70,7 @@ int N(relu)(const struct openmp *openmp, const struct sb_call *call, struct sb_e
     (void)openmp, (void)err;
     const REAL *x = call->operand[0];
     REAL *y = call->operand[1];
+    say_elements(call);
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < call->size[0]; i++)
         y[i] = x[i] > 0 || x[i] != x[i] ? x[i] : 0; /* a NaN stays one */
@@ -81,6 +82,7 @@ int N(relu_gradient)(const struct openmp *openmp, const struct sb_call *call,
     (void)openmp, (void)err;
     const REAL *y = call->operand[0], *dy = call->operand[1];
     REAL *dx = call->operand[2];
+    say_elements(call);
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < call->size[0]; i++)
         dx[i] = y[i] > 0 ? dy[i] : 0;

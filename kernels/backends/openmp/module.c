@@ -40,11 +40,19 @@ static void describe(void *state, struct sb_backend_facts *facts) {
     facts->threads = (unsigned)omp_get_max_threads();
 }
 
-void say_rows(const struct sb_call *call) {
+static void say(const struct sb_call *call, const char *why) {
     if (call->report) {
         call->report->claim = SB_CLAIM_DETERMINISTIC;
-        snprintf(call->report->note, sizeof call->report->note, "one thread computes a row");
+        snprintf(call->report->note, sizeof call->report->note, "%s", why);
     }
+}
+
+void say_rows(const struct sb_call *call) {
+    say(call, "one thread computes a row");
+}
+
+void say_elements(const struct sb_call *call) {
+    say(call, "one thread computes an element");
 }
 
 enum order order_of(const struct openmp *openmp, const struct sb_call *call) {

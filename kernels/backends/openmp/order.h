@@ -16,6 +16,8 @@ enum order order_of(const struct openmp *openmp, const struct sb_call *call);
 /* Says in the call's report that no two threads add to one number: the bits are the same at every
  * number of them. */
 void say_rows(const struct sb_call *call);
+/* The same, where nothing is added up. */
+void say_elements(const struct sb_call *call);
 
 /* Parts of a fixed size, whatever the threads: elements of a vector, rows of a matrix. */
 enum { PART = 1024, PART_ROWS = 64 };
