@@ -59,6 +59,10 @@ static void claims(bool deterministic) {
          kernel++) {
         const struct sb_operation *operation = sb_operation_find(kernel->operation);
         struct sb_problem_options options = {.dtype = SB_DTYPE_F32, .seed = 3};
+        if (operation->odd[0]) {
+            options.shape = operation->odd;
+            options.n_shape = strlen(operation->sizes);
+        }
         struct sb_problem problem;
         struct sb_call_report report = {0};
         struct sb_error err = {0};
