@@ -257,9 +257,11 @@ static void report(const struct nccl *nccl, const struct sb_call *call) {
     if (call->size[0] == 1)
         sb_gpu_report(call, algorithm, SB_CLAIM_NONE, "one rank: a copy");
     else
-        sb_gpu_report(call, algorithm, SB_CLAIM_NONE,
-                      "%zu of %d devices; NCCL's documentation makes no claim", call->size[0],
-                      nccl->n_devices);
+        sb_gpu_report(
+            call, algorithm, SB_CLAIM_NONE, "%zu of %d devices; %s", call->size[0], nccl->n_devices,
+            strncmp(algorithm, "nvls", 4) == 0
+                ? "by NCCL's maintainers (issue 1497) NVLS of older drivers may not repeat"
+                : "NCCL's documentation makes no claim");
     if (call->report && (call->dtype == SB_DTYPE_F16 || call->dtype == SB_DTYPE_BF16))
         call->report->unit =
             (call->dtype == SB_DTYPE_F16 ? 0x1p-11 : 0x1p-8) * (additions > 4 ? additions / 4 : 1);
