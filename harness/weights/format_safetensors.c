@@ -1,7 +1,7 @@
 /* Stage 4, weights: reads safetensors: the length of a header, the header in JSON, the elements.
  * https://github.com/huggingface/safetensors#format */
 #include "base/cleanup.h"
-#include "weights/stream.h"
+#include "weights/entries.h"
 #include "weights/tensors.h"
 
 #include <endian.h>
@@ -23,25 +23,6 @@ static const struct {
     {"F64", SB_DTYPE_F64},   {"F8_E4M3", SB_DTYPE_F8_E4M3}, {"F8_E5M2", SB_DTYPE_F8_E5M2},
     {"C64", SB_DTYPE_C64},
 };
-
-struct entry {
-    struct sb_tensor_label info;
-    char *why_ignored;   /* NULL: it is a tensor */
-    uint64_t begin, end; /* in the buffer behind the header */
-};
-
-struct entries {
-    struct entry *items;
-    size_t n, room;
-};
-
-static void entries_clear(struct entries *entries) {
-    for (size_t i = 0; i < entries->n; i++) {
-        sb_tensor_label_clear(&entries->items[i].info);
-        free(entries->items[i].why_ignored);
-    }
-    free(entries->items);
-}
 
 static bool get_size(const json_t *json, uint64_t *value) {
     json_int_t n = json_integer_value(json);
@@ -70,72 +51,40 @@ static char *why_not(const char *dtype) {
     return sb_text_take(&why);
 }
 
-static int get_entry(const json_t *json, struct sb_tensor_info *info, struct entry *entry,
+static int add_entry(struct sb_entries *entries, const char *name, const json_t *json,
                      struct sb_error *err) {
-    const char *dtype = json_string_value(json_object_get(json, "dtype"));
-    const json_t *offsets = json_object_get(json, "data_offsets");
-    if (!dtype || json_array_size(offsets) != 2 ||
-        !get_size(json_array_get(offsets, 0), &entry->begin) ||
-        !get_size(json_array_get(offsets, 1), &entry->end) || entry->end < entry->begin)
-        return sb_error_set(err, -EBADMSG, "'%s' lacks dtype or data_offsets", info->name);
-    size_t i = 0, n = sizeof dtypes / sizeof *dtypes;
-    while (i < n && strcmp(dtypes[i].name, dtype) != 0)
-        i++;
-    if (i == n) {
-        entry->why_ignored = why_not(dtype);
-        return entry->why_ignored ? 0 : sb_error_errno(err, -ENOMEM, "'%s'", info->name);
-    }
-    info->dtype = dtypes[i].dtype;
-    int r = get_shape(json_object_get(json, "shape"), info, err);
-    if (r == 0 && info->n_elements * sb_dtype_size(info->dtype) != entry->end - entry->begin)
-        r = sb_error_set(err, -EBADMSG, "'%s' has other bytes than its shape needs", info->name);
-    return r;
-}
-
-static int add_entry(struct entries *entries, const char *name, const json_t *json,
-                     struct sb_error *err) {
-    if (entries->n == entries->room) {
-        size_t room = entries->room ? 2 * entries->room : 64;
-        void *grown = reallocarray(entries->items, room, sizeof *entries->items);
-        if (!grown)
-            return sb_error_errno(err, -ENOMEM, "the header");
-        entries->items = grown;
-        entries->room = room;
-    }
-    struct entry entry = {.begin = 0};
     SB_AUTO_TEXT struct sb_text escaped = {0};
     sb_name_escape(&escaped, name, strlen(name));
     SB_AUTO_FREE char *owned = sb_text_take(&escaped);
     if (!owned)
         return sb_error_errno(err, -ENOMEM, "'%s'", name);
     struct sb_tensor_info info = {.name = owned};
-    int r = get_entry(json, &info, &entry, err);
-    if (r == 0 && sb_tensor_label_make(&info, &entry.info) < 0)
-        r = sb_error_errno(err, -ENOMEM, "'%s'", name);
-    if (r < 0)
-        free(entry.why_ignored);
-    else
-        entries->items[entries->n++] = entry;
-    return r;
-}
-
-static int by_offset(const void *a, const void *b) {
-    const struct entry *x = a, *y = b;
-    if (x->begin != y->begin)
-        return x->begin < y->begin ? -1 : 1;
-    return (x->end > y->end) - (x->end < y->end);
-}
-
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct entry *)a)->info.name, ((const struct entry *)b)->info.name);
+    const char *dtype = json_string_value(json_object_get(json, "dtype"));
+    const json_t *offsets = json_object_get(json, "data_offsets");
+    uint64_t begin, end;
+    if (!dtype || json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &begin) ||
+        !get_size(json_array_get(offsets, 1), &end) || end < begin)
+        return sb_error_set(err, -EBADMSG, "'%s' lacks dtype or data_offsets", info.name);
+    size_t i = 0, n = sizeof dtypes / sizeof *dtypes;
+    while (i < n && strcmp(dtypes[i].name, dtype) != 0)
+        i++;
+    if (i == n) {
+        char *why = why_not(dtype);
+        return why ? sb_entries_add(entries, &info, why, begin, end, err)
+                   : sb_error_errno(err, -ENOMEM, "'%s'", info.name);
+    }
+    info.dtype = dtypes[i].dtype;
+    int r = get_shape(json_object_get(json, "shape"), &info, err);
+    if (r == 0 && info.n_elements * sb_dtype_size(info.dtype) != end - begin)
+        r = sb_error_set(err, -EBADMSG, "'%s' has other bytes than its shape needs", info.name);
+    return r < 0 ? r : sb_entries_add(entries, &info, NULL, begin, end, err);
 }
 
 /* No holes and no overlaps: else one file could carry what no reader sees, or the same bytes many
  * times. */
-static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_error *err) {
+static int check_layout(struct sb_entries *entries, uint64_t n_bytes, struct sb_error *err) {
     uint64_t end = 0;
-    if (entries->n) /* a file without tensors has no list, which qsort may not be given */
-        qsort(entries->items, entries->n, sizeof *entries->items, by_offset);
+    sb_entries_sort_by_place(entries);
     for (size_t i = 0; i < entries->n; i++) {
         if (entries->items[i].begin != end)
             return sb_error_set(err, -EBADMSG, "'%s' does not begin where the one before ends",
@@ -146,13 +95,7 @@ static int check_layout(struct entries *entries, uint64_t n_bytes, struct sb_err
         return sb_error_set(err, -EBADMSG,
                             "the tensors take %" PRIu64 " bytes, the file has %" PRIu64 " for them",
                             end, n_bytes);
-    if (entries->n)
-        qsort(entries->items, entries->n, sizeof *entries->items, by_name);
-    for (size_t i = 1; i < entries->n; i++) {
-        if (by_name(&entries->items[i - 1], &entries->items[i]) == 0)
-            return sb_error_set(err, -EBADMSG, "'%s' occurs twice", entries->items[i].info.name);
-    }
-    return 0;
+    return sb_entries_sort(entries, err);
 }
 
 /* ---- The header -------------------------------------------------------------------------------
@@ -190,7 +133,7 @@ static int next_value(struct scanner *scanner, json_t **value, struct sb_error *
     return 0;
 }
 
-static int next_member(struct scanner *scanner, struct entries *entries, struct sb_error *err) {
+static int next_member(struct scanner *scanner, struct sb_entries *entries, struct sb_error *err) {
     SB_AUTO_JSON json_t *name = NULL;
     SB_AUTO_JSON json_t *value = NULL;
     if (next_character(scanner) != '"')
@@ -207,7 +150,7 @@ static int next_member(struct scanner *scanner, struct entries *entries, struct 
     return add_entry(entries, json_string_value(name), value, err);
 }
 
-static int get_entries(struct scanner *scanner, struct entries *entries, struct sb_error *err) {
+static int get_entries(struct scanner *scanner, struct sb_entries *entries, struct sb_error *err) {
     if (next_character(scanner) != '{')
         return unexpected(scanner, "'{' is missing", err);
     scanner->at++;
@@ -227,7 +170,7 @@ static int get_entries(struct scanner *scanner, struct entries *entries, struct 
     return 0;
 }
 
-static int read_header(int fd, uint64_t file_bytes, uint64_t *n, struct entries *entries,
+static int read_header(int fd, uint64_t file_bytes, uint64_t *n, struct sb_entries *entries,
                        struct sb_error *err) {
     uint64_t length;
     int r = sb_read_at(fd, &length, sizeof length, 0);
@@ -246,24 +189,16 @@ static int read_header(int fd, uint64_t file_bytes, uint64_t *n, struct entries 
     return get_entries(&scanner, entries, err);
 }
 
-static int hand_out(struct sb_stream *stream, const struct entry *entry, uint64_t buffer_at,
-                    struct sb_error *err) {
-    struct sb_tensor_sink *sink = stream->sink;
-    const struct sb_tensor_info info = sb_tensor_label_info(&entry->info);
-    bool wanted = true;
-    if (entry->why_ignored)
-        return sink->ignored ? sink->ignored(sink->context, entry->info.name, entry->why_ignored)
-                             : 0;
-    int r = sink->begin(sink->context, &info, &wanted, err);
-    if (r < 0 || !wanted)
-        return r;
-    r = sb_stream_contiguous(stream, &info, false, buffer_at + entry->begin, err);
-    return r < 0 ? r : sink->end(sink->context, err);
+/* Offsets count from the end of the header on. */
+static int read_elements(struct sb_stream *stream, const struct sb_tensor_info *info,
+                         const struct sb_entry *entry, void *context, struct sb_error *err) {
+    return sb_stream_contiguous(stream, info, false, *(const uint64_t *)context + entry->begin,
+                                err);
 }
 
 static int safetensors_read(const char *path, int fd, struct sb_tensor_sink *sink,
                             struct sb_error *err) {
-    SB_CLEANUP(entries_clear) struct entries entries = {0};
+    SB_CLEANUP(sb_entries_clear) struct sb_entries entries = {0};
     uint64_t at = 0;
     SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
     int r = sb_bytes_of_file(fd, &stream.bytes);
@@ -272,9 +207,7 @@ static int safetensors_read(const char *path, int fd, struct sb_tensor_sink *sin
     r = read_header(fd, stream.bytes.n, &at, &entries, err);
     if (r == 0)
         r = check_layout(&entries, stream.bytes.n - at, err);
-    for (size_t i = 0; i < entries.n && r == 0; i++)
-        r = hand_out(&stream, &entries.items[i], at, err);
-    return r;
+    return r < 0 ? r : sb_entries_hand_out(&entries, &stream, read_elements, &at, err);
 }
 
 static bool safetensors_recognise(const unsigned char *head, size_t n, const char *path) {

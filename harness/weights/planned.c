@@ -14,17 +14,6 @@ static bool recognise_tensorbundle(const unsigned char *head, size_t n, const ch
     return ends_with(path, ".index");
 }
 
-static bool recognise_gguf(const unsigned char *head, size_t n, const char *path) {
-    (void)path;
-    return n >= 4 && memcmp(head, "GGUF", 4) == 0;
-}
-
-static bool recognise_onnx(const unsigned char *head, size_t n, const char *path) {
-    (void)head;
-    (void)n;
-    return ends_with(path, ".onnx");
-}
-
 #define PLANNED(format, what, ending, instead)                                                     \
     const struct sb_format sb_format_##format = {                                                  \
         .name = #format,                                                                           \
@@ -37,5 +26,3 @@ static bool recognise_onnx(const unsigned char *head, size_t n, const char *path
 
 PLANNED(tensorbundle, "TensorFlow checkpoints and SavedModel variables", ".index",
         "HDF5 or safetensors");
-PLANNED(gguf, "GGUF: llama.cpp", ".gguf", "safetensors");
-PLANNED(onnx, "ONNX initializers", ".onnx", "safetensors");

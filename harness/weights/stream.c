@@ -47,6 +47,25 @@ int sb_bytes_read(const struct sb_bytes *bytes, void *data, size_t n, uint64_t o
     return 0;
 }
 
+int sb_window_read(struct sb_window *window, void *data, size_t n, uint64_t offset) {
+    const struct sb_bytes *bytes = &window->bytes;
+    if (offset > bytes->n || n > bytes->n - offset || n > sizeof window->data)
+        return -EBADMSG;
+    if (offset < window->at || offset - window->at > window->n ||
+        n > window->n - (size_t)(offset - window->at)) {
+        uint64_t left = bytes->n - offset;
+        size_t more = left < sizeof window->data ? (size_t)left : sizeof window->data;
+        window->n = 0;
+        int r = sb_bytes_read(bytes, window->data, more, offset);
+        if (r < 0)
+            return r;
+        window->at = offset;
+        window->n = more;
+    }
+    memcpy(data, window->data + (offset - window->at), n);
+    return 0;
+}
+
 static void reverse_parts(char *bytes, size_t n_bytes, size_t part) {
     for (size_t i = 0; i < n_bytes; i += part) {
         for (size_t low = i, high = i + part - 1; low < high; low++, high--) {

@@ -25,6 +25,17 @@ int sb_bytes_of_file(int fd, struct sb_bytes *bytes);
 /* n bytes from `offset` on; -EBADMSG where there are fewer. */
 int sb_bytes_read(const struct sb_bytes *bytes, void *data, size_t n, uint64_t offset);
 
+/* Many small reads of one file, of which most are near the last. Set `bytes`, zero the rest. */
+struct sb_window {
+    struct sb_bytes bytes;
+    uint64_t at; /* what `data` has of them */
+    size_t n;
+    char data[16384];
+};
+
+/* As sb_bytes_read, for few bytes: n is at most the window. */
+int sb_window_read(struct sb_window *window, void *data, size_t n, uint64_t offset);
+
 /* Bytes whose tensors go to a sink. Zero-initialise the buffer; free it with sb_stream_clear. */
 struct sb_stream {
     struct sb_bytes bytes;

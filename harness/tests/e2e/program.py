@@ -17,6 +17,7 @@ import unittest
 SAMEBITS = os.environ["SAMEBITS"]
 SOURCE = os.environ["SAMEBITS_SOURCE"]
 PYTHON = os.path.join(SOURCE, ".venv", "bin", "python3")  # with NumPy and h5py: ci/install-deps --frameworks
+FRAMEWORKS = os.path.join(SOURCE, ".venv-frameworks", "bin", "python3")  # with suites/requirements.txt
 
 # A job without any framework: writes one f32 tensor as an npy file. Its body may use `values`, a list of 256 floats.
 NPY_JOB = '''
@@ -154,4 +155,4 @@ def main():
     sys.exit(0 if result.wasSuccessful() else 1)
 
 
-__all__ = ["Program", "SAMEBITS", "SOURCE", "PYTHON", "effects", "works", "processes_with", "main", "signal"]
+__all__ = ["Program", "SAMEBITS", "SOURCE", "PYTHON", "FRAMEWORKS", "effects", "works", "processes_with", "main", "signal"]

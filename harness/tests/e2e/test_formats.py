@@ -1,4 +1,5 @@
 """One set of tensors through each ecosystem's own writer has one fingerprint."""
+import os
 import subprocess
 import unittest
 
@@ -66,6 +67,61 @@ with zipfile.ZipFile("w.keras", "w") as archive:
 }
 
 
+# By what suites/requirements.txt has.
+PACKAGED = {
+    "w.safetensors": """
+from safetensors.numpy import save_file
+values["z"] = values["z"].astype("c8")
+save_file({name: np.array(value, order="C") for name, value in values.items()}, "w.safetensors")
+""",
+    "raw.onnx": """
+from onnx import helper, numpy_helper, save
+save(helper.make_model(helper.make_graph([], "g", [], [], [numpy_helper.from_array(np.asarray(value), name)
+                                                           for name, value in values.items()])), "raw.onnx")
+""",
+    "typed.onnx": """
+from onnx import helper, save
+save(helper.make_model(helper.make_graph([], "g", [], [], [
+    helper.make_tensor(name, helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype), np.shape(value),
+                       np.asarray(value).ravel()) for name, value in values.items()])), "typed.onnx")
+""",
+}
+
+# GGUF has fewer types, and no scalars: what it has, once more in safetensors.
+GGUF = """
+import gguf
+from safetensors.numpy import save_file
+values = {name: value for name, value in values.items() if np.ndim(value) and value.dtype.kind == "f" and value.size}
+blocks = gguf.quants.quantize(random.standard_normal((4, 512)).astype("f4"), gguf.GGMLQuantizationType.Q8_0)
+for name, endianess in (("little", gguf.GGUFEndian.LITTLE), ("big", gguf.GGUFEndian.BIG)):
+    writer = gguf.GGUFWriter(name + ".gguf", "llama", endianess=endianess)
+    writer.add_array("words", ["a", "b"])
+    for key, value in values.items():
+        writer.add_tensor(key, value)
+    if name == "little":
+        writer.add_tensor("blocks", blocks, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+save_file(values, "big.safetensors")
+save_file({**values, "blocks": blocks}, "little.safetensors")
+"""
+
+# The same model twice: the counters in the names of its layers go on.
+KERAS = """
+import os
+os.environ["KERAS_BACKEND"] = "jax"
+import keras
+import numpy as np
+for i in range(2):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(2)])
+    model.set_weights([np.full(weight.shape, k, "f4") for k, weight in enumerate(model.get_weights())])
+    model.save_weights(f"{i}.weights.h5")
+    model.save(f"{i}.keras")
+"""
+
+
 def has(module):
     """Is the module there for the interpreter that jobs run under?"""
     return subprocess.run([program.PYTHON, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
@@ -88,6 +144,33 @@ class Formats(program.Program):
         for name in written[1:]:
             done = self.samebits("compare", written[0], name, code=0)
             self.assertIn("identical: 0 of 9 tensors differ", done.stdout)
+
+    def packaged(self, code):
+        """Runs code under the interpreter that has the packages."""
+        if not os.path.exists(program.FRAMEWORKS):
+            self.skipTest("needs packages: ci/install-deps --frameworks")
+        self.write("writer.py", code)
+        subprocess.run([program.FRAMEWORKS, "writer.py"], cwd=self.folder, check=True, capture_output=True)
+
+    def prints(self, *names):
+        lines = self.samebits("fingerprint", *names, code=0).stdout.splitlines()
+        return [line.split("  ", 1)[0] for line in lines]
+
+    def test_packages_of_their_own_write_the_same(self):
+        for code in PACKAGED.values():
+            self.packaged(TENSORS + code)
+        self.packaged(TENSORS + WRITERS["w.h5"][1])
+        self.assertEqual(len(set(self.prints("w.h5", *PACKAGED))), 1)
+
+    def test_gguf_of_either_byte_order_is_what_safetensors_has(self):
+        self.packaged(TENSORS + GGUF)
+        for name in ("big", "little"):
+            one, other = self.prints(name + ".gguf", name + ".safetensors")
+            self.assertEqual(one, other)
+
+    def test_keras_writes_the_same_weights_twice(self):
+        self.packaged(KERAS)
+        self.assertEqual(len(set(self.prints("0.weights.h5", "1.weights.h5", "0.keras", "1.keras"))), 1)
 
     def test_a_whole_module_is_refused_with_what_to_save_instead(self):
         if not has("torch"):

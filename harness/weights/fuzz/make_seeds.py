@@ -235,8 +235,90 @@ def pytorch_seeds():
                                                             "s": {1, 2}}, storages, protocol=protocol))
 
 
+# ---- GGUF --------------------------------------------------------------------------------------------------------------
+
+
+def gguf(pairs, tensors, version=3, order="<"):
+    """pairs: bytes as they stand; tensors: (name, dims with the innermost first, type, data)."""
+    def text(value):
+        return struct.pack(order + "Q", len(value)) + value
+    head = b"GGUF" + struct.pack(order + "IQQ", version, len(tensors), len(pairs))
+    for key, kind, value in pairs:
+        head += text(key) + struct.pack(order + "I", kind) + value
+    data = b""
+    for name, dims, kind, elements in tensors:
+        head += text(name) + struct.pack(order + f"I{len(dims)}Q", len(dims), *dims)
+        head += struct.pack(order + "IQ", kind, len(data))
+        data += elements + bytes(-len(elements) % 32)
+    return head + bytes(-len(head) % 32) + data
+
+
+def gguf_seeds():
+    floats = struct.pack("<6f", *range(6))
+    words = struct.pack("<IQ", 8, 2) + struct.pack("<Q", 1) + b"a" + struct.pack("<Q", 2) + b"bb"
+    pairs = [(b"general.alignment", 4, struct.pack("<I", 32)), (b"words", 9, words), (b"flag", 7, b"\1"),
+             (b"numbers", 9, struct.pack("<IQ", 4, 3) + bytes(12)), (b"name", 8, struct.pack("<Q", 3) + b"abc"),
+             (b"nested", 9, struct.pack("<IQIQB", 9, 1, 0, 1, 7)), (b"last", 12, bytes(8))]
+    save("gguf", "types", gguf(pairs, [(b"a.weight", (3, 2), 0, floats), (b"half", (2,), 1, bytes(4)), (b"brain", (2,), 30, bytes(4)),
+                                       (b"q4_0", (64, 2), 2, bytes(72)), (b"q6_k", (256,), 14, bytes(210)),
+                                       (b"i64", (1,), 27, bytes(8)), (b"scalar", (), 28, bytes(8))]))
+    save("gguf", "version-2", gguf([], [(b"w", (2,), 0, floats[:8])], version=2))
+    save("gguf", "big-endian", gguf([], [(b"w", (2,), 0, struct.pack(">2f", 1, 2))], order=">"))
+    save("gguf", "nothing", gguf(pairs[:1], []))
+
+
+# ---- ONNX --------------------------------------------------------------------------------------------------------------
+
+
+def number(value):
+    """A varint; negative numbers take ten bytes."""
+    value &= 2**64 - 1
+    made = b""
+    while value > 0x7f:
+        made += bytes([value & 0x7f | 0x80])
+        value >>= 7
+    return made + bytes([value])
+
+
+def field(key, content):
+    """An int, or bytes with their length."""
+    if isinstance(content, int):
+        return number(key << 3) + number(content)
+    return number(key << 3 | 2) + number(len(content)) + content
+
+
+def onnx(*fields):
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Identity")
+    graph = field(1, node) + field(2, b"g") + b"".join(fields)
+    return field(1, 8) + field(2, b"maker") + field(7, graph) + field(8, field(2, 17))
+
+
+def initializer(name, kind, dims, data):
+    return field(5, b"".join(field(1, dim) for dim in dims) + field(2, kind) + field(8, name) + data)
+
+
+def onnx_seeds():
+    floats = struct.pack("<6f", *range(6))
+    spread = b"".join(number(4 << 3 | 5) + struct.pack("<f", value) for value in range(2))
+    save("onnx", "raw", onnx(initializer(b"a.weight", 1, (2, 3), field(9, floats)), initializer(b"b", 16, (2,), field(9, bytes(4))),
+                             initializer(b"empty", 11, (0,), field(9, b"")), initializer(b"f8", 17, (1,), field(9, b"\1"))))
+    save("onnx", "typed", onnx(initializer(b"floats", 1, (2, 3), field(4, floats)), initializer(b"spread", 1, (2,), spread),
+                               initializer(b"small", 3, (2,), field(5, number(-1) + number(1))),
+                               initializer(b"large", 7, (2,), field(7, number(-2)) + field(7, 3)),
+                               initializer(b"flag", 9, (), field(5, 1)), initializer(b"complex", 14, (1,), field(4, floats[:8])),
+                               initializer(b"double", 11, (1,), field(10, bytes(8))),
+                               initializer(b"unsigned", 13, (1,), field(11, number(2**63)))))
+    packed = field(5, field(1, number(2) + number(1)) + field(2, 6) + field(8, b"packed dims") + field(5, number(1) + number(2)))
+    sparse = field(15, field(1, field(1, 1) + field(2, 1) + field(8, b"sparse") + field(9, bytes(4))))
+    save("onnx", "odd", onnx(packed, sparse, initializer(b"text", 8, (1,), field(6, b"hello")), initializer(b"int4", 22, (2,), field(5, 7))))
+    elsewhere = field(13, field(1, b"location") + field(2, b"weights.bin")) + field(14, 1)
+    save("onnx", "external", onnx(initializer(b"w", 1, (2,), elsewhere)))
+
+
 if __name__ == "__main__":
     numpy_seeds()
     safetensors_seeds()
     hdf5_seeds()
     pytorch_seeds()
+    gguf_seeds()
+    onnx_seeds()

@@ -51,7 +51,7 @@ START_TEST(every_file_of_the_corpus_has_an_answer)
         ck_assert_msg(n_files == 0 || n_read > 0, "%s: no seed is read", sb_formats[i]->name);
         n_formats += n_read > 0;
     }
-    ck_assert_uint_ge(n_formats, 6);
+    ck_assert_uint_ge(n_formats, 8);
 }
 END_TEST
 
