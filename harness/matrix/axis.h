@@ -59,4 +59,14 @@ int sb_worker_axis_apply(const struct sb_machine *machine, const char *name, con
 char *sb_worker_axis_observe(const char *name, const char *level,
                              const struct sb_observation *seen);
 
+/* Finds the probe's library beside the program, or where it is installed. 0 or -ENOMEM. */
+int sb_machine_find_probe(struct sb_machine *machine);
+
+/* Axes of the probe: why it cannot be had, malloc'd, or NULL; has it preloaded, at every level, so
+ * that this is no difference between them; and the level where the probe saw all of the run's
+ * programs: "not consulted" where none asked for the source, else `level`. */
+char *sb_probe_unavailable(const struct sb_machine *machine, const char *level);
+int sb_probe_apply(const struct sb_machine *machine, struct sb_setup *setup);
+char *sb_probe_observe(const struct sb_observation *seen, const char *source, const char *level);
+
 #endif

@@ -4,31 +4,10 @@
 static const char no_probe[] = "needs the probe, which is not in this build";
 static const char no_cuda[] = "no CUDA backend in this build";
 
-const struct sb_axis sb_axis_entropy = {
-    .name = "entropy",
-    .summary = "random bytes that the system hands out",
-    .levels = "live, frozen",
-    .planned = no_probe,
-};
-
-const struct sb_axis sb_axis_clock = {
-    .name = "clock",
-    .summary = "the time that programs are told",
-    .levels = "live, frozen",
-    .planned = no_probe,
-};
-
 const struct sb_axis sb_axis_pid = {
     .name = "pid",
     .summary = "process ids",
     .levels = "live, frozen",
-    .planned = no_probe,
-};
-
-const struct sb_axis sb_axis_readdir = {
-    .name = "readdir",
-    .summary = "order in which folders list their entries",
-    .levels = "as it is, sorted, reversed, shuffled",
     .planned = no_probe,
 };
 

@@ -243,6 +243,8 @@ int sb_machine_probe(struct sb_machine **machine, struct sb_error *err) {
         find_isa(probed);
         probed->cpu_quota = find_quota();
         status = find_privileges(probed);
+        if (status == 0)
+            status = sb_machine_find_probe(probed);
         if (status < 0)
             sb_error_errno(err, status, "machine");
     }
@@ -262,6 +264,8 @@ void sb_machine_free(struct sb_machine *machine) {
         free(machine->isa_refused[i]);
     free(machine->no_uts_namespace);
     free(machine->no_personality);
+    free(machine->probe);
+    free(machine->no_probe);
     free(machine->no_mount_namespace);
     free(machine);
 }

@@ -121,5 +121,6 @@ void sb_observation_clear(struct sb_observation *observation) {
     free(observation->hostname);
     free(observation->cwd);
     json_decref(observation->worker);
+    json_decref(observation->probe);
     *observation = (struct sb_observation){0};
 }

@@ -113,5 +113,6 @@ void sb_setup_clear(struct sb_setup *setup) {
     free(setup->hostname);
     free(setup->path);
     free(setup->locale);
+    free(setup->probe.library);
     *setup = (struct sb_setup){0};
 }

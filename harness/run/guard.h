@@ -30,7 +30,8 @@ struct sb_guarded {
     double started, deadline, hopeless;
     double next_signal; /* in the last two phases */
     pid_t main;
-    int view; /* its mount namespace, -1: none of its own, or not known */
+    int probe; /* the probe's record, -1: none */
+    int view;  /* its mount namespace, -1: none of its own, or not known */
     bool main_ended, unkillable;
     double ended;
     int status;

@@ -67,6 +67,7 @@ static void free_run(struct sb_guard_life *guard) {
     struct sb_guarded *run = sb_steal_pointer(&guard->run);
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
+    sb_cleanup_fd(&run->probe);
     free(run->told.pids);
     sb_guard_hold_view(guard, &run->view);
     sb_guard_remember(guard, &run->layer);
@@ -96,6 +97,8 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
     run->watch.seen = (struct sb_observation){0};
     if (reply.end.seen.n_samples)
         reply.end.seen.hostname = seen_hostname(run);
+    if (run->probe >= 0)
+        reply.end.seen.probe = sb_probe_record_read(run->probe, &reply.end.seen);
     reply.printed = run->log.printed;
     reply.written = run->layer.written;
     run->layer.written = (struct sb_strings){0};

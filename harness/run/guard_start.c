@@ -60,6 +60,11 @@ int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct
     run->layer.start = run->request.start;
     if (rc == 0 && run->request.alias)
         rc = sb_make_folders(run->request.alias, 0700, err);
+    if (rc == 0 && run->request.probed) {
+        bool own = guard->sandbox->kind->mount_namespace;
+        run->probe = sb_probe_record_make(own ? run->layer.tmp : guard->sandbox->tmp, err);
+        rc = run->probe < 0 ? run->probe : 0;
+    }
     if (rc == 0)
         rc = launch(guard, run, err);
     return rc;

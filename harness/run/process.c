@@ -252,6 +252,10 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
         rc = sb_environment_set(&request->environment, "TMPDIR", sandbox->tmp);
     if (rc == 0)
         rc = sb_environment_set(&request->environment, "SAMEBITS_COOKIE", sandbox->cookie);
+    if (rc == 0 && setup->probe.library) {
+        request->probed = true;
+        rc = sb_probe_preload(&setup->probe, sandbox->tmp, &request->environment);
+    }
     return rc < 0 ? sb_error_errno(err, rc, "starting a run") : 0;
 }
 

@@ -41,6 +41,7 @@ struct sb_run_request {
     char *log;      /* name of the log in its folder, or NULL */
     int log_folder; /* -1: no log */
     bool followed;  /* another run is likely to follow */
+    bool probed;    /* the probe is preloaded, and wants its record */
 };
 
 /* How a run ended, with what it wrote. */
@@ -175,6 +176,19 @@ void sb_watch_start(struct sb_watch *watch, pid_t main, double now);
 /* One sample of the run's processes, which are the descendants of the calling process. */
 void sb_watch_sample(struct sb_watch *watch, double now);
 void sb_watch_clear(struct sb_watch *watch);
+
+/* ---- The probe's record (probe.c) --------------------------------------------------------------
+ */
+
+/* The variables by which a run's processes find the probe, its settings and its record. */
+int sb_probe_preload(const struct sb_setup_probe *probe, const char *tmp,
+                     struct sb_strings *environment);
+/* In the guard: makes the record in the folder that the run will have as TMPDIR; a descriptor or a
+ * negative errno. */
+int sb_probe_record_make(const char *tmp, struct sb_error *err);
+/* What it holds after the run, of which these programs were seen. NULL: no memory, or not readable.
+ */
+json_t *sb_probe_record_read(int record, const struct sb_observation *seen);
 
 /* ---- Ending (reap.c) --------------------------------------------------------------------------
  */

@@ -148,6 +148,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_string(out, request->start);
     put_string(out, request->log);
     put_number(out, request->followed);
+    put_number(out, request->probed);
     finish(out, at);
 }
 
@@ -167,6 +168,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->start = get_string(&in);
     request->log = get_string(&in);
     request->followed = get_number(&in);
+    request->probed = get_number(&in);
     return in.failed ? -EBADMSG : 0;
 }
 
@@ -204,6 +206,8 @@ static void put_observation(struct sb_text *out, const struct sb_observation *se
     put_number(out, seen->personality);
     put_string(out, seen->hostname);
     put_string(out, seen->cwd);
+    SB_AUTO_FREE char *probe = seen->probe ? json_dumps(seen->probe, JSON_COMPACT) : NULL;
+    put_string(out, probe);
 }
 
 static void get_observation(struct reader *in, struct sb_observation *seen) {
@@ -227,6 +231,8 @@ static void get_observation(struct reader *in, struct sb_observation *seen) {
     seen->personality = get_number(in);
     seen->hostname = get_string(in);
     seen->cwd = get_string(in);
+    SB_AUTO_FREE char *probe = get_string(in);
+    seen->probe = probe ? json_loads(probe, 0, NULL) : NULL;
 }
 
 void sb_reply_pack(const struct sb_reply *reply, struct sb_text *out) {

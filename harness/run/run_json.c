@@ -45,6 +45,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     json_t *personality =
         seen->personality_known ? json_integer((json_int_t)seen->personality) : json_null();
     json_t *worker = seen->worker ? json_incref(seen->worker) : json_null();
+    json_t *probe = seen->probe ? json_incref(seen->probe) : json_null();
     json_t *json = json_object();
     bool whole = json != NULL;
     /* Every value is handed over, whatever failed before it. */
@@ -57,6 +58,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     whole &= put(json, "hostname", sb_json_string(seen->hostname));
     whole &= put(json, "cwd", sb_json_string(seen->cwd));
     whole &= put(json, "worker", worker);
+    whole &= put(json, "probe", probe);
     if (whole)
         return json;
     json_decref(json);
@@ -227,6 +229,9 @@ static void read_observation(struct reading *reading, const json_t *json,
         seen->worker = json_incref(worker);
     else if (!json_is_null(worker))
         wrong(reading, "worker", "object");
+    json_t *probe = json_object_get(json, "probe"); /* journals of before had none */
+    if (json_is_object(probe))
+        seen->probe = json_incref(probe);
 }
 
 bool sb_run_id_valid(const char *id) {

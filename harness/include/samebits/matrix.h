@@ -25,6 +25,8 @@ struct sb_machine {
     char *no_personality;       /* why ASLR cannot be switched, or NULL */
     char *no_mount_namespace;   /* why mounts cannot be made, or NULL */
     bool user_namespace_needed; /* namespaces work only together with CLONE_NEWUSER */
+    char *probe;                /* path of the library that is preloaded, or NULL */
+    char *no_probe;             /* why it cannot be, or NULL */
 };
 
 int sb_machine_probe(struct sb_machine **machine, struct sb_error *err);
@@ -44,6 +46,14 @@ int sb_machine_check_isa(struct sb_machine *machine, const struct sb_suite *suit
 
 /* ---- What an axis does to a run ------------------------------------------------------------- */
 
+/* What the probe (harness/probe) does in a run. */
+enum sb_readdir { SB_READDIR_LIVE, SB_READDIR_SORTED, SB_READDIR_REVERSED, SB_READDIR_SHUFFLED };
+struct sb_setup_probe {
+    char *library; /* to be preloaded; NULL: no probe, and nothing else holds */
+    bool entropy_frozen, clock_frozen;
+    enum sb_readdir readdir;
+};
+
 /* Everything that a cell asks for; stage 3 carries it out between fork and exec. */
 struct sb_setup {
     char **environment; /* complete, "NAME=value", ending with NULL */
@@ -54,6 +64,7 @@ struct sb_setup {
     char *hostname; /* NULL: left alone */
     char *path;     /* level of the path axis, NULL: the usual path */
     char *locale;
+    struct sb_setup_probe probe;
 };
 
 /* What a run really had. Read from outside while it runs (/proc) for any program; `worker` is the
@@ -78,6 +89,7 @@ struct sb_observation {
     char *hostname;            /* as the run's namespace has it, NULL: unknown */
     char *cwd;                 /* of the main process at its first sample, NULL: unknown */
     json_t *worker;            /* the worker's report (see samebits/run.h), NULL for commands */
+    json_t *probe;             /* what the probe noted (see samebits/run.h), NULL without one */
 };
 
 void sb_observation_clear(struct sb_observation *observation);

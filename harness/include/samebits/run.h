@@ -109,6 +109,14 @@ int sb_process_written(struct sb_process *process, const char *glob,
 void sb_process_free(struct sb_process *process);
 void sb_process_end_clear(struct sb_process_end *end);
 
+/* What the probe noted in a run, as sb_observation and runs[].observed of result.json have it:
+ *   {"programs": ["python3.11"],   that started with the probe in them
+ *    "not_covered": ["busybox"],   that were seen and did not: statically linked, or set-uid
+ *    "lost": 0,                    calls that the record had no room for
+ *    "sources": [{"source": "entropy", "call": "getrandom", "by": "libcrypto.so.3",
+ *                 "program": "python3.11", "calls": 3, "frozen": false}]}
+ * source is one of entropy hash_seed seed clock monotonic pid hostname readdir locale threads. */
+
 /* ---- Results folder (run/folder.c, run/journal.c) ---------------------------------------------
  */
 

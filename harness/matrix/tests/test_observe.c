@@ -28,6 +28,21 @@ static struct sb_observation saw(const char *const *processes, size_t n) {
     return seen;
 }
 
+/* What the probe noted: the programs that it was in, those that it was not, one source. */
+static struct sb_observation probed(const char *in, const char *out, const char *source) {
+    json_t *programs = json_array(), *others = json_array(), *sources = json_array();
+    if (in)
+        json_array_append_new(programs, json_string(in));
+    if (out)
+        json_array_append_new(others, json_string(out));
+    if (source)
+        json_array_append_new(sources, json_pack("{s:s}", "source", source));
+    return (struct sb_observation){.n_samples = 1,
+                                   .probe = json_pack("{s:o, s:o, s:i, s:o}", "programs", programs,
+                                                      "not_covered", others, "lost", 0, "sources",
+                                                      sources)};
+}
+
 static void observes(const char *name, const char *level, struct sb_observation seen,
                      const char *expected) {
     SB_AUTO_FREE char *observed = axis_named(name)->observe(name, level, &seen);
@@ -252,6 +267,27 @@ START_TEST(an_argument_is_what_the_process_got)
 }
 END_TEST
 
+START_TEST(a_source_is_known_where_the_probe_was_in_every_program)
+{
+    observes("entropy", "frozen", probed("job", NULL, "entropy"), "frozen");
+    observes("entropy", "live", probed("job", NULL, "entropy"), "live");
+    observes("entropy", "live", probed("job", NULL, "hash_seed"), "not consulted");
+    observes("clock", "frozen", probed("job", NULL, "monotonic"), "not consulted");
+    observes("readdir", "sorted", probed("job", NULL, "readdir"), "sorted");
+    observes("entropy", "frozen", probed("job", "busybox", "entropy"), NULL);
+    observes("entropy", "frozen", probed(NULL, NULL, NULL), NULL);
+    observes("entropy", "frozen", (struct sb_observation){.n_samples = 1}, NULL);
+}
+END_TEST
+
+START_TEST(a_record_that_lost_calls_proves_nothing)
+{
+    struct sb_observation seen = probed("job", NULL, NULL);
+    json_object_set_new(seen.probe, "lost", json_integer(1));
+    observes("entropy", "frozen", seen, NULL);
+}
+END_TEST
+
 SB_TEST_MAIN("matrix-observe", pythons_own_command_line_decides_whether_it_reads_the_seed,
              the_seed_is_what_the_interpreter_got_and_not_what_was_asked,
              a_variable_in_the_environment_is_no_proof_that_it_was_used,
@@ -261,4 +297,6 @@ SB_TEST_MAIN("matrix-observe", pythons_own_command_line_decides_whether_it_reads
              a_variable_that_did_not_arrive_is_seen_for_what_it_was,
              an_axis_is_alike_only_where_every_run_is_known_and_the_same,
              what_reached_no_process_is_alike_and_what_did_is_unknown,
-             an_argument_is_what_the_process_got)
+             an_argument_is_what_the_process_got,
+             a_source_is_known_where_the_probe_was_in_every_program,
+             a_record_that_lost_calls_proves_nothing)

@@ -152,6 +152,7 @@ START_TEST(what_cannot_be_varied_here_is_left_out_with_its_reason)
 {
     struct planned planned = {.machine = a_machine()};
     planned.machine.no_uts_namespace = (char[]){"no privilege"};
+    planned.machine.no_probe = (char[]){"no library"};
     plan_with(&planned, HEAD
               "    command: [./train, '{hostname}']\n"
               "    axes: {hostname: [a, b], isa: [avx2, avx512], entropy: [live, "
@@ -166,7 +167,7 @@ START_TEST(what_cannot_be_varied_here_is_left_out_with_its_reason)
     ck_assert_str_eq(isa->written[1], "avx512");
     ck_assert_str_eq(isa->unavailable, "isa: this CPU has no avx512");
     ck_assert_uint_eq(job->axes[2].n_levels, 0);
-    ck_assert_ptr_nonnull(strstr(job->axes[2].unavailable, "entropy: needs the probe"));
+    ck_assert_ptr_nonnull(strstr(job->axes[2].unavailable, "entropy: no library"));
     ck_assert_uint_eq(job->axes[3].n_levels, 0); /* its reference cannot be had */
     ck_assert_ptr_null(job->axes[4].unavailable);
     ck_assert_uint_eq(job->n_cells, 2);

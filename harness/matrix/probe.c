@@ -1,0 +1,70 @@
+/* Stage 2, matrix: the library that is preloaded to see and to freeze what runs consult
+ * (harness/probe), and what its axes share. */
+#include "probe/probe.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "matrix/axis.h"
+#include "samebits-config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* In a build folder it lies below the program's, installed where modules do. */
+int sb_machine_find_probe(struct sb_machine *machine) {
+    static const char *const folders[] = {".", "harness/probe", SB_MODULES_FROM_PROGRAM};
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; slash && i < sizeof folders / sizeof *folders; i++) {
+        SB_AUTO_FREE char *path = sb_format("%s/%s/%s", program, folders[i], SB_PROBE_LIBRARY);
+        SB_AUTO_FREE char *found = path ? realpath(path, NULL) : NULL;
+        if (!found)
+            continue;
+        if (strpbrk(found, " :")) /* ld.so(8): they separate what LD_PRELOAD lists */
+            machine->no_probe =
+                sb_format("the probe's path has a blank or a colon in it: %s", found);
+        else
+            machine->probe = sb_steal_pointer(&found);
+        return machine->probe || machine->no_probe ? 0 : -ENOMEM;
+    }
+    machine->no_probe = sb_format("%s is not beside the program", SB_PROBE_LIBRARY);
+    return machine->no_probe ? 0 : -ENOMEM;
+}
+
+char *sb_probe_unavailable(const struct sb_machine *machine, const char *level) {
+    (void)level;
+    return machine->no_probe ? strdup(machine->no_probe) : NULL;
+}
+
+int sb_probe_apply(const struct sb_machine *machine, struct sb_setup *setup) {
+    if (setup->probe.library)
+        return 0;
+    setup->probe.library = strdup(machine->probe ? machine->probe : SB_PROBE_LIBRARY);
+    return setup->probe.library ? 0 : -ENOMEM;
+}
+
+/* Did the probe see everything that the run's programs asked? */
+static bool covered(const json_t *probe) {
+    return json_array_size(json_object_get(probe, "programs")) &&
+           !json_array_size(json_object_get(probe, "not_covered")) &&
+           json_integer_value(json_object_get(probe, "lost")) == 0;
+}
+
+char *sb_probe_observe(const struct sb_observation *seen, const char *source, const char *level) {
+    const json_t *entry;
+    size_t i;
+    if (!seen->probe || !covered(seen->probe))
+        return NULL;
+    json_array_foreach(json_object_get(seen->probe, "sources"), i, entry) {
+        const char *name = json_string_value(json_object_get(entry, "source"));
+        if (name && strcmp(name, source) == 0)
+            return strdup(level);
+    }
+    return strdup("not consulted");
+}

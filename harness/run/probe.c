@@ -1,0 +1,164 @@
+/* Stage 3: the probe in a run (harness/probe): the variables that bring it there, and its record.
+ */
+#include "probe/probe.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "run/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* By enum sb_probe_source; a start is no source. */
+static const char *const source_names[SB_PROBE_SOURCES] = {
+    NULL,  "entropy",  "hash_seed", "seed",   "clock",   "monotonic",
+    "pid", "hostname", "readdir",   "locale", "threads",
+};
+
+int sb_probe_preload(const struct sb_setup_probe *probe, const char *tmp,
+                     struct sb_strings *environment) {
+    const char *others = sb_environment_get(environment, "LD_PRELOAD");
+    bool any = others && *others;
+    SB_AUTO_FREE char *preload =
+        sb_format("%s%s%s", probe->library, any ? ":" : "", any ? others : "");
+    SB_AUTO_FREE char *settings =
+        sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d", tmp, SB_PROBE_FILE, probe->entropy_frozen,
+                  probe->clock_frozen, probe->readdir);
+    if (!preload || !settings)
+        return -ENOMEM;
+    int rc = sb_environment_set(environment, "LD_PRELOAD", preload);
+    return rc < 0 ? rc : sb_environment_set(environment, SB_PROBE_VARIABLE, settings);
+}
+
+int sb_probe_record_make(const char *tmp, struct sb_error *err) {
+    SB_AUTO_FREE char *path = sb_format("%s/%s", tmp, SB_PROBE_FILE);
+    if (!path)
+        return sb_error_errno(err, -ENOMEM, "the probe's record");
+    if (unlink(path) < 0 && errno != ENOENT)
+        return sb_error_errno(err, -errno, "%s", path);
+    SB_AUTO_FD int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof(struct sb_probe_record)) < 0 ||
+        pwrite(fd, SB_PROBE_MAGIC, strlen(SB_PROBE_MAGIC), 0) < 0)
+        return sb_error_errno(err, -errno, "%s", path);
+    return sb_steal_fd(&fd);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
+
+/* A run may have written anything there: texts end where they must. */
+static void end_texts(struct sb_probe_slot *slot) {
+    slot->call[sizeof slot->call - 1] = '\0';
+    slot->caller[sizeof slot->caller - 1] = '\0';
+    slot->program[sizeof slot->program - 1] = '\0';
+}
+
+static bool same(const struct sb_probe_slot *a, const struct sb_probe_slot *b) {
+    return a->source == b->source && a->frozen == b->frozen && strcmp(a->call, b->call) == 0 &&
+           strcmp(a->caller, b->caller) == 0 && strcmp(a->program, b->program) == 0;
+}
+
+/* Adds up those of one source, call, library and program; how many are left, in the front. */
+static size_t merge(struct sb_probe_slot *slots, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (slots[i].state != SB_PROBE_FULL || slots[i].source >= SB_PROBE_SOURCES)
+            continue;
+        end_texts(&slots[i]);
+        size_t j = 0;
+        while (j < kept && !same(&slots[j], &slots[i]))
+            j++;
+        if (j < kept)
+            slots[j].calls += slots[i].calls;
+        else
+            slots[kept++] = slots[i];
+    }
+    return kept;
+}
+
+/* Processes take the slots as they come to them. */
+static int in_order(const void *left, const void *right) {
+    const struct sb_probe_slot *a = left, *b = right;
+    int order = a->source < b->source ? -1 : a->source > b->source;
+    order = order ? order : strcmp(a->program, b->program);
+    order = order ? order : strcmp(a->caller, b->caller);
+    order = order ? order : strcmp(a->call, b->call);
+    return order ? order : (int)a->frozen - (int)b->frozen;
+}
+
+static json_t *source_json(const struct sb_probe_slot *slot) {
+    json_t *json = json_object();
+    if (!json)
+        return NULL;
+    json_object_set_new(json, "source", json_string(source_names[slot->source]));
+    json_object_set_new(json, "call", sb_json_string(slot->call));
+    json_object_set_new(json, "by", sb_json_string(slot->caller));
+    json_object_set_new(json, "program", sb_json_string(slot->program));
+    json_object_set_new(json, "calls", json_integer((json_int_t)slot->calls));
+    json_object_set_new(json, "frozen", json_boolean(slot->frozen));
+    return json;
+}
+
+static bool started(const struct sb_probe_slot *slots, size_t n, const char *program) {
+    enum { KEPT = sizeof slots->program - 1 };
+    for (size_t i = 0; i < n; i++) {
+        if (slots[i].source == SB_PROBE_START && strncmp(slots[i].program, program, KEPT) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool holds(const json_t *list, const char *text) {
+    const json_t *item;
+    size_t i;
+    json_array_foreach(list, i, item) {
+        const char *held = json_string_value(item);
+        if (held && strcmp(held, text) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Seen programs of which the record has no start. */
+static json_t *not_covered(const struct sb_probe_slot *slots, size_t n,
+                           const struct sb_observation *seen) {
+    json_t *programs = json_array();
+    for (size_t i = 0; programs && i < seen->n_processes; i++) {
+        const char *exe = seen->processes[i].exe;
+        const char *slash = exe ? strrchr(exe, '/') : NULL;
+        const char *name = slash ? slash + 1 : exe;
+        if (name && !started(slots, n, name) && !holds(programs, name))
+            json_array_append_new(programs, sb_json_string(name));
+    }
+    return programs;
+}
+
+static json_t *record_json(struct sb_probe_record *record, const struct sb_observation *seen) {
+    struct sb_probe_slot *slots = record->slots;
+    size_t n = merge(slots, SB_PROBE_SLOTS);
+    json_t *json = json_object(), *programs = json_array(), *sources = json_array();
+    qsort(slots, n, sizeof *slots, in_order);
+    for (size_t i = 0; i < n; i++) {
+        if (slots[i].source == SB_PROBE_START)
+            json_array_append_new(programs, sb_json_string(slots[i].program));
+        else
+            json_array_append_new(sources, source_json(&slots[i]));
+    }
+    json_object_set_new(json, "programs", programs);
+    json_object_set_new(json, "not_covered", not_covered(slots, n, seen));
+    json_object_set_new(json, "lost", json_integer((json_int_t)(record->lost & INT64_MAX)));
+    json_object_set_new(json, "sources", sources);
+    return json;
+}
+
+json_t *sb_probe_record_read(int fd, const struct sb_observation *seen) {
+    SB_AUTO_FREE struct sb_probe_record *record = malloc(sizeof *record);
+    /* A run may have cut the file off. */
+    if (!record || pread(fd, record, sizeof *record, 0) != (ssize_t)sizeof *record ||
+        memcmp(record->magic, SB_PROBE_MAGIC, sizeof record->magic) != 0)
+        return NULL;
+    return record_json(record, seen);
+}

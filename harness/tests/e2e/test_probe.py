@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""The probe in runs: what consulted sources it notes, what it freezes, and what it says it does not cover."""
+import os
+import shutil
+import subprocess
+import sys
+import unittest
+
+import program
+
+THREE = ("--repeats", "3", "--exact-repeats")
+
+# Every way in which a program starts another thread or process, each taking random bytes.
+STARTS = r"""
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+static unsigned char early;
+__attribute__((constructor)) static void before_main(void) { getentropy(&early, 1); }
+static int byte(void) { unsigned char c; return getrandom(&c, 1, 0) == 1 ? c : 256; }
+static void *in_thread(void *at) { *(int *)at = byte(); return NULL; }
+static int ended(pid_t pid) { int status; return waitpid(pid, &status, 0) == pid ? WEXITSTATUS(status) : 256; }
+int main(int n, char **words) {
+    if (n > 2) return byte();
+    pthread_t threads[2];
+    char *child[] = {words[0], (char *)"x", (char *)"y", NULL};
+    int found[8] = {early, byte()};
+    for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, in_thread, &found[2 + i]);
+    for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    pid_t pid = fork();
+    if (pid == 0) _exit(byte());
+    found[4] = ended(pid);
+    pid = vfork();
+    if (pid == 0) { execv(words[0], child); _exit(255); }
+    found[5] = ended(pid);
+    if (posix_spawn(&pid, words[0], NULL, NULL, child, environ) == 0) found[6] = ended(pid);
+    FILE *device = fopen("/dev/urandom", "r");
+    found[7] = fgetc(device);
+    fclose(device);
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<i4', 'fortran_order': False, 'shape': (8,), }");
+    fwrite(found, sizeof *found, 8, out);
+    return fclose(out) != 0;
+}
+"""
+
+# A wait of 0.2 s until a point in time of the calendar, measured by a clock that only runs.
+WAITS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+int main(void) {
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+    struct timespec until, before, after;
+    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    until.tv_nsec += 200000000;
+    if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
+    pthread_mutex_lock(&mutex);
+    while (pthread_cond_timedwait(&condition, &mutex, &until) == 0) ;
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    int waited = (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec >= 190000000L;
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }");
+    fwrite(&waited, sizeof waited, 1, out);
+    return fclose(out) != 0 || !waited;
+}
+"""
+
+
+def sources(run):
+    return {entry["source"] for entry in run["observed"]["probe"]["sources"]}
+
+
+class Probe(program.Program):
+    def compile(self, text, *flags):
+        compiler = shutil.which("cc")
+        if not compiler:
+            self.skipTest("needs a C compiler")
+        self.write("job.c", text)
+        done = subprocess.run([compiler, "-D_GNU_SOURCE", "job.c", "-o", "job", "-pthread", *flags], cwd=self.folder,
+                              capture_output=True, text=True, check=False)
+        if done.returncode and "-static" in flags:
+            self.skipTest("needs a static C library")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.path("job")
+
+    def python(self, body, *vary, code=1, env=None):
+        self.job(body=body)
+        environment = {"PYTHONHASHSEED": "0", **(env or {})}
+        # -S: what a site's folders hold is none of these tests' concern.
+        return self.adhoc(*vary, command=(sys.executable, "-S", "job.py"), options=THREE, code=code, env=environment)
+
+    def test_frozen_entropy_is_the_same_in_threads_and_every_kind_of_child(self):
+        job = self.compile(STARTS)
+        result = self.adhoc("entropy=live,frozen", command=(job,), options=THREE, code=1)
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"entropy": ["live"]})
+        calls = {(entry["call"], entry["frozen"]) for run in result["runs"] if run["cell"]["entropy"] == "frozen"
+                 for entry in run["observed"]["probe"]["sources"] if entry["source"] == "entropy"}
+        self.assertEqual(calls, {("getrandom", True), ("getentropy", True), ("/dev/urandom", True)})
+
+    def test_random_modules_of_python_follow_the_frozen_stream(self):
+        result = self.python("import random; values[0] = random.random(); values[1] = os.urandom(1)[0]",
+                             "entropy=live,frozen")
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"entropy": ["live"]})
+
+    def test_std_random_device_is_frozen_too(self):
+        compiler = shutil.which("c++")
+        if not compiler:
+            self.skipTest("needs a C++ compiler")
+        self.write("job.cc", r'''
+            #include <cstdio>
+            #include <random>
+            int main() {
+                std::random_device device;
+                unsigned word = device();
+                FILE *out = fopen("w.npy", "w");
+                fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+                        "{'descr': '<u4', 'fortran_order': False, 'shape': (1,), }");
+                fwrite(&word, 4, 1, out);
+                return fclose(out) != 0;
+            }''')
+        subprocess.run([compiler, "job.cc", "-o", "job"], cwd=self.folder, check=True)
+        result = self.adhoc("entropy=live,frozen", command=(self.path("job"),), options=THREE, code=1)
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"entropy": ["live"]})
+
+    def test_what_asks_for_no_random_bytes_makes_the_axis_inert(self):
+        result = self.python("", "entropy=live,frozen", code=77)
+        self.assertEqual(result["jobs"][0]["axes"][0]["observed"], ["not consulted", "not consulted"])
+        self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "inert")
+
+    def test_pythons_hash_seed_is_told_from_entropy_and_not_frozen_with_it(self):
+        body = "values[0] = float(hash('a') % 1000003)"
+        result = self.python(body, "entropy=live,frozen", env={"PYTHONHASHSEED": "random"})
+        self.assertEqual(result["jobs"][0]["verdict"], "nondeterministic")
+        self.assertEqual(result["jobs"][0]["unstable_when"], {})
+        for run in result["runs"]:
+            self.assertIn("hash_seed", sources(run))
+            self.assertNotIn("entropy", sources(run))
+
+    def test_frozen_calendar_is_the_same_and_waits_still_end(self):
+        body = """
+            import time
+            time.sleep(0.02)
+            values[0], values[1] = float(time.time_ns() % 10**12), float(os.path.getsize(__file__))
+            until = time.monotonic() + 0.02
+            while time.monotonic() < until: pass
+            """
+        result = self.python(body, "clock=live,frozen")
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"clock": ["live"]})
+
+    def test_waits_until_a_time_of_the_frozen_calendar_are_as_long(self):
+        job = self.compile(WAITS)
+        result = self.adhoc("clock=live,frozen", command=(job,), options=THREE)
+        self.assertEqual(result["jobs"][0]["verdict"], "bitwise")
+
+    def test_order_of_folders_is_that_of_the_level(self):
+        for name in "bdac":
+            self.write("files/" + name, "")
+        body = "values = [float(ord(name)) for name in os.listdir('files')]"
+        result = self.python(body, "readdir=sorted,reversed,live", "hash_seed=0")
+        first, second = result["jobs"][0]["axes"][0]["classes"][:2]
+        self.assertIn("sorted", first)
+        self.assertIn("reversed", second)
+        self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "bits")
+
+    def test_no_listing_shows_the_probes_own_file(self):
+        body = "values[0] = float(len(os.listdir(os.environ['TMPDIR'])))\nassert values[0] == 0"
+        for level in ("live", "sorted"):
+            result = self.python(body, "readdir=" + level, code=0)
+            self.assertEqual(result["runs"][0]["status"], "ok")
+
+    def test_a_statically_linked_program_is_not_covered(self):
+        job = self.compile(STARTS.replace("int main(int n, char **words) {",
+                                          "int main(int n, char **words) { usleep(300000);"), "-static")
+        result = self.adhoc("entropy=live,frozen", command=(job,), options=THREE, code=1)
+        for run in result["runs"]:
+            self.assertEqual(run["observed"]["probe"]["not_covered"], ["job"])
+            self.assertEqual(run["observed"]["axes"]["entropy"], "unknown")
+
+    def test_nothing_is_preloaded_that_no_axis_asks_for(self):
+        body = "assert 'LD_PRELOAD' not in os.environ and 'SAMEBITS_PROBE' not in os.environ"
+        result = self.python(body, "hash_seed=0,1", code=0)
+        self.assertIsNone(result["runs"][0]["observed"]["probe"])
+
+    def test_what_a_user_preloads_stays(self):
+        body = "assert os.environ['LD_PRELOAD'].endswith(':libm.so.6'), os.environ['LD_PRELOAD']"
+        result = self.python(body, "entropy=frozen", code=0, env={"LD_PRELOAD": "libm.so.6"})
+        self.assertEqual(result["runs"][0]["status"], "ok")
+
+    def test_the_same_without_a_mount_namespace(self):
+        self.job(body="values[0] = os.urandom(1)[0]; values[1] = float(len(os.listdir(os.environ['TMPDIR'])))")
+        result = self.adhoc("entropy=live,frozen", command=(sys.executable, "-S", "job.py"), code=1,
+                            options=(*THREE, "--isolate", "inplace"), env={"PYTHONHASHSEED": "0"})
+        self.assertIn("entropy", sources(result["runs"][0]))
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"entropy": ["live"]})
+
+
+if __name__ == "__main__":
+    program.main()
