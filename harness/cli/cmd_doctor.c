@@ -73,7 +73,7 @@ static void add_machine(struct findings *findings, const struct sb_machine *mach
         sb_format("%s", machine->no_personality ? machine->no_personality : "can be varied"));
     add(findings, "probe", !machine->no_probe,
         sb_format("%s", machine->no_probe ? machine->no_probe
-                                          : "entropy, clock and readdir can be varied"));
+                                          : "entropy, clock, readdir and schedule can be varied"));
 }
 
 static void add_libraries(struct findings *findings) {

@@ -11,13 +11,6 @@ const struct sb_axis sb_axis_pid = {
     .planned = no_probe,
 };
 
-const struct sb_axis sb_axis_schedule = {
-    .name = "schedule",
-    .summary = "random delays at locks, barriers and thread starts",
-    .levels = "off, or a seed",
-    .planned = no_probe,
-};
-
 const struct sb_axis sb_axis_load = {
     .name = "load",
     .summary = "a busy neighbour on the run's CPUs",

@@ -16,12 +16,14 @@
 struct sb_probe_settings {
     bool entropy, clock;
     unsigned readdir;
+    uint64_t schedule; /* seed of delays, 0: none */
 };
 
 /* What each thread has for itself, so that nothing frozen depends on how threads take turns. */
 struct sb_probe_thread {
     uint64_t key;      /* of its random stream; 0: not begun */
     uint64_t counter;  /* words taken from it */
+    uint64_t delays;   /* drawn by it */
     uint64_t children; /* threads and processes that it made */
     uint64_t clock_ns; /* frozen calendar time since its start */
 };
@@ -44,5 +46,8 @@ void *sb_probe_real(void **cache, const char *name);
 uint64_t sb_probe_mix(uint64_t a, uint64_t b);
 /* The next bytes of this thread's stream. */
 void sb_probe_fill(void *bytes, size_t n);
+
+/* A delay at the beginning of a thread, where delays are asked for. */
+void sb_probe_delay_start(void);
 
 #endif

@@ -41,8 +41,9 @@ uint64_t sb_probe_mix(uint64_t a, uint64_t b) {
 void *sb_probe_real(void **function, const char *name) {
     void *real = __atomic_load_n(function, __ATOMIC_ACQUIRE);
     if (!real) {
-        /* Of two versions dlsym may give the older; this is the only function here with two. */
-        if (strcmp(name, "pthread_cond_timedwait") == 0)
+        /* Of two versions dlsym may give the older; condition variables are all here that has two.
+         */
+        if (strncmp(name, "pthread_cond_", strlen("pthread_cond_")) == 0)
             real = dlvsym(RTLD_NEXT, name, "GLIBC_2.3.2");
         if (!real)
             real = dlsym(RTLD_NEXT, name);
@@ -58,6 +59,17 @@ static unsigned digit_after(const char *text, const char *name) {
     const char *found = strstr(text, name);
     char digit = found ? found[strlen(name)] : '0';
     return digit >= '0' && digit <= '9' ? (unsigned)(digit - '0') : 0;
+}
+
+/* Decimal, of ten digits; SB_PROBE_SCHEDULE_RANDOM: another one in every process. */
+static uint64_t number_after(const char *text, const char *name) {
+    const char *found = strstr(text, name);
+    uint64_t number = 0;
+    for (found = found ? found + strlen(name) : ""; *found >= '0' && *found <= '9'; found++)
+        number = number * 10 + (uint64_t)(*found - '0');
+    if (number == SB_PROBE_SCHEDULE_RANDOM)
+        syscall(SYS_getrandom, &number, sizeof number, 0);
+    return number;
 }
 
 static void open_record(const char *text) {
@@ -112,6 +124,7 @@ static void begin(void) {
         open_record(text);
         settings.entropy = digit_after(text, ";entropy=");
         settings.clock = digit_after(text, ";clock=");
+        settings.schedule = number_after(text, ";schedule=");
         settings.readdir = digit_after(text, ";readdir=");
     }
     atomic_store(&begun, BEGUN);

@@ -24,6 +24,7 @@ static void *run(void *argument) {
     struct beginning beginning = *(struct beginning *)argument;
     free(argument);
     *sb_probe_thread() = beginning.thread;
+    sb_probe_delay_start();
     return beginning.routine(beginning.argument);
 }
 

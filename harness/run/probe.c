@@ -25,8 +25,9 @@ int sb_probe_preload(const struct sb_setup_probe *probe, const char *tmp,
     SB_AUTO_FREE char *preload =
         sb_format("%s%s%s", probe->library, any ? ":" : "", any ? others : "");
     SB_AUTO_FREE char *settings =
-        sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d", tmp, SB_PROBE_FILE, probe->entropy_frozen,
-                  probe->clock_frozen, probe->readdir);
+        sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d;schedule=%010llu", tmp, SB_PROBE_FILE,
+                  probe->entropy_frozen, probe->clock_frozen, (int)probe->readdir,
+                  (unsigned long long)probe->schedule);
     if (!preload || !settings)
         return -ENOMEM;
     int rc = sb_environment_set(environment, "LD_PRELOAD", preload);

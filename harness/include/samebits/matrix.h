@@ -52,6 +52,7 @@ struct sb_setup_probe {
     char *library; /* to be preloaded; NULL: no probe, and nothing else holds */
     bool entropy_frozen, clock_frozen;
     enum sb_readdir readdir;
+    uint64_t schedule; /* seed of delays; 0: none, SB_PROBE_SCHEDULE_RANDOM: any */
 };
 
 /* Everything that a cell asks for; stage 3 carries it out between fork and exec. */

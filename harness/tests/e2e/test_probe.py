@@ -76,6 +76,53 @@ int main(void) {
 }
 """
 
+# Three numbers are added in the order in which threads come.
+ARRIVAL = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static float sum;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t nobody = PTHREAD_COND_INITIALIZER;
+static void *add(void *value) {
+    pthread_mutex_lock(&mutex);
+    sum += *(float *)value;
+    pthread_cond_signal(&nobody);
+    pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+int main(void) {
+    float values[] = {1e8f, -1e8f, 1};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, add, &values[i]);
+        usleep(50);
+    }
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }");
+    fwrite(&sum, sizeof sum, 1, out);
+    return fclose(out) != 0;
+}
+"""
+
+OPENMP = r"""
+#include <stdio.h>
+int main(void) {
+    int arrived = 0;
+    _Pragma("omp parallel num_threads(3)") {
+        _Pragma("omp critical") arrived++;
+        _Pragma("omp barrier")
+    }
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }");
+    fwrite(&arrived, sizeof arrived, 1, out);
+    return fclose(out) != 0 || arrived != 3;
+}
+"""
+
 
 def sources(run):
     return {entry["source"] for entry in run["observed"]["probe"]["sources"]}
@@ -186,6 +233,23 @@ class Probe(program.Program):
         for run in result["runs"]:
             self.assertEqual(run["observed"]["probe"]["not_covered"], ["job"])
             self.assertEqual(run["observed"]["axes"]["entropy"], "unknown")
+
+    def test_delays_show_a_race_in_few_runs(self):
+        job = self.compile(ARRIVAL)
+        result = self.adhoc("schedule=random", command=(job,), code=1,
+                            options=("--repeats", "40", "--exact-repeats"))
+        self.assertEqual(result["jobs"][0]["verdict"], "nondeterministic")
+        self.assertIn("threads", sources(result["runs"][0]))
+
+    def test_delays_change_nothing_that_is_no_race(self):
+        self.compile(OPENMP, "-fopenmp")
+        result = self.adhoc("schedule=off,random,7", command=(self.path("job"),), options=THREE)
+        self.assertEqual(result["jobs"][0]["verdict"], "bitwise")
+        self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "none")
+
+    def test_one_thread_has_no_schedule(self):
+        result = self.python("", "schedule=off,random", code=77)
+        self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "inert")
 
     def test_nothing_is_preloaded_that_no_axis_asks_for(self):
         body = "assert 'LD_PRELOAD' not in os.environ and 'SAMEBITS_PROBE' not in os.environ"
