@@ -71,6 +71,8 @@ static void add_machine(struct findings *findings, const struct sb_machine *mach
         sb_format("%s", machine->no_uts_namespace ? machine->no_uts_namespace : "can be varied"));
     add(findings, "aslr", !machine->no_personality,
         sb_format("%s", machine->no_personality ? machine->no_personality : "can be varied"));
+    add(findings, "pid", !machine->no_pid_namespace,
+        sb_format("%s", machine->no_pid_namespace ? machine->no_pid_namespace : "can be varied"));
     add(findings, "probe", !machine->no_probe,
         sb_format("%s", machine->no_probe ? machine->no_probe
                                           : "entropy, clock, readdir and schedule can be varied"));

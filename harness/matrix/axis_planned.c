@@ -4,13 +4,6 @@
 static const char no_probe[] = "needs the probe, which is not in this build";
 static const char no_cuda[] = "no CUDA backend in this build";
 
-const struct sb_axis sb_axis_pid = {
-    .name = "pid",
-    .summary = "process ids",
-    .levels = "live, frozen",
-    .planned = no_probe,
-};
-
 const struct sb_axis sb_axis_load = {
     .name = "load",
     .summary = "a busy neighbour on the run's CPUs",

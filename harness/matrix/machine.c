@@ -107,7 +107,7 @@ struct attempt {
 };
 
 struct attempts {
-    struct attempt uts, mount, personality;
+    struct attempt uts, mount, pid, personality;
 };
 
 static int write_text(const char *path, const char *text) {
@@ -139,6 +139,13 @@ static struct attempt try_uts(void) {
     return (struct attempt){0};
 }
 
+/* What is forked after it would have ids of its own; that there is nothing to fork need not be
+ * tried. */
+static struct attempt try_pid(void) {
+    bool refused = unshare(CLONE_NEWPID) < 0;
+    return (struct attempt){refused ? STEP_UNSHARE : STEP_NONE, refused ? errno : 0};
+}
+
 static struct attempt try_mount(void) {
     if (unshare(CLONE_NEWNS) < 0)
         return (struct attempt){STEP_UNSHARE, errno};
@@ -158,10 +165,12 @@ static struct attempt try_personality(void) {
 
 /* In a child, since what is tried cannot be undone. A child that is killed counts as refused. */
 static struct attempts try_all(bool user_namespace) {
-    struct attempts attempts = {{STEP_USE, EPERM}, {STEP_USE, EPERM}, {STEP_USE, EPERM}};
+    struct attempts attempts = {
+        {STEP_USE, EPERM}, {STEP_USE, EPERM}, {STEP_USE, EPERM}, {STEP_USE, EPERM}};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {
-        attempts.uts.code = attempts.mount.code = attempts.personality.code = errno;
+        attempts.uts.code = attempts.mount.code = attempts.pid.code = attempts.personality.code =
+            errno;
         return attempts;
     }
     pid_t child = fork();
@@ -172,6 +181,7 @@ static struct attempts try_all(bool user_namespace) {
             user = enter_user_namespace();
         attempts.uts = user.step ? user : try_uts();
         attempts.mount = user.step ? user : try_mount();
+        attempts.pid = user.step ? user : try_pid();
         sb_write_all(ends[1], &attempts, sizeof attempts);
         _exit(0);
     }
@@ -186,7 +196,8 @@ static struct attempts try_all(bool user_namespace) {
     while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
         ;
     if (child < 0)
-        attempts.uts.code = attempts.mount.code = attempts.personality.code = fork_errno;
+        attempts.uts.code = attempts.mount.code = attempts.pid.code = attempts.personality.code =
+            fork_errno;
     return n == (ssize_t)sizeof told ? told : attempts;
 }
 
@@ -223,6 +234,11 @@ static int find_privileges(struct sb_machine *machine) {
         machine->no_mount_namespace =
             refusal("mounting another working directory", &plain.mount, &user.mount);
         failed |= !machine->no_mount_namespace;
+    }
+    if (best->pid.step) {
+        machine->no_pid_namespace =
+            refusal("giving a run process ids of its own", &plain.pid, &user.pid);
+        failed |= !machine->no_pid_namespace;
     }
     if (plain.personality.step) {
         machine->no_personality =
@@ -263,6 +279,7 @@ void sb_machine_free(struct sb_machine *machine) {
     for (size_t i = 0; i < sizeof machine->isa_refused / sizeof *machine->isa_refused; i++)
         free(machine->isa_refused[i]);
     free(machine->no_uts_namespace);
+    free(machine->no_pid_namespace);
     free(machine->no_personality);
     free(machine->probe);
     free(machine->no_probe);

@@ -12,7 +12,8 @@
 
 /* Which namespaces the run needs beyond those of the guard. */
 static int namespaces(const struct sb_sandbox *sandbox, const struct sb_run_request *request) {
-    int flags = sandbox->kind->mount_namespace || request->alias ? CLONE_NEWNS : 0;
+    bool mounts = sandbox->kind->mount_namespace || request->alias || request->pid_frozen;
+    int flags = mounts ? CLONE_NEWNS : 0;
     return request->hostname ? flags | CLONE_NEWUTS : flags;
 }
 
@@ -38,9 +39,10 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
     if (rc == 0)
         rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     if (rc == -EPERM && launch.namespaces && !guard->sandbox->user_namespace &&
-        !guard->sandbox->kind->mount_namespace && run->main > 0) {
+        !guard->sandbox->kind->mount_namespace && (run->main > 0 || run->request.pid_frozen)) {
         /* In place, and an axis asks for a namespace that only a user namespace allows. */
-        waitpid(run->main, NULL, 0);
+        if (run->main > 0)
+            waitpid(run->main, NULL, 0);
         run->main = 0;
         launch.namespaces |= CLONE_NEWUSER;
         launch.map_user = true;

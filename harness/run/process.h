@@ -35,6 +35,7 @@ struct sb_run_request {
     uint64_t log_limit;
     double timeout_s, grace_s;
     bool aslr_given, aslr_on;
+    bool pid_frozen;
     char *hostname; /* or NULL */
     char *alias;    /* where the working directory is mounted too, or NULL */
     char *start;    /* where the run starts */
@@ -99,7 +100,9 @@ struct sb_launch {
     size_t cpus_size;
     int null, output; /* become 0; 1 and 2 */
     int namespaces;   /* of unshare(2) */
-    bool map_user;    /* the namespaces need a user namespace of their own */
+    uid_t uid;        /* of the guard, and so of the run */
+    gid_t gid;
+    bool map_user; /* the namespaces need a user namespace of their own */
     /* Set by the child. */
     const char *step;  /* "execvp" and the like */
     const char *about; /* the path that it was about */

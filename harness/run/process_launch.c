@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -140,7 +141,9 @@ static int write_file(const char *path, const char *text) {
 }
 
 /* Uid and gid stay what they are. */
-static int map_user(struct sb_launch *launch, uid_t uid, gid_t gid) {
+static int map_user(struct sb_launch *launch) {
+    uid_t uid = launch->uid;
+    gid_t gid = launch->gid;
     char line[64];
     write_file("/proc/self/setgroups", "deny");
     snprintf(line, sizeof line, "%u %u 1\n", (unsigned)uid, (unsigned)uid);
@@ -154,11 +157,14 @@ static int map_user(struct sb_launch *launch, uid_t uid, gid_t gid) {
 
 static int enter_namespaces(struct sb_launch *launch) {
     const char *hostname = launch->request->hostname;
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
-    if (launch->namespaces && unshare(launch->namespaces) < 0)
+    /* A namespace of process ids belongs to the user namespace that it was cloned with. */
+    int wanted = launch->namespaces & ~(launch->request->pid_frozen ? CLONE_NEWUSER : 0);
+    bool cloned = wanted != launch->namespaces;
+    if (cloned && map_user(launch) < 0)
+        return -1;
+    if (wanted && unshare(wanted) < 0)
         return sb_launch_fail(launch, "unshare", "");
-    if (launch->map_user && map_user(launch, uid, gid) < 0)
+    if (launch->map_user && !cloned && map_user(launch) < 0)
         return -1;
     if (hostname && sethostname(hostname, strlen(hostname)) < 0)
         return sb_launch_fail(launch, "sethostname", hostname);
@@ -175,6 +181,13 @@ static int set_descriptors(struct sb_launch *launch) {
     return 0;
 }
 
+/* In a mount namespace of its own. Where it is refused /proc shows the ids of outside, and
+ * /proc/self still leads to the right one. */
+static void show_own_processes(void) {
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
 static int become_job(struct sb_launch *launch) {
     const struct sb_view_kind *kind = launch->sandbox->kind;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -187,6 +200,8 @@ static int become_job(struct sb_launch *launch) {
     if (!enter && launch->layer->alias &&
         sb_mounts_alias(launch->sandbox, launch->layer, launch) < 0)
         return -1;
+    if (launch->request->pid_frozen)
+        show_own_processes();
     if (chdir(launch->request->start) < 0)
         return sb_launch_fail(launch, "chdir", launch->request->start);
     if (set_limits(launch) < 0)
@@ -235,10 +250,15 @@ int sb_launch_start(const struct sb_launch *launch, const struct sb_launch_area 
                     struct sb_error *err) {
     struct sb_launch *told = area->told;
     sigset_t all, old;
+    /* The first process of a namespace can only be cloned into it. */
     int flags = CLONE_VFORK | SIGCHLD;
+    if (launch->request->pid_frozen)
+        flags |= CLONE_NEWPID | (launch->namespaces & CLONE_NEWUSER);
     /* Sharing memory spares copying page tables; but who makes a user namespace may not. */
     bool shared = !(launch->namespaces & CLONE_NEWUSER);
     *told = *launch;
+    told->uid = geteuid(); /* in a user namespace of its own the child could not ask any more */
+    told->gid = getegid();
     /* No signal may run a handler of the guard in the child. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);

@@ -143,6 +143,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_real(out, request->grace_s);
     put_number(out, request->aslr_given);
     put_number(out, request->aslr_on);
+    put_number(out, request->pid_frozen);
     put_string(out, request->hostname);
     put_string(out, request->alias);
     put_string(out, request->start);
@@ -163,6 +164,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->grace_s = get_real(&in);
     request->aslr_given = get_number(&in);
     request->aslr_on = get_number(&in);
+    request->pid_frozen = get_number(&in);
     request->hostname = get_string(&in);
     request->alias = get_string(&in);
     request->start = get_string(&in);

@@ -22,6 +22,7 @@ struct sb_machine {
     bool isa_checked[8]; /* sb_machine_check_isa has asked */
     double cpu_quota;    /* CPUs' worth of time that the cgroup grants; 0: no limit is known */
     char *no_uts_namespace;     /* why the host name cannot be changed, or NULL */
+    char *no_pid_namespace;     /* why process ids cannot be frozen, or NULL */
     char *no_personality;       /* why ASLR cannot be switched, or NULL */
     char *no_mount_namespace;   /* why mounts cannot be made, or NULL */
     bool user_namespace_needed; /* namespaces work only together with CLONE_NEWUSER */
@@ -62,8 +63,9 @@ struct sb_setup {
     unsigned threads; /* CPUs that the run may use, capped at the machine's; 0: one CPU share as -j
                          decides, not pinned to a count */
     bool aslr_given, aslr_on;
-    char *hostname; /* NULL: left alone */
-    char *path;     /* level of the path axis, NULL: the usual path */
+    char *hostname;  /* NULL: left alone */
+    bool pid_frozen; /* the run has process ids of its own, from 1 */
+    char *path;      /* level of the path axis, NULL: the usual path */
     char *locale;
     struct sb_setup_probe probe;
 };

@@ -234,6 +234,29 @@ class Probe(program.Program):
             self.assertEqual(run["observed"]["probe"]["not_covered"], ["job"])
             self.assertEqual(run["observed"]["axes"]["entropy"], "unknown")
 
+    def test_frozen_process_ids_are_counted_from_one(self):
+        self.job(body="""
+            child = os.fork()
+            if child == 0: os._exit(0)
+            os.waitpid(child, 0)
+            values[0], values[1] = float(os.getpid()), float(child)
+            if 'frozen' in sys.argv: assert (os.getpid(), child) == (1, 2)
+            """)
+        for isolate in ("overlay", "copy", "inplace"):
+            result = self.adhoc("pid=live,frozen", code=1, options=(*THREE, "--isolate", isolate, "--out", isolate),
+                                command=(sys.executable, "-S", "job.py", "w.npy", "{pid}"))
+            if result["jobs"][0]["axes"][0].get("unavailable"):
+                self.skipTest("needs pid namespaces")
+            self.assertEqual(result["jobs"][0]["unstable_when"], {"pid": ["live"]}, isolate)
+            self.assertEqual({run["status"] for run in result["runs"]}, {"ok"})
+
+    def test_a_run_with_frozen_ids_that_hangs_is_ended_with_what_it_started(self):
+        self.job(body="import subprocess, time; subprocess.Popen(['sleep', '4711.0815']); time.sleep(600)")
+        result = self.adhoc("pid=frozen", code=2, options=("--repeats", "1", "--exact-repeats", "--timeout", "1s"),
+                            command=(sys.executable, "-S", "job.py"))
+        self.assertEqual(result["runs"][0]["status"], "timeout")
+        self.assertEqual(program.processes_with("4711.0815"), [])
+
     def test_delays_show_a_race_in_few_runs(self):
         job = self.compile(ARRIVAL)
         result = self.adhoc("schedule=random", command=(job,), code=1,
