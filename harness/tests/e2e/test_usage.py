@@ -128,7 +128,7 @@ class Usage(program.Program):
         for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"],
                           ["run", "--vary", "zzzz=1", "--", "true"]):
             done = self.samebits(*arguments, code=2)
-            for word in ("entropy", "schedule", "baseline", "explain", "merge", "history", "html", "slurm"):
+            for word in ("gpu", "baseline", "explain", "merge", "history", "html", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
     def test_list_asks_for_a_subject(self):
