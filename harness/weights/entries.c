@@ -39,6 +39,19 @@ int sb_entries_add(struct sb_entries *entries, const struct sb_tensor_info *info
     return 0;
 }
 
+int sb_entries_move(struct sb_entries *entries, struct sb_entries *from, unsigned source,
+                    struct sb_error *err) {
+    for (size_t i = 0; i < from->n; i++) {
+        if (make_room(entries) < 0)
+            return sb_error_errno(err, -ENOMEM, "'%s'", from->items[i].info.name);
+        struct sb_entry *moved = &entries->items[entries->n++];
+        *moved = from->items[i];
+        moved->source = source;
+        from->items[i] = (struct sb_entry){.source = source};
+    }
+    return 0;
+}
+
 static int by_place(const void *a, const void *b) {
     const struct sb_entry *x = a, *y = b;
     if (x->begin != y->begin)

@@ -8,6 +8,7 @@ struct sb_entry {
     struct sb_tensor_label info;
     char *why_ignored;   /* NULL: it is a tensor */
     uint64_t begin, end; /* bytes of the file, what they are is the format's */
+    unsigned source;     /* which file, where a format has several */
 };
 
 /* Zero-initialise; free with sb_entries_clear. */
@@ -22,6 +23,10 @@ void sb_entries_clear(struct sb_entries *entries);
  * on failure too. 0 or -ENOMEM. */
 int sb_entries_add(struct sb_entries *entries, const struct sb_tensor_info *info, char *why_ignored,
                    uint64_t begin, uint64_t end, struct sb_error *err);
+
+/* Moves all of `from` behind what is in `entries`, as coming from this source. 0 or -ENOMEM. */
+int sb_entries_move(struct sb_entries *entries, struct sb_entries *from, unsigned source,
+                    struct sb_error *err);
 
 /* Sorts by begin, then end. */
 void sb_entries_sort_by_place(struct sb_entries *entries);

@@ -306,13 +306,14 @@ static int read_elements(struct sb_stream *stream, const struct sb_tensor_info *
     return sb_stream_contiguous(stream, info, gguf->big_endian, offset, err);
 }
 
-static int gguf_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int gguf_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                     struct sb_error *err) {
     SB_CLEANUP(sb_entries_clear) struct sb_entries entries = {0};
     SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
     struct gguf gguf = {.alignment = DEFAULT_ALIGNMENT, .err = err};
-    int r = sb_bytes_of_file(fd, &stream.bytes);
+    int r = sb_bytes_of_file(source->fd, &stream.bytes);
     if (r < 0)
-        return sb_error_errno(err, r, "%s", path);
+        return sb_error_errno(err, r, "%s", source->path);
     gguf.window.bytes = stream.bytes;
     r = read_header(&gguf, &entries);
     if (r == 0)

@@ -260,10 +260,11 @@ int sb_hdf5_read(const struct sb_bytes *bytes, struct sb_tensor_sink *sink, stru
     return r;
 }
 
-static int hdf5_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int hdf5_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                     struct sb_error *err) {
     struct sb_bytes bytes;
-    int r = sb_bytes_of_file(fd, &bytes);
-    return r < 0 ? sb_error_errno(err, r, "%s", path) : sb_hdf5_read(&bytes, sink, err);
+    int r = sb_bytes_of_file(source->fd, &bytes);
+    return r < 0 ? sb_error_errno(err, r, "%s", source->path) : sb_hdf5_read(&bytes, sink, err);
 }
 
 /* The signature stands at 0, 512, 1024, 2048 …: what is before it is the user's. */

@@ -25,11 +25,13 @@ static int read_weights(const struct sb_zip *zip, const struct sb_zip_member *me
     return sb_hdf5_read(&bytes, sink, err);
 }
 
-static int keras_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int keras_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                      struct sb_error *err) {
     SB_CLEANUP(sb_zip_clear) struct sb_zip zip = {0};
     struct sb_bytes bytes;
-    int rc = sb_bytes_of_file(fd, &bytes);
-    rc = rc < 0 ? sb_error_errno(err, rc, "%s", path) : sb_zip_read(fd, bytes.n, &zip, err);
+    int rc = sb_bytes_of_file(source->fd, &bytes);
+    rc = rc < 0 ? sb_error_errno(err, rc, "%s", source->path)
+                : sb_zip_read(source->fd, bytes.n, &zip, err);
     if (rc < 0)
         return rc;
     const struct sb_zip_member *member = sb_zip_find(&zip, weights);

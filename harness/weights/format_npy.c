@@ -47,19 +47,20 @@ static int read_elements(struct sb_stream *stream, const struct sb_npy_header *h
     return sb_stream_contiguous(stream, &header->info, header->big_endian, header->data, err);
 }
 
-static int npy_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int npy_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                    struct sb_error *err) {
     struct sb_npy_header header;
     bool wanted = true;
-    int r = sb_npy_header_read(read_next, &(struct place){fd, 0}, &header, err);
+    int r = sb_npy_header_read(read_next, &(struct place){source->fd, 0}, &header, err);
     if (r < 0)
         return r;
     header.info.name = (char[]){"arr_0"};
     if (header.ignored)
         return sink->ignored ? sink->ignored(sink->context, header.info.name, header.ignored) : 0;
     SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
-    r = sb_bytes_of_file(fd, &stream.bytes);
+    r = sb_bytes_of_file(source->fd, &stream.bytes);
     if (r < 0)
-        return sb_error_errno(err, r, "%s", path);
+        return sb_error_errno(err, r, "%s", source->path);
     uint64_t n_bytes = header.info.n_elements * sb_dtype_size(header.info.dtype);
     if (stream.bytes.n < header.data || stream.bytes.n - header.data != n_bytes)
         return sb_error_set(err, -EBADMSG, "npy: the file has not the size that its header says");

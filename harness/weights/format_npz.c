@@ -126,11 +126,13 @@ static int read_members(const struct sb_zip *zip, struct sb_stream *out, struct 
     return rc;
 }
 
-static int npz_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int npz_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                    struct sb_error *err) {
     SB_CLEANUP(sb_zip_clear) struct sb_zip zip = {0};
     SB_CLEANUP(sb_stream_clear) struct sb_stream out = {.sink = sink};
-    int rc = sb_bytes_of_file(fd, &out.bytes);
-    rc = rc < 0 ? sb_error_errno(err, rc, "%s", path) : sb_zip_read(fd, out.bytes.n, &zip, err);
+    int rc = sb_bytes_of_file(source->fd, &out.bytes);
+    rc = rc < 0 ? sb_error_errno(err, rc, "%s", source->path)
+                : sb_zip_read(source->fd, out.bytes.n, &zip, err);
     return rc < 0 ? rc : read_members(&zip, &out, err);
 }
 

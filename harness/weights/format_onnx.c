@@ -4,6 +4,7 @@
  * Elements stand in raw_data, or in a repeated field of their type. Of those, floats and doubles
  * that are packed lie as they are needed; all others are taken out one by one. */
 #include "base/cleanup.h"
+#include "weights/beside.h"
 #include "weights/element.h"
 #include "weights/entries.h"
 #include "weights/protobuf.h"
@@ -29,10 +30,12 @@ enum {
     TENSOR_RAW_DATA = 9,
     TENSOR_DOUBLE_DATA = 10,
     TENSOR_UINT64_DATA = 11,
+    TENSOR_EXTERNAL_DATA = 13,
     TENSOR_DATA_LOCATION = 14,
 };
+enum { PAIR_KEY = 1, PAIR_VALUE = 2 };
 
-enum { MOST_NAME = 65535, MOST_IR_VERSION = 63, PIECE_ELEMENTS = 16384 };
+enum { MOST_NAME = 65535, MOST_WORD = 1023, MOST_IR_VERSION = 63, PIECE_ELEMENTS = 16384 };
 
 /* TensorProto.DataType, and the field that holds elements of it when raw_data does not. Complex
  * numbers and f32 share one, their parts stand one after the other. */
@@ -62,6 +65,8 @@ struct tensor {
     bool raw;            /* raw_data is there, even empty */
     uint64_t begin, end; /* raw_data, or the only field of its data that is packed */
     unsigned n_pieces;   /* fields that hold elements */
+    /* Of what is in another file. */
+    char location[MOST_WORD + 1], offset[MOST_WORD + 1], length[MOST_WORD + 1];
 };
 
 /* ---- A tensor's description --------------------------------------------------------------------
@@ -103,6 +108,38 @@ static int get_name(const struct sb_protobuf *message, const struct sb_field *fi
     return tensor->name.failed ? sb_error_errno(err, -ENOMEM, "an initializer") : 0;
 }
 
+static int get_word(const struct sb_protobuf *message, const struct sb_field *field,
+                    char word[MOST_WORD + 1], struct sb_error *err) {
+    uint64_t n = field->end - field->begin;
+    if (field->type != SB_WIRE_LENGTH || n > MOST_WORD)
+        return sb_error_set(err, -EBADMSG, "external_data has no usable text");
+    int r = sb_bytes_read(&message->window->bytes, word, n, field->begin);
+    word[n] = '\0';
+    return r < 0 ? sb_error_errno(err, r, "external_data") : 0;
+}
+
+/* One pair of a key and a value, of which three keys matter. */
+static int get_external(const struct sb_protobuf *message, const struct sb_field *field,
+                        struct tensor *tensor, struct sb_error *err) {
+    struct sb_protobuf pair = sb_protobuf_of(message, field);
+    struct sb_field part;
+    char key[MOST_WORD + 1] = "", value[MOST_WORD + 1] = "";
+    int r;
+    while ((r = sb_protobuf_next(&pair, &part, err)) == 1) {
+        if (part.number == PAIR_KEY || part.number == PAIR_VALUE)
+            r = get_word(&pair, &part, part.number == PAIR_KEY ? key : value, err);
+        if (r < 0)
+            return r;
+    }
+    char *into = strcmp(key, "location") == 0 ? tensor->location
+                 : strcmp(key, "offset") == 0 ? tensor->offset
+                 : strcmp(key, "length") == 0 ? tensor->length
+                                              : NULL;
+    if (into)
+        memcpy(into, value, sizeof value);
+    return r;
+}
+
 static bool is_data(uint32_t number) {
     return number == TENSOR_FLOAT_DATA || number == TENSOR_INT32_DATA ||
            number == TENSOR_INT64_DATA || number == TENSOR_DOUBLE_DATA ||
@@ -116,6 +153,8 @@ static int take_field(const struct sb_protobuf *message, const struct sb_field *
         return get_dims(message, field, tensor, err);
     if (field->number == TENSOR_NAME && length)
         return get_name(message, field, tensor, err);
+    if (field->number == TENSOR_EXTERNAL_DATA && length)
+        return get_external(message, field, tensor, err);
     if (field->number == TENSOR_DATA_TYPE && field->type == SB_WIRE_VARINT)
         tensor->type = field->value <= UINT32_MAX ? (uint32_t)field->value : UINT32_MAX;
     if (field->number == TENSOR_DATA_LOCATION && field->type == SB_WIRE_VARINT)
@@ -246,16 +285,51 @@ static int gather(struct sb_stream *stream, const struct sb_tensor_info *info,
     return r;
 }
 
+struct model {
+    const struct sb_source *source;
+    struct sb_window window;
+};
+
+/* A whole number in decimal, or `otherwise` for "". */
+static bool parse_size(const char *text, uint64_t otherwise, uint64_t *size) {
+    char *end = NULL;
+    errno = 0;
+    *size = *text ? strtoull(text, &end, 10) : otherwise;
+    return !*text || (*text >= '0' && *text <= '9' && !*end && errno == 0);
+}
+
+static int read_external(struct sb_stream *stream, const struct sb_tensor_info *info,
+                         const struct model *model, const struct tensor *tensor,
+                         struct sb_error *err) {
+    uint64_t bytes = info->n_elements * sb_dtype_size(info->dtype), offset, length;
+    const char *name = strncmp(tensor->location, "./", 2) ? tensor->location : tensor->location + 2;
+    if (!parse_size(tensor->offset, 0, &offset) || !parse_size(tensor->length, bytes, &length) ||
+        length != bytes)
+        return sb_error_set(err, -EBADMSG, "'%s' has other bytes than its dims need", info->name);
+    const struct sb_beside *beside = sb_beside_find(model->source, name, err);
+    if (!beside)
+        return -EBADMSG;
+    struct sb_bytes own = stream->bytes;
+    int r = sb_bytes_of_file(beside->fd, &stream->bytes);
+    r = r < 0 ? sb_error_errno(err, r, "%s", name)
+              : sb_stream_contiguous(stream, info, false, offset, err);
+    stream->bytes = own;
+    return r;
+}
+
 /* An entry is its TensorProto. */
 static int read_elements(struct sb_stream *stream, const struct sb_tensor_info *info,
                          const struct sb_entry *entry, void *context, struct sb_error *err) {
-    struct sb_protobuf message = {context, entry->begin, entry->end};
+    struct model *model = context;
+    struct sb_protobuf message = {&model->window, entry->begin, entry->end};
     struct tensor tensor;
     uint64_t bytes = info->n_elements * sb_dtype_size(info->dtype);
     int r = describe(message, &tensor, err);
     sb_text_clear(&tensor.name);
     if (r < 0)
         return r;
+    if (tensor.external)
+        return read_external(stream, info, model, &tensor, err);
     bool whole = tensor.n_pieces == 1 && tensor.end - tensor.begin == bytes;
     if (tensor.raw && !whole)
         return sb_error_set(err, -EBADMSG, "'%s' has other bytes than its dims need", info->name);
@@ -280,11 +354,6 @@ static int add_initializer(struct sb_entries *entries, struct sb_protobuf messag
                            struct sb_error *err) {
     struct tensor tensor;
     int r = describe(message, &tensor, err);
-    if (r == 0 && !sparse && tensor.external)
-        r = sb_error_set(err, -EBADMSG,
-                         "'%s' has its elements in another file, which is not read; save the model "
-                         "as one file",
-                         tensor.info.name);
     char *why = r == 0 ? why_not(&tensor, sparse) : NULL;
     if (r == 0 && (sparse || !tensor.known) && !why)
         r = sb_error_errno(err, -ENOMEM, "'%s'", tensor.info.name);
@@ -322,25 +391,32 @@ static int list_graph(struct sb_entries *entries, struct sb_protobuf graph, stru
     return r;
 }
 
-static int onnx_read(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err) {
+static int onnx_read(const struct sb_source *source, struct sb_tensor_sink *sink,
+                     struct sb_error *err) {
     SB_CLEANUP(sb_entries_clear) struct sb_entries entries = {0};
     SB_CLEANUP(sb_stream_clear) struct sb_stream stream = {.sink = sink};
-    struct sb_window window = {.n = 0};
+    struct model model = {.source = source};
     struct sb_field field;
-    int r = sb_bytes_of_file(fd, &stream.bytes);
+    int r = sb_bytes_of_file(source->fd, &stream.bytes);
     if (r < 0)
-        return sb_error_errno(err, r, "%s", path);
-    window.bytes = stream.bytes;
-    struct sb_protobuf model = {&window, 0, stream.bytes.n};
-    while ((r = sb_protobuf_next(&model, &field, err)) == 1) {
+        return sb_error_errno(err, r, "%s", source->path);
+    model.window.bytes = stream.bytes;
+    struct sb_protobuf message = {&model.window, 0, stream.bytes.n};
+    while ((r = sb_protobuf_next(&message, &field, err)) == 1) {
         if (field.number == MODEL_GRAPH && field.type == SB_WIRE_LENGTH)
-            r = list_graph(&entries, sb_protobuf_of(&model, &field), err);
+            r = list_graph(&entries, sb_protobuf_of(&message, &field), err);
         if (r < 0)
             return r;
     }
     if (r == 0)
         r = sb_entries_sort(&entries, err);
-    return r < 0 ? r : sb_entries_hand_out(&entries, &stream, read_elements, &window, err);
+    return r < 0 ? r : sb_entries_hand_out(&entries, &stream, read_elements, &model, err);
+}
+
+/* External data may have any name. */
+static enum sb_beside_kind onnx_beside(const char *file, const char *name) {
+    (void)file, (void)name;
+    return SB_BESIDE_MAYBE;
 }
 
 /* There is no signature: a small version of the format comes first, and then fields that a model
@@ -364,8 +440,9 @@ static bool onnx_recognise(const unsigned char *head, size_t n, const char *path
 
 const struct sb_format sb_format_onnx = {
     .name = "onnx",
-    .summary = "ONNX: initializers of the graph, in the model's own file",
+    .summary = "ONNX: initializers of the graph, external data beside it",
     .extensions = ".onnx",
     .recognise = onnx_recognise,
+    .beside = onnx_beside,
     .read = onnx_read,
 };

@@ -212,18 +212,19 @@ static int read_archive(struct reading *reading, struct sb_error *err) {
 /* Before version 1.6: several pickles one after the other, of which the first is this number. */
 static const unsigned char legacy[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20};
 
-static int pytorch_read(const char *path, int fd, struct sb_tensor_sink *sink,
+static int pytorch_read(const struct sb_source *source, struct sb_tensor_sink *sink,
                         struct sb_error *err) {
     SB_CLEANUP(sb_zip_clear) struct sb_zip zip = {0};
     unsigned char head[sizeof legacy];
     struct sb_bytes bytes;
-    int rc = sb_bytes_of_file(fd, &bytes);
+    int rc = sb_bytes_of_file(source->fd, &bytes);
     if (rc < 0)
-        return sb_error_errno(err, rc, "%s", path);
-    if (sb_read_at(fd, head, sizeof head, 0) == 0 && memcmp(head, legacy, sizeof legacy) == 0)
+        return sb_error_errno(err, rc, "%s", source->path);
+    if (sb_read_at(source->fd, head, sizeof head, 0) == 0 &&
+        memcmp(head, legacy, sizeof legacy) == 0)
         return sb_error_set(err, -EBADMSG,
                             "it is in the format of PyTorch before 1.6: load it and save it again");
-    rc = sb_zip_read(fd, bytes.n, &zip, err);
+    rc = sb_zip_read(source->fd, bytes.n, &zip, err);
     if (rc < 0)
         return rc;
     SB_CLEANUP(reading_clear) struct reading reading = {.zip = &zip, .stream = {.sink = sink}};

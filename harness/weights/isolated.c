@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/sanitizer.h"
+#include "weights/beside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,34 +116,66 @@ static void allow_many_files(void) {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int open_all(const struct child *child, struct sb_weights_file *opened, uint64_t *n_bytes,
+static int open_one(const struct child *child, size_t at, struct sb_weights_file *opened,
                     struct sb_error *err) {
     const struct sb_weights_files *files = child->files;
+    const char *prefix = files->prefixes ? files->prefixes[at] : NULL;
+    child->page->file = (uint32_t)at + 1;
+    int r = sb_weights_file_open(files->paths[at], prefix, opened, err);
+    if (r < 0)
+        return r;
+    const struct sb_format *format = opened->format;
+    if (format->prepare && (r = format->prepare(err)) < 0)
+        return sb_error_prefix(err, r, "%s", files->paths[at]);
+    child->page->prepared |= sb_format_bit(format);
+    opened->index = at;
+    opened->reading = &child->page->file;
+    opened->met = &child->page->met;
+    return 0;
+}
+
+/* Is it a part of one that is open? Then it is read with that. */
+static bool is_part(const char *path, const struct sb_weights_file *opened, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (opened[i].format && sb_beside_is_part(opened[i].path, opened[i].format, path))
+            return true;
+    }
+    return false;
+}
+
+/* Parts may come before what they are parts of, and may be files of no format: so what cannot be
+ * opened is an error only when all is known. */
+static int open_all(const struct child *child, struct sb_weights_file *opened, size_t *n,
+                    uint64_t *n_bytes, struct sb_error *err) {
+    const struct sb_weights_files *files = child->files;
     SB_AUTO_FREE size_t *order = calloc(files->n + 1, sizeof *order);
+    struct sb_error ignored;
     if (!order)
         return sb_error_errno(err, -ENOMEM, "opening weights");
     sb_weights_files_order(files, order);
     for (size_t i = 0; i < files->n; i++) {
-        size_t at = order[i];
-        const char *prefix = files->prefixes ? files->prefixes[at] : NULL;
-        child->page->file = (uint32_t)at + 1;
-        int r = sb_weights_file_open(files->paths[at], prefix, &opened[i], err);
+        if (open_one(child, order[i], &opened[i], &ignored) < 0)
+            opened[i] = (struct sb_weights_file){.path = files->paths[order[i]], .fd = -1};
+    }
+    *n = 0;
+    for (size_t i = 0; i < files->n; i++) {
+        struct sb_weights_file file = opened[i];
+        if (is_part(file.path, opened, files->n)) {
+            sb_weights_file_close(&file);
+            continue;
+        }
+        int r = file.format ? 0 : open_one(child, order[i], &file, err); /* to hear why */
         if (r < 0)
             return r;
-        const struct sb_format *format = opened[i].format;
-        if (format->prepare && (r = format->prepare(err)) < 0)
-            return sb_error_prefix(err, r, "%s", files->paths[at]);
-        child->page->prepared |= sb_format_bit(format);
-        opened[i].index = at;
-        opened[i].reading = &child->page->file;
-        opened[i].met = &child->page->met;
-        *n_bytes += opened[i].n_bytes;
+        *n_bytes += file.n_bytes;
+        opened[(*n)++] = file;
     }
     return 0;
 }
 
 static int child_work(const struct child *child, int output, struct sb_error *err) {
     uint64_t n_bytes = 0;
+    size_t n = 0;
     SB_AUTO_FREE struct sb_jail_filter *own = NULL;
     SB_AUTO_FREE struct sb_weights_file *opened = calloc(child->files->n + 1, sizeof *opened);
     if (!opened)
@@ -152,14 +185,14 @@ static int child_work(const struct child *child, int output, struct sb_error *er
         return sb_error_errno(err, r, "the parser's descriptors");
     allow_many_files();
     sb_jail_clean_environment();
-    r = open_all(child, opened, &n_bytes, err);
+    r = open_all(child, opened, &n, &n_bytes, err);
     if (r < 0)
         return r;
     if (!child->filter)
         own = sb_jail_filter_new();
     child->page->cpu_seconds = sb_jail_cpu_seconds(n_bytes);
     sb_jail_close(child->filter ? child->filter : own, n_bytes);
-    return child->work(child->context, opened, child->files->n, SB_JAIL_OUTPUT, err);
+    return child->work(child->context, opened, n, SB_JAIL_OUTPUT, err);
 }
 
 void sb_isolated_child(struct sb_isolated_page *page, int output,

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "weights/beside.h"
 #include "weights/tensors.h"
 
 #include <errno.h>
@@ -106,13 +107,19 @@ int sb_weights_file_open(const char *path, const char *prefix, struct sb_weights
                                      .fd = sb_steal_fd(&fd),
                                      .n_bytes = (uint64_t)status.st_size,
                                      .format = format};
-    return 0;
+    r = sb_beside_open(path, format, &file->beside, &file->n_beside, &file->n_bytes, err);
+    if (r < 0)
+        sb_weights_file_close(file);
+    return r;
 }
 
 void sb_weights_file_close(struct sb_weights_file *file) {
     if (file->fd >= 0)
         close(file->fd);
     file->fd = -1;
+    sb_beside_close(file->beside, file->n_beside);
+    file->beside = NULL;
+    file->n_beside = 0;
 }
 
 int sb_weights_file_read(const struct sb_weights_file *file,
@@ -124,7 +131,8 @@ int sb_weights_file_read(const struct sb_weights_file *file,
     sb_filter_sink(&filter, &filtered);
     if (file->reading)
         *file->reading = (uint32_t)file->index + 1;
-    int r = file->format->read(file->path, file->fd, &filtered, err);
+    const struct sb_source source = {file->path, file->fd, file->beside, file->n_beside};
+    int r = file->format->read(&source, &filtered, err);
     return r < 0 ? sb_error_prefix(err, r, "%s", file->path) : 0;
 }
 

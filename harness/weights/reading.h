@@ -11,6 +11,8 @@ struct sb_weights_file {
     int fd;
     uint64_t n_bytes;
     const struct sb_format *format;
+    struct sb_beside *beside; /* files that it may need; n_bytes counts them too */
+    size_t n_beside;
     size_t index;      /* among the paths that were given */
     uint32_t *reading; /* set to index + 1 while it is read, for who asks what a child died of; may
                           be NULL */

@@ -64,10 +64,9 @@ static int play(const struct script *script, size_t i, struct sb_tensor_sink *si
     return r < 0 ? r : sink->end(sink->context, err);
 }
 
-static int scripted_read(const char *path, int fd, struct sb_tensor_sink *sink,
+static int scripted_read(const struct sb_source *source, struct sb_tensor_sink *sink,
                          struct sb_error *err) {
-    (void)fd;
-    const struct script *script = &scripts[atoi(path)];
+    const struct script *script = &scripts[atoi(source->path)];
     int r = 0;
     for (size_t i = 0; i < script->n && r == 0; i++)
         r = play(script, i, sink, err);

@@ -162,6 +162,29 @@ struct sb_tensor_sink {
     int (*ignored)(void *context, const char *name, const char *why);
 };
 
+/* A file that lies beside another, and may be asked for by it. */
+struct sb_beside {
+    char *name; /* without its folder */
+    int fd;
+    uint64_t n_bytes;
+};
+
+/* A file to be read. */
+struct sb_source {
+    const char *path;
+    int fd;
+    const struct sb_beside
+        *beside; /* those that its format may ask for, sorted by the bytes of their names */
+    size_t n_beside;
+};
+
+/* What a file is to another of its folder. */
+enum sb_beside_kind {
+    SB_BESIDE_NOTHING,
+    SB_BESIDE_MAYBE, /* it may be asked for, and may be a weights file of its own */
+    SB_BESIDE_PART,  /* it belongs to it, and is never read by itself where both are given */
+};
+
 /* One weights format. A new one is a file format_<name>.c that defines `const struct sb_format
  * sb_format_<name>`, and a name in harness/weights/meson.build. */
 struct sb_format {
@@ -171,7 +194,9 @@ struct sb_format {
     bool (*recognise)(const unsigned char *head, size_t n_head, const char *path);
     int (*prepare)(
         struct sb_error *err); /* loads libraries, before the sandbox closes; may be NULL */
-    int (*read)(const char *path, int fd, struct sb_tensor_sink *sink, struct sb_error *err);
+    /* What the file `name` may be to a file of this format, by its name alone. NULL: nothing is. */
+    enum sb_beside_kind (*beside)(const char *file, const char *name);
+    int (*read)(const struct sb_source *source, struct sb_tensor_sink *sink, struct sb_error *err);
 };
 
 extern const struct sb_format *const sb_formats[]; /* generated registry, ends with NULL */

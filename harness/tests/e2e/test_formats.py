@@ -1,5 +1,7 @@
 """One set of tensors through each ecosystem's own writer has one fingerprint."""
+import json
 import os
+import struct
 import subprocess
 import unittest
 
@@ -85,6 +87,12 @@ save(helper.make_model(helper.make_graph([], "g", [], [], [
     helper.make_tensor(name, helper.np_dtype_to_tensor_dtype(np.asarray(value).dtype), np.shape(value),
                        np.asarray(value).ravel()) for name, value in values.items()])), "typed.onnx")
 """,
+    "external.onnx": """
+from onnx import helper, numpy_helper, save
+model = helper.make_model(helper.make_graph([], "g", [], [], [numpy_helper.from_array(np.asarray(value), name)
+                                                           for name, value in values.items()]))
+save(model, "external.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+""",
 }
 
 # GGUF has fewer types, and no scalars: what it has, once more in safetensors.
@@ -120,6 +128,17 @@ for i in range(2):
     model.save_weights(f"{i}.weights.h5")
     model.save(f"{i}.keras")
 """
+
+
+def safetensors(tensors):
+    """The bytes of a file of f32 tensors of one dimension."""
+    header, data = {}, b""
+    for name, values in tensors.items():
+        content = struct.pack(f"<{len(values)}f", *values)
+        header[name] = {"dtype": "F32", "shape": [len(values)], "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
 
 
 def has(module):
@@ -171,6 +190,60 @@ class Formats(program.Program):
     def test_keras_writes_the_same_weights_twice(self):
         self.packaged(KERAS)
         self.assertEqual(len(set(self.prints("0.weights.h5", "1.weights.h5", "0.keras", "1.keras"))), 1)
+
+    SHARDS = {"model-00001-of-00002.safetensors": {"b": [1, 2], "a": [3]}, "model-00002-of-00002.safetensors": {"c": [4]}}
+
+    def shards(self, weight_map=None, folder="."):
+        """Writes them, and an index of where the tensors are, or are said to be."""
+        for name, tensors in self.SHARDS.items():
+            self.save(os.path.join(folder, name), safetensors(tensors))
+        truth = {tensor: name for name, tensors in self.SHARDS.items() for tensor in tensors}
+        self.write(os.path.join(folder, "model.safetensors.index.json"),
+                   json.dumps({"metadata": {}, "weight_map": weight_map if weight_map is not None else truth}))
+        return truth
+
+    def save(self, name, data):
+        self.write(name, "")
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+
+    def test_shards_are_one_file(self):
+        self.shards()
+        self.save("whole.safetensors", safetensors({"a": [3], "b": [1, 2], "c": [4]}))
+        one, other = self.prints("whole.safetensors", "model.safetensors.index.json")
+        self.assertEqual(one, other)
+        self.samebits("compare", "whole.safetensors", "model.safetensors.index.json", code=0)
+
+    def test_shards_that_are_not_as_the_index_says_are_refused(self):
+        truth = self.shards()
+        names = list(self.SHARDS)
+        for weight_map, says in (({**truth, "d": names[0]}, "the index names 4 tensors, the files have 3"),
+                                 ({**truth, "a": names[1]}, "'a' is in a file where the index has not put it"),
+                                 ({"a": names[0], "b": names[0]}, None),
+                                 ({"a": names[0], "c": names[1]}, "'b' is in a file"),
+                                 ({**truth, "c": "../x.safetensors"}, "no file of its own folder"),
+                                 ({**truth, "c": "none.safetensors"}, "does not lie beside it"),
+                                 ({**truth, "c": "model.safetensors.index.json"}, "does not lie beside it"),
+                                 ({**truth, "c": 7}, "names no file"), ([], "no object weight_map")):
+            with self.subTest(says=says):
+                self.shards(weight_map)
+                done = self.samebits("fingerprint", "model.safetensors.index.json", code=2 if says else 0)
+                self.assertIn(says or "", done.stderr)
+        self.shards()
+        os.rename(self.path(names[0]), self.path("elsewhere"))
+        os.symlink("elsewhere", self.path(names[0]))
+        done = self.samebits("fingerprint", "model.safetensors.index.json", code=2)
+        self.assertIn("does not lie beside it", done.stderr)
+
+    def test_a_run_that_saves_shards_keeps_and_compares_them(self):
+        self.shards(folder="out")
+        self.write("train.sh", "cp out/* . && if [ $SAMEBITS_THREADS = 2 ]; then cp other " + list(self.SHARDS)[1] + "; fi")
+        self.save("other", safetensors({"c": [5]}))
+        result = self.run_json("--isolate", "copy", "--vary", "threads=1,2", "--weights", "model*", "--", "sh", "train.sh",
+                               code=1)
+        job, = result["jobs"]
+        self.assertEqual(job["depends_on"], ["threads"])
+        self.assertEqual(job["worst"]["tensor"], "model.safetensors.index.json:c")
 
     def test_a_whole_module_is_refused_with_what_to_save_instead(self):
         if not has("torch"):

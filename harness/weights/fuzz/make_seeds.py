@@ -83,6 +83,12 @@ def safetensors_seeds():
     save("safetensors", "nothing", safetensors({}, b""))
 
 
+def shards_seeds():
+    """Their files are no part of the seed: a fuzz target finds the input itself under the name `part`."""
+    save("shards", "one", json.dumps({"metadata": {"total_size": 4}, "weight_map": {"w": "part", "v\n": "part"}}).encode())
+    save("shards", "two", json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "../x", "c": 7}}).encode())
+
+
 # ---- HDF5, Keras -----------------------------------------------------------------------------------------------------
 
 
@@ -318,6 +324,7 @@ def onnx_seeds():
 if __name__ == "__main__":
     numpy_seeds()
     safetensors_seeds()
+    shards_seeds()
     hdf5_seeds()
     pytorch_seeds()
     gguf_seeds()

@@ -41,6 +41,22 @@ static void describe(struct sb_text *tensor, const char *name, uint64_t type, ui
     put_bytes(tensor, 8, name, strlen(name));
 }
 
+static void put_pair(struct sb_text *tensor, const char *key, const char *value) {
+    SB_AUTO_TEXT struct sb_text pair = {0};
+    put_bytes(&pair, 1, key, strlen(key));
+    put_bytes(&pair, 2, value, strlen(value));
+    put_message(tensor, 13, &pair);
+}
+
+static void put_external(struct sb_text *tensor, const char *location, const char *offset,
+                         const char *length) {
+    put_pair(tensor, "location", location);
+    put_pair(tensor, "offset", offset);
+    if (length)
+        put_pair(tensor, "length", length);
+    put_number(tensor, 14, 1);
+}
+
 static void expect(const char *path, struct sb_text *tensor, const char *says) {
     struct sb_fingerprint fingerprint = {0};
     struct sb_error err = {0};
@@ -118,6 +134,31 @@ START_TEST(what_has_no_equal_is_ignored_and_listed)
 }
 END_TEST
 
+START_TEST(elements_may_lie_in_files_beside_it)
+{
+    static const float values[] = {9, 1, 2};
+    static const uint64_t dims[] = {2};
+    const struct sb_tensor want = {"w", SB_DTYPE_F32, 1, dims, values + 1};
+    char *folder = make_folder();
+    SB_AUTO_FREE char *path = sb_path_join(folder, "w.onnx");
+    SB_AUTO_FREE char *data = sb_path_join(folder, "data");
+    SB_AUTO_TEXT struct sb_text tensor = {0};
+    struct sb_fingerprint file = {0}, memory = {0};
+    struct sb_error err = {0};
+    ck_assert_int_eq(sb_file_write(data, (const char *)values, sizeof values, NULL), 0);
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "./data", "4", "8");
+    write_model(path, &tensor);
+    const struct sb_weights_files files = {.paths = &path, .n = 1}; /* through the jail */
+    ck_assert_msg(sb_weights_fingerprint(&files, NULL, &file, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(sb_tensors_fingerprint(&want, 1, SB_DIGEST_XXH3, &memory, NULL), 0);
+    ck_assert_str_eq(file.text, memory.text);
+    sb_fingerprint_clear(&file);
+    sb_fingerprint_clear(&memory);
+    remove_folder(folder);
+}
+END_TEST
+
 START_TEST(what_breaks_the_format_is_refused)
 {
     char *folder = make_folder();
@@ -147,8 +188,30 @@ START_TEST(what_breaks_the_format_is_refused)
     describe(&tensor, "w", 11, UINT64_C(1) << 62);
     expect(path, &tensor, "more elements");
     describe(&tensor, "w", 1, 2);
-    put_number(&tensor, 14, 1);
-    expect(path, &tensor, "'w' has its elements in another file");
+    put_external(&tensor, "../w.onnx", "0", NULL);
+    expect(path, &tensor, "'../w.onnx', which is no file of its own folder");
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "/dev/zero", "0", NULL);
+    expect(path, &tensor, "'/dev/zero', which is no file of its own folder");
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "none", "0", NULL);
+    expect(path, &tensor, "'none', which does not lie beside it");
+    SB_AUTO_FREE char *data = sb_path_join(folder, "data");
+    ck_assert_int_eq(sb_file_write(data, bytes, 16, NULL), 0);
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "data", "9", NULL);
+    expect(path, &tensor, "'w' reaches behind the end");
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "data", "-1", NULL);
+    expect(path, &tensor, "'w' has other bytes");
+    describe(&tensor, "w", 1, 2);
+    put_external(&tensor, "data", "0", "16");
+    expect(path, &tensor, "'w' has other bytes");
+    SB_AUTO_FREE char *link = sb_path_join(folder, "link");
+    ck_assert_int_eq(symlink("/etc/passwd", link), 0);
+    describe(&tensor, "w", 2, 2);
+    put_external(&tensor, "link", "0", NULL);
+    expect(path, &tensor, "'link', which does not lie beside it");
     put_varint(&tensor, 3); /* a group, which nobody has used for a long time */
     expect(path, &tensor, "no number");
     put_varint(&tensor, 1 << 3 | 3);
@@ -188,5 +251,5 @@ END_TEST
 
 SB_TEST_MAIN("weights-onnx", raw_and_typed_elements_are_the_same,
              long_fields_of_varints_are_gathered, what_has_no_equal_is_ignored_and_listed,
-             what_breaks_the_format_is_refused, other_messages_are_no_models,
-             a_file_cut_anywhere_is_refused_or_whole)
+             elements_may_lie_in_files_beside_it, what_breaks_the_format_is_refused,
+             other_messages_are_no_models, a_file_cut_anywhere_is_refused_or_whole)
