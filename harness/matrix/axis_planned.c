@@ -1,15 +1,7 @@
 /* Stage 2, matrix: axes that are known by name and cannot be varied in this build. */
 #include "matrix/axis.h"
 
-static const char no_load[] = "not in this build";
 static const char no_cuda[] = "no CUDA backend in this build";
-
-const struct sb_axis sb_axis_load = {
-    .name = "load",
-    .summary = "a busy neighbour on the run's CPUs",
-    .levels = "off, on",
-    .planned = no_load,
-};
 
 const struct sb_axis sb_axis_gpu = {
     .name = "gpu",

@@ -30,8 +30,9 @@ struct sb_guarded {
     double started, deadline, hopeless;
     double next_signal; /* in the last two phases */
     pid_t main;
-    int probe; /* the probe's record, -1: none */
-    int view;  /* its mount namespace, -1: none of its own, or not known */
+    struct sb_load *load; /* NULL: none */
+    int probe;            /* the probe's record, -1: none */
+    int view;             /* its mount namespace, -1: none of its own, or not known */
     bool main_ended, unkillable;
     double ended;
     int status;
@@ -67,6 +68,13 @@ struct sb_guard_life {
     pid_t *hopeless;           /* processes of earlier runs that no signal ends */
     size_t n_hopeless;
 };
+
+/* ---- A busy neighbour (guard_load.c) -----------------------------------------------------------
+ */
+
+/* A thread on each of the CPUs, until it is stopped. NULL may be stopped too. */
+int sb_load_start(const cpu_set_t *cpus, size_t size, struct sb_load **load, struct sb_error *err);
+void sb_load_stop(struct sb_load *load);
 
 /* ---- Becoming one (guard_setup.c) -------------------------------------------------------------
  */

@@ -65,6 +65,7 @@ static void send_reply(struct sb_guard_life *guard, struct sb_reply *reply) {
 
 static void free_run(struct sb_guard_life *guard) {
     struct sb_guarded *run = sb_steal_pointer(&guard->run);
+    sb_load_stop(run->load);
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     sb_cleanup_fd(&run->probe);
@@ -80,6 +81,7 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
     struct sb_reply reply = {.serial = run->request.serial};
     SB_AUTO_TEXT struct sb_text notes = {0};
     struct sb_error err = {0};
+    sb_load_stop(sb_steal_pointer(&run->load));
     while (sb_log_drain(&run->log) && run->log.from >= 0) {
         struct pollfd more = {.fd = run->log.from, .events = POLLIN};
         if (poll(&more, 1, 0) <= 0)

@@ -36,6 +36,9 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
         rc = sb_log_open(&run->log, sb_steal_fd(&run->request.log_folder), run->request.log,
                          run->request.log_limit, &output, err);
     launch.output = output;
+    if (rc == 0 && run->request.load)
+        rc = sb_load_start(launch.cpus ? launch.cpus : guard->area.home,
+                           launch.cpus ? launch.cpus_size : guard->area.home_size, &run->load, err);
     if (rc == 0)
         rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     if (rc == -EPERM && launch.namespaces && !guard->sandbox->user_namespace &&

@@ -64,6 +64,7 @@ struct sb_setup {
                          decides, not pinned to a count */
     bool aslr_given, aslr_on;
     char *hostname;  /* NULL: left alone */
+    bool load;       /* a busy neighbour on each of the run's CPUs */
     bool pid_frozen; /* the run has process ids of its own, from 1 */
     char *path;      /* level of the path axis, NULL: the usual path */
     char *locale;

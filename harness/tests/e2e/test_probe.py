@@ -257,6 +257,20 @@ class Probe(program.Program):
         self.assertEqual(result["runs"][0]["status"], "timeout")
         self.assertEqual(program.processes_with("4711.0815"), [])
 
+    def test_a_busy_neighbour_is_on_the_runs_cpu_and_no_part_of_the_run(self):
+        self.job(body="""
+            def cpus(task):
+                return [line for line in open(f'/proc/{task}/status') if line.startswith('Cpus_allowed_list')]
+            beside = [task for task in os.listdir(f'/proc/{os.getppid()}/task') if int(task) != os.getppid()]
+            assert len(beside) == (sys.argv[2] == 'on'), beside
+            assert all(cpus(f'{os.getppid()}/task/{task}') == cpus('self') for task in beside)
+            """)
+        result = self.adhoc("load=off,on", "threads=1", options=THREE,
+                            command=(sys.executable, "-S", "job.py", "w.npy", "{load}"))
+        self.assertEqual(result["jobs"][0]["verdict"], "bitwise")
+        self.assertEqual({run["observed"]["threads"] for run in result["runs"]} - {None}, {1})
+        self.assertEqual({run["observed"]["axes"]["load"] for run in result["runs"]}, {"off", "on"})
+
     def test_delays_show_a_race_in_few_runs(self):
         job = self.compile(ARRIVAL)
         result = self.adhoc("schedule=random", command=(job,), code=1,
