@@ -11,6 +11,7 @@
 #include "report/display.h"
 #include "weights/tensors.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,8 +68,9 @@ struct output {
 
 static int fingerprint_file(struct output *output, char *path,
                             const struct sb_weights_options *options, struct sb_error *err) {
-    SB_AUTO_FREE char *real = realpath(path, NULL); /* caches of models are full of links */
-    char *opened = real ? real : path;
+    SB_AUTO_FREE char *opened = sb_weights_path(path);
+    if (!opened)
+        return sb_error_errno(err, -ENOMEM, "%s", path);
     const struct sb_weights_files files = {.paths = &opened, .n = 1};
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
     int r = sb_weights_fingerprint(&files, options, &fingerprint, err);

@@ -76,9 +76,7 @@ int sb_compared_open(char *name, struct sb_compared *compared, struct sb_error *
     if (id && access(name, F_OK) < 0)
         return open_run(name, id, compared, err);
     /* Caches of models are full of links. What is not there is named when it is opened. */
-    compared->path = realpath(name, NULL);
-    if (!compared->path)
-        compared->path = strdup(name);
+    compared->path = sb_weights_path(name);
     if (!compared->path)
         return sb_error_errno(err, -ENOMEM, "%s", name);
     compared->files = (struct sb_weights_files){.paths = &compared->path, .n = 1};

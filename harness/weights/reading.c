@@ -58,6 +58,19 @@ const struct sb_format *sb_format_recognise(const char *path) {
     return recognise(fd, path, NULL);
 }
 
+char *sb_weights_path(const char *path) {
+    struct stat status;
+    bool there = stat(path, &status) == 0;
+    SB_AUTO_FREE char *named = there && S_ISDIR(status.st_mode)
+                                   ? sb_format("%s/variables/variables.index", path)
+                               : there ? strdup(path)
+                                       : sb_format("%s.index", path);
+    if (!named)
+        return NULL;
+    char *real = realpath(named, NULL);
+    return real ? real : strdup(path);
+}
+
 static const char *kind_of_file(mode_t mode) {
     if (S_ISDIR(mode))
         return "a folder";

@@ -204,6 +204,11 @@ extern const struct sb_format *const sb_formats[]; /* generated registry, ends w
 /* The format of a file by its content, or NULL. Opens it; never parses it. */
 const struct sb_format *sb_format_recognise(const char *path);
 
+/* The weights file that a person means by a path: of a SavedModel's folder the index of its
+ * variables, of a checkpoint's prefix ("ckpt-1") its index, else what the path leads to. Follows
+ * links. malloc'd; a copy where nothing is there, NULL without memory. */
+char *sb_weights_path(const char *path);
+
 /* Writes tensors to a new HDF5 file at their names' paths ("layers/dense/vars/0"). libhdf5 is
  * loaded when first needed. The file's bytes are the same for the same tensors (no times are
  * stored). */

@@ -137,7 +137,7 @@ static void read_input(const char *path) {
                                   .end = check_end,
                                   .ignored = check_ignored};
     /* Whatever it asks for is the input again. */
-    const struct sb_beside beside[] = {{(char *)"fuzz.data-00000-of-00001", input, size},
+    const struct sb_beside beside[] = {{(char *)"fuzzed.data-00000-of-00001", input, size},
                                        {(char *)"part", input, size}};
     const struct sb_source source = {path, input, beside, 2};
     int r = SB_FUZZED.read(&source, &sink, &err);

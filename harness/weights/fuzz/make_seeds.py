@@ -321,6 +321,54 @@ def onnx_seeds():
     save("onnx", "external", onnx(initializer(b"w", 1, (2,), elsewhere)))
 
 
+# ---- TensorBundle ------------------------------------------------------------------------------------------------------
+
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
+def table(blocks):
+    """blocks: lists of (key, value), of which each begins with a whole key."""
+    made, index = b"", []
+
+    def append(pairs):
+        nonlocal made
+        block, last = b"", b""
+        for key, value in pairs:
+            shared = len(os.path.commonprefix([key, last])) if block else 0
+            block += number(shared) + number(len(key) - shared) + number(len(value)) + key[shared:] + value
+            last = key
+        block += struct.pack("<II", 0, 1)
+        handle = number(len(made)) + number(len(block))
+        crc = crc32c(block + b"\0")
+        made += block + b"\0" + struct.pack("<I", ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff)
+        return handle
+    for pairs in blocks:
+        index.append((pairs[-1][0], append(pairs)))
+    footer = append([]) + append(index)
+    return made + footer + bytes(40 - len(footer)) + struct.pack("<Q", 0xdb4775248b80fb57)
+
+
+def tensorbundle_seeds():
+    def entry(kind, dims, offset, size, more=b""):
+        shape = b"".join(field(2, field(1, dim)) for dim in dims)
+        return field(1, kind) + field(2, shape) + (field(4, offset) if offset else b"") + field(5, size) + more
+    header = (b"", field(1, 1) + field(3, field(1, 1)))
+    pairs = [(b"dense/bias", entry(1, (2,), 24, 8)), (b"dense/kernel", entry(1, (2, 3), 0, 24)),
+             (b"flag", entry(10, (), 32, 1)), (b"text", entry(7, (1,), 33, 3))]
+    save("tensorbundle", "one.index", table([[header] + pairs]))
+    save("tensorbundle", "blocks.index", table([[header] + pairs[:1], pairs[1:2], pairs[2:]]))
+    sliced = entry(1, (4,), 0, 16, field(7, field(1, b"")))
+    save("tensorbundle", "odd.index", table([[(b"", field(1, 2) + field(2, 1)), (b"int4", entry(29, (2,), 0, 1)), (b"sliced", sliced),
+                                              (b"w", entry(1, (1,), 0, 4, field(3, 1)))]]))
+
+
 if __name__ == "__main__":
     numpy_seeds()
     safetensors_seeds()
@@ -329,3 +377,4 @@ if __name__ == "__main__":
     pytorch_seeds()
     gguf_seeds()
     onnx_seeds()
+    tensorbundle_seeds()
