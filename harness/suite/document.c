@@ -76,7 +76,7 @@ static bool is_tab(const struct reading *reading, yaml_mark_t mark) {
             return reading->text[i] == '\t';
         if (reading->text[i] == '\n')
             line++, column = 0;
-        else
+        else if (i + 1 < reading->n)
             column += ((unsigned char)reading->text[i + 1] & 0xc0) != 0x80;
     }
     return false;

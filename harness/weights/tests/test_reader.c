@@ -285,7 +285,7 @@ START_TEST(a_parser_may_have_threads)
     char answer[1000];
     struct sb_error err = {0};
     if (sb_jail_threads(2) < 2) {
-        sb_test_skip("needs a build without sanitizers, whose threads the jail does not bear");
+        sb_test_skip("needs a build without sanitizers: the jail does not bear their threads");
         return;
     }
     ck_assert_msg(run(start_a_thread, NULL, answer, &err) == 0, "%s", err.text);
