@@ -121,6 +121,8 @@ static int read_block(const struct sb_bytes *bytes, struct handle handle, struct
                       sb_table_pair *pair, void *context, struct sb_error *err) {
     struct block block = {0};
     int r = load_block(bytes, handle, &block, err);
+    if (r < 0)
+        return r;
     SB_AUTO_FREE char *data = block.data;
     const char *at = data, *end = data + block.n;
     bool first = true;

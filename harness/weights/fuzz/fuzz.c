@@ -122,7 +122,7 @@ static void free_collector(struct sb_collector **collector) {
     sb_collector_free(*collector);
 }
 
-static void read_input(const char *path) {
+static void read_input(const char *path, uint64_t size) {
     struct checker checker = {0};
     struct sb_error err = {0};
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
@@ -156,6 +156,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t n) {
     if (!SB_FUZZED.recognise(data, n, path))
         return 0;
     PROMISE(ftruncate(input, 0) == 0 && pwrite(input, data, n, 0) == (ssize_t)n);
-    read_input(path);
+    read_input(path, n);
     return 0;
 }
