@@ -57,8 +57,7 @@ static void list_formats(struct listing *listing) {
     listing->n_columns = 3;
     for (size_t i = 0; sb_formats[i]; i++) {
         const struct sb_format *format = sb_formats[i];
-        const char *const row[] = {
-            format->name, format->planned ? format->planned : format->extensions, format->summary};
+        const char *const row[] = {format->name, format->extensions, format->summary};
         add_row(listing, row);
     }
 }

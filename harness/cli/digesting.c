@@ -97,8 +97,7 @@ static void free_reading(void *reading) {
 
 static bool recognised(void *context, const char *path) {
     (void)context;
-    const struct sb_format *format = sb_format_recognise(path);
-    return format && !format->planned;
+    return sb_format_recognise(path) != NULL;
 }
 
 struct sb_digesting sb_digesting_make(struct sb_reader *reader) {

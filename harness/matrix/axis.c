@@ -154,3 +154,10 @@ char *sb_worker_axis_observe(const char *name, const char *level,
     (void)level;
     return sb_worker_word(seen, name);
 }
+
+int sb_axis_check(const struct sb_axis *axis, const struct sb_machine *machine, const char *level,
+                  struct sb_error *err) {
+    if (axis->among)
+        return sb_level_among(level, axis->among, err);
+    return axis->check ? axis->check(machine, level, err) : 0;
+}

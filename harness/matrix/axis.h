@@ -67,6 +67,6 @@ int sb_machine_find_probe(struct sb_machine *machine);
  * programs: "not consulted" where none asked for the source, else `level`. */
 char *sb_probe_unavailable(const struct sb_machine *machine, const char *level);
 int sb_probe_apply(const struct sb_machine *machine, struct sb_setup *setup);
-char *sb_probe_observe(const struct sb_observation *seen, const char *source, const char *level);
+char *sb_probe_observe(const char *source, const char *level, const struct sb_observation *seen);
 
 #endif

@@ -9,11 +9,6 @@
 
 static const char *const levels[] = {"on", "off", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 /* Is randomisation off for the whole machine (proc_sys_kernel(5))? */
 static bool off_everywhere(void) {
     SB_AUTO_FREE char *text = NULL;
@@ -49,7 +44,7 @@ const struct sb_axis sb_axis_aslr = {
     .name = "aslr",
     .summary = "address space layout randomisation",
     .levels = "on, off",
-    .check = check,
+    .among = levels,
     .unavailable = unavailable,
     .apply = apply,
     .observe = observe,

@@ -6,11 +6,6 @@
 
 static const char *const levels[] = {"live", "frozen", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 static int apply(const struct sb_machine *machine, const char *name, const char *level,
                  struct sb_setup *setup) {
     (void)name;
@@ -18,16 +13,12 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
     return sb_probe_apply(machine, setup);
 }
 
-static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
-    return sb_probe_observe(seen, name, level);
-}
-
 const struct sb_axis sb_axis_clock = {
     .name = "clock",
     .summary = "the calendar time that programs are told",
     .levels = "live, frozen",
-    .check = check,
+    .among = levels,
     .unavailable = sb_probe_unavailable,
     .apply = apply,
-    .observe = observe,
+    .observe = sb_probe_observe,
 };

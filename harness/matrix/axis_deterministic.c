@@ -33,11 +33,6 @@ static const char xla_word[] = "--xla_gpu_deterministic_ops=true";
 
 static const char *const levels[] = {"off", "on", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 static int apply(const struct sb_machine *machine, const char *name, const char *level,
                  struct sb_setup *setup) {
     (void)machine, (void)name;
@@ -69,7 +64,7 @@ const struct sb_axis sb_axis_deterministic = {
     .name = "deterministic",
     .summary = "the deterministic switches of frameworks and libraries",
     .levels = "off, on",
-    .check = check,
+    .among = levels,
     .apply = apply,
     .observe = observe,
     .arrived = arrived,

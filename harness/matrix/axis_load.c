@@ -6,11 +6,6 @@
 
 static const char *const levels[] = {"off", "on", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 static int apply(const struct sb_machine *machine, const char *name, const char *level,
                  struct sb_setup *setup) {
     (void)machine, (void)name;
@@ -28,7 +23,7 @@ const struct sb_axis sb_axis_load = {
     .name = "load",
     .summary = "a busy neighbour on each of the run's CPUs",
     .levels = "off, on",
-    .check = check,
+    .among = levels,
     .apply = apply,
     .observe = observe,
 };

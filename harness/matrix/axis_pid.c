@@ -5,11 +5,6 @@
 
 static const char *const levels[] = {"live", "frozen", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 static char *unavailable(const struct sb_machine *machine, const char *level) {
     if (strcmp(level, "frozen") == 0 && machine->no_pid_namespace)
         return strdup(machine->no_pid_namespace);
@@ -24,16 +19,12 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
     return sb_probe_apply(machine, setup);
 }
 
-static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
-    return sb_probe_observe(seen, name, level);
-}
-
 const struct sb_axis sb_axis_pid = {
     .name = "pid",
     .summary = "process ids",
     .levels = "live, frozen",
-    .check = check,
+    .among = levels,
     .unavailable = unavailable,
     .apply = apply,
-    .observe = observe,
+    .observe = sb_probe_observe,
 };

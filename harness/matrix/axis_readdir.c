@@ -6,11 +6,6 @@
 /* In the order of enum sb_readdir. */
 static const char *const levels[] = {"live", "sorted", "reversed", "shuffled", NULL};
 
-static int check(const struct sb_machine *machine, const char *level, struct sb_error *err) {
-    (void)machine;
-    return sb_level_among(level, levels, err);
-}
-
 static int apply(const struct sb_machine *machine, const char *name, const char *level,
                  struct sb_setup *setup) {
     (void)name;
@@ -21,16 +16,12 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
     return sb_probe_apply(machine, setup);
 }
 
-static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
-    return sb_probe_observe(seen, name, level);
-}
-
 const struct sb_axis sb_axis_readdir = {
     .name = "readdir",
     .summary = "order in which folders list their entries",
     .levels = "live, sorted, reversed, shuffled",
-    .check = check,
+    .among = levels,
     .unavailable = sb_probe_unavailable,
     .apply = apply,
-    .observe = observe,
+    .observe = sb_probe_observe,
 };

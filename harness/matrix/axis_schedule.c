@@ -34,7 +34,7 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
  * (Go's) would show in the number that was seen. */
 static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
     (void)name;
-    SB_AUTO_FREE char *text = sb_probe_observe(seen, "threads", level);
+    SB_AUTO_FREE char *text = sb_probe_observe("threads", level, seen);
     return text && strcmp(text, level) != 0 && seen->max_threads > 1 ? NULL
                                                                      : sb_steal_pointer(&text);
 }

@@ -77,9 +77,9 @@ static int check_axis(const struct sb_job *job, const struct sb_suite_axis *writ
                               written->name, written->name + 4);
     if (!axis && !in_command)
         return unknown_axis(job, written, err);
-    for (size_t l = 0; axis && axis->check && !axis->planned && l < written->n_levels; l++) {
+    for (size_t l = 0; axis && !axis->planned && l < written->n_levels; l++) {
         struct sb_error inner = {0};
-        int status = axis->check(machine, written->levels[l], &inner);
+        int status = sb_axis_check(axis, machine, written->levels[l], &inner);
         if (status < 0)
             return sb_where_error(err, status, &written->level_where[l], "axis '%s': %s",
                                   written->name, inner.text);

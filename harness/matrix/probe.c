@@ -56,7 +56,7 @@ static bool covered(const json_t *probe) {
            json_integer_value(json_object_get(probe, "lost")) == 0;
 }
 
-char *sb_probe_observe(const struct sb_observation *seen, const char *source, const char *level) {
+char *sb_probe_observe(const char *source, const char *level, const struct sb_observation *seen) {
     const json_t *entry;
     size_t i;
     if (!seen->probe || !covered(seen->probe))

@@ -99,7 +99,6 @@ static int list_shards(struct shards *shards, struct sb_error *err) {
 /* What the index says of a tensor must be what is there, and the other way: else a file that was
  * left over from another model would be taken for a part of this. */
 static int check_map(const struct shards *shards, struct sb_error *err) {
-    size_t n_found = 0;
     SB_AUTO_JSON json_t *places = json_object();
     const char *tensor;
     json_t *file;
@@ -119,11 +118,10 @@ static int check_map(const struct shards *shards, struct sb_error *err) {
         if (!place || json_integer_value(place) != entry->source)
             return sb_error_set(err, -EBADMSG, "'%s' is in a file where the index has not put it",
                                 entry->info.name);
-        n_found++;
     }
-    if (n_found < json_object_size(places))
+    if (shards->entries.n < json_object_size(places))
         return sb_error_set(err, -EBADMSG, "the index names %zu tensors, the files have %zu",
-                            json_object_size(places), n_found);
+                            json_object_size(places), shards->entries.n);
     return 0;
 }
 

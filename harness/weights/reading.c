@@ -42,8 +42,7 @@ static const struct sb_format *recognise(int fd, const char *path, struct sb_err
     }
     SB_AUTO_TEXT struct sb_text names = {0};
     for (size_t i = 0; sb_formats[i]; i++) {
-        if (!sb_formats[i]->planned)
-            sb_text_printf(&names, " %s", sb_formats[i]->name);
+        sb_text_printf(&names, " %s", sb_formats[i]->name);
     }
     sb_error_set(err, -EBADMSG, "%s: no known weights format (those that are read:%s)", path,
                  names.failed ? "" : names.data);
@@ -111,10 +110,6 @@ int sb_weights_file_open(const char *path, const char *prefix, struct sb_weights
     const struct sb_format *format = recognise(fd, path, err);
     if (!format)
         return -EBADMSG;
-    if (format->planned)
-        return sb_error_set(err, -EBADMSG,
-                            "%s: format '%s' is known and not read by this build (%s)", path,
-                            format->name, format->planned);
     *file = (struct sb_weights_file){.path = path,
                                      .prefix = prefix,
                                      .fd = sb_steal_fd(&fd),

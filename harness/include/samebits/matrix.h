@@ -109,6 +109,7 @@ struct sb_axis {
     const char *levels;  /* what may be written, one line for messages */
     const char *planned; /* why it is known but cannot be varied in this build; NULL: it can */
     unsigned kinds; /* 1 << SB_JOB_… of the kinds of job that it has a meaning for; 0: of all */
+    const char *const *among; /* its levels, ending with NULL; NULL: `check` knows them */
     /* Is this level well written? -EINVAL with "unknown level 'avx3' (this CPU has: …)". NULL: any
      * text is. */
     int (*check)(const struct sb_machine *machine, const char *level, struct sb_error *err);
@@ -133,6 +134,10 @@ struct sb_axis {
 };
 
 extern const struct sb_axis *const sb_axes[]; /* generated registry, ends with NULL */
+
+/* Is this level well written, by `among` or `check`? 0 or -EINVAL. */
+int sb_axis_check(const struct sb_axis *axis, const struct sb_machine *machine, const char *level,
+                  struct sb_error *err);
 
 /* The axis of that name (env:NAME included), or NULL. */
 const struct sb_axis *sb_axis_find(const char *name);

@@ -190,7 +190,6 @@ enum sb_beside_kind {
 struct sb_format {
     const char *name, *summary;
     const char *extensions; /* for listings only: the content decides */
-    const char *planned;    /* why it is known but not read in this build, NULL: it is */
     bool (*recognise)(const unsigned char *head, size_t n_head, const char *path);
     int (*prepare)(
         struct sb_error *err); /* loads libraries, before the sandbox closes; may be NULL */

@@ -8,7 +8,7 @@
 static int check(const char *name, const char *level, struct sb_error *err) {
     struct sb_machine machine = a_machine();
     const struct sb_axis *axis = axis_named(name);
-    return axis->check ? axis->check(&machine, level, err) : 0;
+    return sb_axis_check(axis, &machine, level, err);
 }
 
 START_TEST(levels_are_taken_or_refused_with_the_choices)

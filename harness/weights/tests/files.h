@@ -9,6 +9,7 @@
 #include "weights/reading.h"
 #include "weights/tensors.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +47,25 @@ static inline int read_here(const char *path, const struct sb_weights_options *o
     sb_collector_free(collector);
     sb_weights_file_close(&file);
     return r;
+}
+
+static inline void expect_refused(const char *path, const char *says) {
+    struct sb_fingerprint fingerprint = {0};
+    struct sb_error err = {0};
+    int r = read_here(path, NULL, &fingerprint, &err);
+    ck_assert_msg(r == -EBADMSG && strstr(err.text, says), "%d '%s', not '%s'", r, err.text, says);
+}
+
+/* Reads it through the jail: it has these tensors and no others. */
+static inline void expect_tensors(char *path, const struct sb_tensor *tensors, size_t n) {
+    const struct sb_weights_files files = {.paths = &path, .n = 1};
+    struct sb_fingerprint file = {0}, memory = {0};
+    struct sb_error err = {0};
+    ck_assert_msg(sb_weights_fingerprint(&files, NULL, &file, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(sb_tensors_fingerprint(tensors, n, SB_DIGEST_XXH3, &memory, NULL), 0);
+    ck_assert_str_eq(file.text, memory.text);
+    sb_fingerprint_clear(&file);
+    sb_fingerprint_clear(&memory);
 }
 
 static inline const struct sb_tensor_digest *find_tensor(const struct sb_fingerprint *fingerprint,

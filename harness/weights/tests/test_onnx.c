@@ -1,8 +1,6 @@
 /* weights: ONNX models, good and wrong. */
 #include "weights/tests/cut.h"
 
-#include <errno.h>
-
 static void put_varint(struct sb_text *message, uint64_t value) {
     for (; value > 0x7f; value >>= 7)
         sb_text_putc(message, (char)(0x80 | (value & 0x7f)));
@@ -58,11 +56,8 @@ static void put_external(struct sb_text *tensor, const char *location, const cha
 }
 
 static void expect(const char *path, struct sb_text *tensor, const char *says) {
-    struct sb_fingerprint fingerprint = {0};
-    struct sb_error err = {0};
     write_model(path, tensor);
-    int r = read_here(path, NULL, &fingerprint, &err);
-    ck_assert_msg(r == -EBADMSG && strstr(err.text, says), "%d '%s', not '%s'", r, err.text, says);
+    expect_refused(path, says);
 }
 
 START_TEST(raw_and_typed_elements_are_the_same)
@@ -81,13 +76,7 @@ START_TEST(raw_and_typed_elements_are_the_same)
         {"double", SB_DTYPE_F64, 1, one, &zero},   {"unsigned", SB_DTYPE_U64, 1, one, &most},
     };
     SB_AUTO_FREE char *path = corpus_file("onnx", "typed");
-    struct sb_fingerprint file = {0}, memory = {0};
-    struct sb_error err = {0};
-    ck_assert_msg(read_here(path, NULL, &file, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(sb_tensors_fingerprint(tensors, 8, SB_DIGEST_XXH3, &memory, NULL), 0);
-    ck_assert_str_eq(file.text, memory.text);
-    sb_fingerprint_clear(&file);
-    sb_fingerprint_clear(&memory);
+    expect_tensors(path, tensors, 8);
 }
 END_TEST
 
@@ -109,13 +98,7 @@ START_TEST(long_fields_of_varints_are_gathered)
     put_message(&tensor, 5, &packed);
     write_model(path, &tensor);
     const struct sb_tensor want = {"w", SB_DTYPE_I32, 1, dims, values};
-    struct sb_fingerprint file = {0}, memory = {0};
-    struct sb_error err = {0};
-    ck_assert_msg(read_here(path, NULL, &file, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(sb_tensors_fingerprint(&want, 1, SB_DIGEST_XXH3, &memory, NULL), 0);
-    ck_assert_str_eq(file.text, memory.text);
-    sb_fingerprint_clear(&file);
-    sb_fingerprint_clear(&memory);
+    expect_tensors(path, &want, 1);
     remove_folder(folder);
 }
 END_TEST
@@ -143,18 +126,11 @@ START_TEST(elements_may_lie_in_files_beside_it)
     SB_AUTO_FREE char *path = sb_path_join(folder, "w.onnx");
     SB_AUTO_FREE char *data = sb_path_join(folder, "data");
     SB_AUTO_TEXT struct sb_text tensor = {0};
-    struct sb_fingerprint file = {0}, memory = {0};
-    struct sb_error err = {0};
     ck_assert_int_eq(sb_file_write(data, (const char *)values, sizeof values, NULL), 0);
     describe(&tensor, "w", 1, 2);
     put_external(&tensor, "./data", "4", "8");
     write_model(path, &tensor);
-    const struct sb_weights_files files = {.paths = &path, .n = 1}; /* through the jail */
-    ck_assert_msg(sb_weights_fingerprint(&files, NULL, &file, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(sb_tensors_fingerprint(&want, 1, SB_DIGEST_XXH3, &memory, NULL), 0);
-    ck_assert_str_eq(file.text, memory.text);
-    sb_fingerprint_clear(&file);
-    sb_fingerprint_clear(&memory);
+    expect_tensors(path, &want, 1);
     remove_folder(folder);
 }
 END_TEST
