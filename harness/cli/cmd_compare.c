@@ -18,7 +18,7 @@
 #include <string.h>
 
 struct compare_request {
-    bool json, quiet;
+    bool json, quiet, match_by_order;
     enum sb_need require;
     struct sb_tolerance tolerance;
     struct sb_strings exclude, include;
@@ -193,6 +193,7 @@ static int compare_files(const struct compare_request *request, char **paths) {
                                                .n_exclude = request->exclude.n,
                                                .include = request->include.items,
                                                .n_include = request->include.n,
+                                               .match_by_order = request->match_by_order,
                                                .threads = sb_count_allowed_cpus()};
     SB_CLEANUP(sb_compared_clear) struct sb_compared a = {0};
     SB_CLEANUP(sb_compared_clear) struct sb_compared b = {0};
@@ -227,6 +228,8 @@ int sb_cmd_compare(int argc, char **argv) {
         {"ulp", 0, "N", "instead: units in the last place", sb_take_number, &request.tolerance.ulp},
         {"include", 0, "GLOB", "these tensors alone", sb_take_list, &request.include},
         {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &request.exclude},
+        {"match-by", 0, "name|order", "order: Keras's layers count anew", sb_take_match,
+         &request.match_by_order},
         {"json", 0, NULL, "JSON on stdout", sb_take_flag, &request.json},
         {"quiet", 'q', NULL, "the exit code says it all", sb_take_flag, &request.quiet},
     };

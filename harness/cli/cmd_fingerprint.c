@@ -96,6 +96,8 @@ int sb_cmd_fingerprint(int argc, char **argv) {
         {"digest", 0, "xxh3|sha256", "the hash (default xxh3)", take_digest, &options.digest},
         {"exclude", 0, "GLOB", "leave these tensors out", sb_take_list, &exclude},
         {"include", 0, "GLOB", "these tensors alone", sb_take_list, &include},
+        {"match-by", 0, "name|order", "order: Keras's layers count anew", sb_take_match,
+         &options.match_by_order},
         {"json", 0, NULL, "JSON on stdout", sb_take_flag, &json},
     };
     const size_t n_table = sizeof table / sizeof *table;

@@ -67,6 +67,15 @@ int sb_take_choice(const char *const *names, const char *value, struct sb_error 
                         choices.data ? choices.data : "");
 }
 
+int sb_take_match(void *into, const char *value, struct sb_error *err) {
+    static const char *const names[] = {"name", "order", NULL};
+    int choice = sb_take_choice(names, value, err);
+    if (choice < 0)
+        return choice;
+    *(bool *)into = choice == 1;
+    return 0;
+}
+
 static const struct sb_option *find_option(const struct sb_option *options, size_t n,
                                            const char *name, size_t length) {
     for (size_t i = 0; i < n; i++) {

@@ -30,6 +30,9 @@ int sb_take_u64(void *into, const char *value, struct sb_error *err);      /* ui
 int sb_take_number(void *into, const char *value,
                    struct sb_error *err); /* double, finite and not negative */
 
+int sb_take_match(void *into, const char *value,
+                  struct sb_error *err); /* bool: order; name is the other */
+
 /* Index of `value` in a list of names that ends with NULL; -EINVAL naming the choices. */
 int sb_take_choice(const char *const *names, const char *value, struct sb_error *err);
 

@@ -240,7 +240,8 @@ static int pass_ignored(void *context, const char *name, const char *why) {
     return sink->ignored ? sink->ignored(sink->context, name, why) : 0;
 }
 
-int sb_hdf5_read(const struct sb_bytes *bytes, struct sb_tensor_sink *sink, struct sb_error *err) {
+int sb_hdf5_read(const struct sb_bytes *bytes, bool recount, struct sb_tensor_sink *sink,
+                 struct sb_error *err) {
     const struct sb_hdf5_library *h5 = sb_hdf5_library(err);
     if (!h5)
         return -ENOSYS;
@@ -253,7 +254,7 @@ int sb_hdf5_read(const struct sb_bytes *bytes, struct sb_tensor_sink *sink, stru
     if (r < 0)
         return r;
     struct sb_hdf5_visitor visitor = {
-        .context = &reading, .dataset = read_dataset, .ignored = pass_ignored};
+        .context = &reading, .recount = recount, .dataset = read_dataset, .ignored = pass_ignored};
     r = sb_hdf5_walk(h5, file, &visitor, err);
     sb_stream_clear(&reading.stream);
     h5->H5Fclose(file);
@@ -264,7 +265,8 @@ static int hdf5_read(const struct sb_source *source, struct sb_tensor_sink *sink
                      struct sb_error *err) {
     struct sb_bytes bytes;
     int r = sb_bytes_of_file(source->fd, &bytes);
-    return r < 0 ? sb_error_errno(err, r, "%s", source->path) : sb_hdf5_read(&bytes, sink, err);
+    return r < 0 ? sb_error_errno(err, r, "%s", source->path)
+                 : sb_hdf5_read(&bytes, source->recount, sink, err);
 }
 
 /* The signature stands at 0, 512, 1024, 2048 …: what is before it is the user's. */

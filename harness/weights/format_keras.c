@@ -12,7 +12,7 @@ static const char weights[] = "model.weights.h5";
  * read from its beginning to its end. */
 enum { MOST_UNPACKED = 1 << 30 };
 
-static int read_weights(const struct sb_zip *zip, const struct sb_zip_member *member,
+static int read_weights(const struct sb_zip *zip, const struct sb_zip_member *member, bool recount,
                         struct sb_tensor_sink *sink, struct sb_error *err) {
     SB_AUTO_FREE char *unpacked = NULL;
     struct sb_bytes bytes = {.fd = zip->fd, .begin = member->data, .n = member->size};
@@ -22,7 +22,7 @@ static int read_weights(const struct sb_zip *zip, const struct sb_zip_member *me
             return rc;
         bytes.memory = unpacked;
     }
-    return sb_hdf5_read(&bytes, sink, err);
+    return sb_hdf5_read(&bytes, recount, sink, err);
 }
 
 static int keras_read(const struct sb_source *source, struct sb_tensor_sink *sink,
@@ -37,7 +37,7 @@ static int keras_read(const struct sb_source *source, struct sb_tensor_sink *sin
     const struct sb_zip_member *member = sb_zip_find(&zip, weights);
     if (!member)
         return sb_error_set(err, -EBADMSG, "the archive has no %s", weights);
-    return read_weights(&zip, member, sink, err);
+    return read_weights(&zip, member, source->recount, sink, err);
 }
 
 static bool keras_recognise(const unsigned char *head, size_t n, const char *path) {

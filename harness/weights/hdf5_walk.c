@@ -7,6 +7,7 @@
 #include "weights/hdf5_walk.h"
 
 #include "base/cleanup.h"
+#include "weights/counters.h"
 #include "weights/tensors.h"
 
 #include <errno.h>
@@ -22,16 +23,21 @@ struct path_entry {
     bool group;
 };
 
+struct paths {
+    struct path_entry *items;
+    size_t n, room;
+};
+
 struct walk {
     const struct sb_hdf5_library *h5;
     hid_t file;
     const struct sb_hdf5_visitor *visitor;
-    struct path_entry *heap; /* smallest name first */
-    size_t n, capacity;
-    void *met;         /* tree of places that were visited */
-    const char *below; /* the group being listed */
-    char *latest;      /* name of the dataset that was handed on last, or NULL */
-    int result;        /* of a callback that libhdf5 calls */
+    struct paths heap;     /* smallest name first */
+    void *met;             /* tree of places that were visited */
+    const char *below;     /* the group being listed */
+    struct paths siblings; /* what it holds, until their names are counted anew */
+    char *latest;          /* name of the dataset that was handed on last, or NULL */
+    int result;            /* of a callback that libhdf5 calls */
     struct sb_error *err;
 };
 
@@ -46,38 +52,56 @@ static void swap_entries(struct path_entry *a, struct path_entry *b) {
 }
 
 /* Takes the entry's name, on failure too. */
-static int push(struct walk *walk, struct path_entry entry) {
-    if (walk->n == walk->capacity) {
-        size_t capacity = walk->capacity ? 2 * walk->capacity : 64;
-        void *grown = reallocarray(walk->heap, capacity, sizeof *walk->heap);
+static int append(struct paths *paths, struct path_entry entry) {
+    if (paths->n == paths->room) {
+        size_t room = paths->room ? 2 * paths->room : 64;
+        void *grown = reallocarray(paths->items, room, sizeof *paths->items);
         if (!grown) {
             free(entry.name);
             return -ENOMEM;
         }
-        walk->heap = grown;
-        walk->capacity = capacity;
+        paths->items = grown;
+        paths->room = room;
     }
-    size_t i = walk->n++;
-    walk->heap[i] = entry;
-    while (i && strcmp(walk->heap[i].name, walk->heap[(i - 1) / 2].name) < 0) {
-        swap_entries(&walk->heap[i], &walk->heap[(i - 1) / 2]);
+    paths->items[paths->n++] = entry;
+    return 0;
+}
+
+static void paths_clear(struct paths *paths) {
+    while (paths->n)
+        free(paths->items[--paths->n].name);
+    free(paths->items);
+    *paths = (struct paths){0};
+}
+
+/* Takes the entry's name, on failure too. */
+static int push(struct walk *walk, struct path_entry entry) {
+    int r = append(&walk->heap, entry);
+    if (r < 0)
+        return r;
+    struct path_entry *heap = walk->heap.items;
+    size_t i = walk->heap.n - 1;
+    while (i && strcmp(heap[i].name, heap[(i - 1) / 2].name) < 0) {
+        swap_entries(&heap[i], &heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
     return 0;
 }
 
 static struct path_entry pop(struct walk *walk) {
-    struct path_entry first = walk->heap[0];
-    walk->heap[0] = walk->heap[--walk->n];
+    struct path_entry *heap = walk->heap.items;
+    struct path_entry first = heap[0];
+    size_t n = --walk->heap.n;
+    heap[0] = heap[n];
     for (size_t i = 0;;) {
         size_t least = i;
-        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < walk->n; child++) {
-            if (strcmp(walk->heap[child].name, walk->heap[least].name) < 0)
+        for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < n; child++) {
+            if (strcmp(heap[child].name, heap[least].name) < 0)
                 least = child;
         }
         if (least == i)
             return first;
-        swap_entries(&walk->heap[i], &walk->heap[least]);
+        swap_entries(&heap[i], &heap[least]);
         i = least;
     }
 }
@@ -128,10 +152,30 @@ static herr_t list_link(hid_t group, const char *link_name, const sb_h5_link *li
     if (link->type != H5L_TYPE_HARD)
         walk->result =
             walk->visitor->ignored(walk->visitor->context, name, why_not_followed(link->type));
-    else
-        walk->result = push(walk, (struct path_entry){.name = sb_steal_pointer(&name),
-                                                      .place = SB_H5_LINK_PLACE(link)});
+    else {
+        struct path_entry entry = {.name = sb_steal_pointer(&name),
+                                   .place = SB_H5_LINK_PLACE(link)};
+        walk->result = walk->visitor->recount ? append(&walk->siblings, entry) : push(walk, entry);
+    }
     return walk->result < 0 ? -1 : 0;
+}
+
+static int push_recounted(struct walk *walk) {
+    struct paths *siblings = &walk->siblings;
+    if (!siblings->n)
+        return 0;
+    char **names = calloc(siblings->n + 1, sizeof *names);
+    if (!names)
+        return -ENOMEM;
+    for (size_t i = 0; i < siblings->n; i++)
+        names[i] = siblings->items[i].name;
+    int r = sb_names_recount(names, siblings->n, strlen(walk->below));
+    for (size_t i = 0; i < siblings->n; i++)
+        siblings->items[i].name = names[i];
+    free(names);
+    while (r == 0 && siblings->n)
+        r = push(walk, siblings->items[--siblings->n]);
+    return r;
 }
 
 static int list_group(struct walk *walk, const char *name, hid_t group) {
@@ -145,6 +189,8 @@ static int list_group(struct walk *walk, const char *name, hid_t group) {
     herr_t r =
         walk->h5->H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, &position, list_link, walk);
 #endif
+    if (walk->result == 0)
+        walk->result = push_recounted(walk);
     if (walk->result == -ENOMEM)
         return sb_error_errno(walk->err, -ENOMEM, "group '%s'", name);
     if (walk->result < 0)
@@ -228,16 +274,15 @@ int sb_hdf5_walk(const struct sb_hdf5_library *h5, hid_t file,
                  const struct sb_hdf5_visitor *visitor, struct sb_error *err) {
     struct walk walk = {.h5 = h5, .file = file, .visitor = visitor, .err = err};
     int r = visit_root(&walk);
-    while (r == 0 && walk.n) {
+    while (r == 0 && walk.heap.n) {
         struct path_entry entry = pop(&walk);
         r = visit(&walk, &entry);
         if (r == -ENOMEM)
             sb_error_errno(err, r, "'%s'", entry.name);
         free(entry.name);
     }
-    while (walk.n)
-        free(walk.heap[--walk.n].name);
-    free(walk.heap);
+    paths_clear(&walk.heap);
+    paths_clear(&walk.siblings);
     free(walk.latest);
     tdestroy(walk.met, free);
     return r;

@@ -6,6 +6,7 @@
 
 struct sb_hdf5_visitor {
     void *context;
+    bool recount; /* names count anew within each group: weights/counters.h */
     /* An open dataset, which stays the walk's. Names are escaped; datasets come in byte order of
      * their names. A negative return ends the walk. */
     int (*dataset)(void *context, const char *name, hid_t dataset, struct sb_error *err);

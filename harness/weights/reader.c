@@ -65,6 +65,7 @@ static void put_request(struct sb_text *wire, const struct sb_weights_files *fil
     put_strings(wire, options->include, options->n_include);
     put_strings(wire, options->exclude, options->n_exclude);
     sb_wire_put_u64(wire, options->digest);
+    sb_wire_put_u64(wire, options->match_by_order);
 }
 
 /* In the parser, which never frees it. -EIO where it cannot be kept. */
@@ -77,6 +78,7 @@ static int get_request(struct sb_wire *wire, struct sb_weights_files *files,
     options->include = get_strings(wire, &options->n_include);
     options->exclude = get_strings(wire, &options->n_exclude);
     options->digest = (enum sb_digest_kind)sb_wire_get_u64(wire);
+    options->match_by_order = sb_wire_get_u64(wire);
     if (wire->failed || !files->paths || !files->prefixes || !options->include ||
         !options->exclude || (prefixed && n_prefixes != files->n))
         return -EIO;

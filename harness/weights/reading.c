@@ -139,7 +139,11 @@ int sb_weights_file_read(const struct sb_weights_file *file,
     sb_filter_sink(&filter, &filtered);
     if (file->reading)
         *file->reading = (uint32_t)file->index + 1;
-    const struct sb_source source = {file->path, file->fd, file->beside, file->n_beside};
+    const struct sb_source source = {.path = file->path,
+                                     .fd = file->fd,
+                                     .beside = file->beside,
+                                     .n_beside = file->n_beside,
+                                     .recount = options && options->match_by_order};
     int r = file->format->read(&source, &filtered, err);
     return r < 0 ? sb_error_prefix(err, r, "%s", file->path) : 0;
 }

@@ -106,6 +106,9 @@ struct sb_weights_options {
         *const *include; /* globs over tensor names, may be NULL; include is applied first */
     size_t n_exclude, n_include;
     enum sb_digest_kind digest;
+    /* Keras's layers count anew: what differs in the counters at the end of its layers' names
+     * alone, as dense_1 and dense_7, has one name. Names elsewhere stay. */
+    bool match_by_order;
     unsigned threads; /* that may read at once, for sb_weights_fingerprint; 0: one */
 };
 
@@ -176,6 +179,7 @@ struct sb_source {
     const struct sb_beside
         *beside; /* those that its format may ask for, sorted by the bytes of their names */
     size_t n_beside;
+    bool recount; /* layers' names count anew (weights/counters.h), where the format has layers */
 };
 
 /* What a file is to another of its folder. */

@@ -127,6 +127,9 @@ for i in range(2):
     model.set_weights([np.full(weight.shape, k, "f4") for k, weight in enumerate(model.get_weights())])
     model.save_weights(f"{i}.weights.h5")
     model.save(f"{i}.keras")
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((4, 3)), np.ones((4, 2)))
+    model.save(f"{i}.h5")
 """
 
 
@@ -190,6 +193,10 @@ class Formats(program.Program):
     def test_keras_writes_the_same_weights_twice(self):
         self.packaged(KERAS)
         self.assertEqual(len(set(self.prints("0.weights.h5", "1.weights.h5", "0.keras", "1.keras"))), 1)
+        # In the older layout the second model's layers are called dense_2 and dense_3.
+        compare = ("compare", "0.h5", "1.h5")
+        self.assertIn("28 of 28 tensors differ", self.samebits(*compare, code=1).stdout)
+        self.assertIn("identical: 0 of 14", self.samebits(*compare, "--match-by", "order", code=0).stdout)
 
     SHARDS = {"model-00001-of-00002.safetensors": {"b": [1, 2], "a": [3]}, "model-00002-of-00002.safetensors": {"c": [4]}}
 
