@@ -74,16 +74,63 @@ static char *note(const struct sb_weights_options *options, const struct sb_glob
     return sb_text_take(&text);
 }
 
-static int step(void *reading, struct sb_digest_result *result, struct sb_error *err) {
+/* The path of a name in the folder of a file. */
+static char *beside(const char *file, const char *name) {
+    const char *slash = strrchr(file, '/');
+    return sb_format("%.*s%s", slash ? (int)(slash + 1 - file) : 0, file, name);
+}
+
+static bool is_among(char *const *names, size_t n, const char *name) {
+    while (n) {
+        if (strcmp(names[--n], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What was read as a part of the files and is none of them: each once. 0, -ENOMEM, or -EBADMSG
+ * where the parser speaks of a file that it was not given. */
+static int find_parts(const struct sb_fingerprint *fingerprint, const struct sb_strings_pair *files,
+                      struct sb_strings_pair *parts) {
+    parts->absolute = calloc(fingerprint->n_parts + 1, sizeof *parts->absolute);
+    parts->relative = calloc(fingerprint->n_parts + 1, sizeof *parts->relative);
+    if (!parts->absolute || !parts->relative)
+        return -ENOMEM;
+    for (size_t i = 0; i < fingerprint->n_parts; i++) {
+        const struct sb_part *part = &fingerprint->parts[i];
+        if (part->of >= files->n)
+            return -EBADMSG;
+        SB_AUTO_FREE char *relative = beside(files->relative[part->of], part->name);
+        SB_AUTO_FREE char *absolute = beside(files->absolute[part->of], part->name);
+        if (!relative || !absolute)
+            return -ENOMEM;
+        if (is_among(files->relative, files->n, relative) ||
+            is_among(parts->relative, parts->n, relative))
+            continue;
+        parts->relative[parts->n] = sb_steal_pointer(&relative);
+        parts->absolute[parts->n++] = sb_steal_pointer(&absolute);
+    }
+    return 0;
+}
+
+static int step(void *reading, const struct sb_strings_pair *files, struct sb_digest_result *result,
+                struct sb_error *err) {
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint fingerprint = {0};
     const struct digest_reading *started = reading;
     int rc = sb_reading_step(started->reading, &fingerprint, err);
     if (rc < 0)
         return rc;
+    struct sb_strings_pair parts = {0};
+    rc = find_parts(&fingerprint, files, &parts);
+    if (rc < 0) {
+        sb_strings_pair_clear(&parts);
+        return sb_error_errno(err, rc, "the files that the weights are in");
+    }
     *result = (struct sb_digest_result){.sum = fingerprint.sum,
                                         .all_zero = fingerprint.all_zero,
                                         .all_nan = fingerprint.all_nan,
-                                        .note = note(&started->options, &fingerprint.met)};
+                                        .note = note(&started->options, &fingerprint.met),
+                                        .parts = parts};
     memcpy(result->fingerprint, fingerprint.text, sizeof fingerprint.text);
     return 0;
 }

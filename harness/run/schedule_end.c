@@ -242,21 +242,37 @@ static void keep_weights(struct sb_schedule *schedule, struct sb_slot *slot,
     run->all_nan = digest->all_nan;
     /* The bits are known, so the run is good evidence; but --resume does it again, since a
      * difference could not be looked at. */
-    if (sb_store_keep(schedule->folder, run->fingerprint, &slot->weights, true, &err) < 0)
+    if (sb_store_keep(schedule->folder, run->fingerprint, &slot->weights, &digest->parts, true,
+                      &err) < 0)
         sb_run_note(run, sb_format("its weights could not be kept: %s", err.text));
+}
+
+/* Where messages begin with the path at which a file could be read, they begin with its own. */
+static void name_as_written(const struct sb_strings_pair *files, struct sb_error *err) {
+    for (size_t i = 0; i < files->n; i++) {
+        size_t n = strlen(files->absolute[i]);
+        if (strncmp(err->text, files->absolute[i], n) != 0 || err->text[n] != ':')
+            continue;
+        SB_AUTO_FREE char *rest = strdup(err->text + n);
+        if (rest)
+            sb_error_set(err, 0, "%s%s", files->relative[i], rest);
+        return;
+    }
 }
 
 bool sb_slot_reading_step(struct sb_schedule *schedule, struct sb_slot *slot) {
     const struct sb_digesting *digesting = schedule->callbacks->digesting;
     struct sb_digest_result digest = {.sum = 0};
     struct sb_error err = {{0}};
-    int rc = digesting->step(slot->reading, &digest, &err);
+    int rc = digesting->step(slot->reading, &slot->weights, &digest, &err);
     if (rc == -EAGAIN)
         return false;
     if (rc == 0) {
         keep_weights(schedule, slot, &digest);
+        sb_strings_pair_clear(&digest.parts);
         return true;
     }
+    name_as_written(&slot->weights, &err);
     /* A Ctrl-C reaches the reader too: its failure then says nothing of the file. */
     enum sb_status failed = rc == -ENODATA ? SB_STATUS_NO_WEIGHTS : SB_STATUS_BAD_WEIGHTS;
     return is_over(slot, sb_interrupted ? SB_STATUS_INTERRUPTED : failed, &err);

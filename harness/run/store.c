@@ -1,5 +1,7 @@
 /* Stage 3: the weights store: one copy of the weights files for every distinct fingerprint, in
- * DIR/weights/<fingerprint, its colon a dash>/<path below the run's directory>. */
+ * DIR/weights/<fingerprint, its colon a dash>/<path below the run's directory>. Where some of them
+ * were read as parts of others alone, the file PARTS beside them lists those, each path ending with
+ * a NUL. */
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "run/internal.h"
@@ -10,6 +12,9 @@
 #include <sys/stat.h>
 
 #define STORE "weights"
+#define PARTS ".samebits-parts"
+
+enum { MOST_LISTED = 1 << 26 };
 
 /* Path of a fingerprint's folder, malloc'd, or NULL with *rc. Fingerprints can come out of a
  * journal, so nothing but "<kind>:<hex>" is taken. */
@@ -83,6 +88,9 @@ static int fill_entry(const char *path, const struct sb_strings_pair *files, boo
         if (!stays_below(files->relative[i]))
             return sb_error_set(err, -EINVAL, "'%s': leads out of the run's directory",
                                 files->relative[i]);
+        if (strcmp(files->relative[i], PARTS) == 0)
+            return sb_error_set(err, -EINVAL, "'%s': is a name that samebits needs for itself",
+                                PARTS);
         SB_AUTO_FREE char *to = sb_path_join(path, files->relative[i]);
         rc = to ? keep_file(files->absolute[i], to, move, err)
                 : sb_error_errno(err, -ENOMEM, "%s", path);
@@ -90,8 +98,21 @@ static int fill_entry(const char *path, const struct sb_strings_pair *files, boo
     return rc;
 }
 
+static int fill_parts(const char *path, const struct sb_strings_pair *parts, bool move,
+                      struct sb_error *err) {
+    SB_AUTO_TEXT struct sb_text list = {0};
+    SB_AUTO_FREE char *to = sb_path_join(path, PARTS);
+    for (size_t i = 0; i < parts->n; i++)
+        sb_text_add(&list, parts->relative[i], strlen(parts->relative[i]) + 1);
+    if (!to || list.failed)
+        return sb_error_errno(err, -ENOMEM, "%s", path);
+    int rc = fill_entry(path, parts, move, err);
+    return rc < 0 ? rc : sb_file_write(to, list.data, list.length, err);
+}
+
 int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
-                  const struct sb_strings_pair *files, bool move, struct sb_error *err) {
+                  const struct sb_strings_pair *files, const struct sb_strings_pair *parts,
+                  bool move, struct sb_error *err) {
     int rc = 0;
     SB_AUTO_FREE char *entry = entry_path(folder, fingerprint, err, &rc);
     if (!entry)
@@ -106,7 +127,8 @@ int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
     if (!temporary)
         return sb_error_errno(err, -ENOMEM, "%s", entry);
     rc = sb_remove_tree(temporary, err);
-    if (rc < 0 || (rc = fill_entry(temporary, files, move, err)) < 0)
+    if (rc < 0 || (rc = fill_entry(temporary, files, move, err)) < 0 ||
+        (parts->n && (rc = fill_parts(temporary, parts, move, err)) < 0))
         return rc;
     if (rename(temporary, entry) == 0) {
         free(sb_steal_pointer(&temporary));
@@ -151,6 +173,31 @@ static int list_files(const char *path, const char *prefix, struct sb_strings *f
     return 0;
 }
 
+/* Takes those out that are listed as parts, and the list. */
+static int drop_parts(const char *entry, struct sb_strings *names) {
+    SB_AUTO_FREE char *path = sb_path_join(entry, PARTS);
+    SB_AUTO_FREE char *list = NULL;
+    size_t n_list = 0, kept = 0;
+    if (!path)
+        return -ENOMEM;
+    if (access(path, F_OK) < 0)
+        return 0;
+    int rc = sb_file_read(path, MOST_LISTED, &list, &n_list, NULL);
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < names->n; i++) {
+        bool part = strcmp(names->items[i], PARTS) == 0;
+        for (size_t at = 0; at < n_list && !part; at += strlen(list + at) + 1)
+            part = strcmp(names->items[i], list + at) == 0;
+        if (part)
+            free(names->items[i]);
+        else
+            names->items[kept++] = names->items[i];
+    }
+    names->n = kept;
+    return 0;
+}
+
 /* The pair of paths for relative names, which it takes. */
 static int make_pair(const char *entry, struct sb_strings *names, struct sb_strings_pair *files) {
     struct sb_strings_pair pair = {.absolute = calloc(names->n + 1, sizeof(char *)),
@@ -177,6 +224,8 @@ int sb_store_find(const struct sb_folder *folder, const char *fingerprint,
         return rc;
     SB_AUTO_STRINGS struct sb_strings names = {0};
     rc = list_files(entry, "", &names);
+    if (rc == 0)
+        rc = drop_parts(entry, &names);
     if (rc == 0 && names.n == 0)
         rc = -ENOENT;
     if (rc == 0) {

@@ -107,15 +107,16 @@ void sb_beside_close(struct sb_beside *beside, size_t n) {
 const struct sb_beside *sb_beside_find(const struct sb_source *source, const char *name,
                                        struct sb_error *err) {
     const struct sb_beside wanted = {.name = (char *)name};
-    const struct sb_beside *found =
-        source->n_beside
-            ? bsearch(&wanted, source->beside, source->n_beside, sizeof wanted, by_name)
-            : NULL;
+    struct sb_beside *found = source->n_beside ? bsearch(&wanted, source->beside, source->n_beside,
+                                                         sizeof wanted, by_name)
+                                               : NULL;
     if (!found && strchr(name, '/'))
         sb_error_set(err, -EBADMSG, "it needs '%s', which is no file of its own folder", name);
     else if (!found)
         sb_error_set(err, -EBADMSG, "it needs '%s', which does not lie beside it%s", name,
                      source->n_beside == MOST_FILES ? " (or is one of too many files there)" : "");
+    if (found)
+        found->asked = true;
     return found;
 }
 

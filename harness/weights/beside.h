@@ -11,7 +11,8 @@ int sb_beside_open(const char *path, const struct sb_format *format, struct sb_b
                    size_t *n, uint64_t *n_bytes, struct sb_error *err);
 void sb_beside_close(struct sb_beside *beside, size_t n);
 
-/* The file of that name, or NULL with an error: it is not there, or no plain name. */
+/* The file of that name, which is noted as asked for, or NULL with an error: it is not there, or no
+ * plain name. */
 const struct sb_beside *sb_beside_find(const struct sb_source *source, const char *name,
                                        struct sb_error *err);
 

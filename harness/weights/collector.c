@@ -26,6 +26,9 @@ void sb_fingerprint_clear(struct sb_fingerprint *fingerprint) {
     for (size_t i = 0; i < fingerprint->n_ignored; i++)
         free(fingerprint->ignored[i]);
     free(fingerprint->ignored);
+    for (size_t i = 0; i < fingerprint->n_parts; i++)
+        free(fingerprint->parts[i].name);
+    free(fingerprint->parts);
     *fingerprint = (struct sb_fingerprint){0};
 }
 

@@ -7,6 +7,8 @@
 #include "weights/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void free_collector(struct sb_collector **collector) {
     sb_collector_free(*collector);
@@ -14,6 +16,24 @@ static void free_collector(struct sb_collector **collector) {
 
 static void free_isolated(struct sb_isolated **isolated) {
     sb_isolated_free(*isolated);
+}
+
+/* What was asked for beside the files. */
+static int add_parts(struct sb_fingerprint *fingerprint, const struct sb_weights_file *file) {
+    for (size_t i = 0; i < file->n_beside; i++) {
+        if (!file->beside[i].asked)
+            continue;
+        struct sb_part *grown =
+            reallocarray(fingerprint->parts, fingerprint->n_parts + 1, sizeof *fingerprint->parts);
+        if (!grown)
+            return -ENOMEM;
+        fingerprint->parts = grown;
+        char *name = strdup(file->beside[i].name);
+        if (!name)
+            return -ENOMEM;
+        grown[fingerprint->n_parts++] = (struct sb_part){.of = file->index, .name = name};
+    }
+    return 0;
 }
 
 int sb_fingerprint_work(void *context, const struct sb_weights_file *files, size_t n, int output,
@@ -37,8 +57,10 @@ int sb_fingerprint_work(void *context, const struct sb_weights_file *files, size
     int r = sb_collector_finish(collector, &fingerprint, err);
     if (r < 0)
         return n ? sb_error_prefix(err, r, "%s", files[0].path) : r;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = add_parts(&fingerprint, &files[i]);
     sb_wire_put_fingerprint(&wire, &fingerprint);
-    if (wire.failed)
+    if (r < 0 || wire.failed)
         return sb_error_errno(err, -ENOMEM, "fingerprint");
     r = sb_write_all(output, wire.data, wire.length);
     return r < 0 ? sb_error_errno(err, r, "fingerprint") : 0;

@@ -49,6 +49,11 @@ void sb_wire_put_fingerprint(struct sb_text *wire, const struct sb_fingerprint *
     sb_wire_put_u64(wire, fingerprint->n_ignored);
     for (size_t i = 0; i < fingerprint->n_ignored; i++)
         sb_wire_put_string(wire, fingerprint->ignored[i]);
+    sb_wire_put_u64(wire, fingerprint->n_parts);
+    for (size_t i = 0; i < fingerprint->n_parts; i++) {
+        sb_wire_put_u64(wire, fingerprint->parts[i].of);
+        sb_wire_put_string(wire, fingerprint->parts[i].name);
+    }
 }
 
 void sb_wire_get(struct sb_wire *wire, void *bytes, size_t n) {
@@ -159,6 +164,23 @@ static void get_ignored(struct sb_wire *wire, struct sb_fingerprint *got) {
     }
 }
 
+/* A name that leads nowhere but to a file of the folder it is looked for in. */
+static bool plain(const char *name) {
+    return name && *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static void get_parts(struct sb_wire *wire, struct sb_fingerprint *got) {
+    size_t n = get_count(wire, 2 * sizeof(uint64_t));
+    got->parts = calloc(n + 1, sizeof *got->parts);
+    wire->failed |= !got->parts;
+    for (; got->n_parts < n && !wire->failed; got->n_parts++) {
+        struct sb_part *part = &got->parts[got->n_parts];
+        part->of = (size_t)sb_wire_get_u64(wire);
+        part->name = sb_wire_get_string(wire);
+        wire->failed |= !plain(part->name);
+    }
+}
+
 int sb_wire_get_fingerprint(struct sb_wire *wire, struct sb_fingerprint *fingerprint) {
     SB_CLEANUP(sb_fingerprint_clear) struct sb_fingerprint got = {0};
     unsigned char flags[2];
@@ -169,6 +191,7 @@ int sb_wire_get_fingerprint(struct sb_wire *wire, struct sb_fingerprint *fingerp
     got.all_nan = flags[1];
     get_tensors(wire, &got);
     get_ignored(wire, &got);
+    get_parts(wire, &got);
     if (wire->failed || wire->left)
         return -EBADMSG;
     *fingerprint = got;

@@ -185,11 +185,13 @@ int sb_journal_append(struct sb_folder *folder, const struct sb_run *run, struct
 int sb_journal_read(struct sb_folder *folder, struct sb_run **runs, size_t *n,
                     struct sb_error *err);
 
-/* Keeps one copy of weights files for each distinct fingerprint (atomically: a rename). Files are
- * moved when `move`. */
+/* Keeps one copy of weights files, and of what was read as parts of them, for each distinct
+ * fingerprint (atomically: a rename). Files are moved when `move`. */
 int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
-                  const struct sb_strings_pair *files, bool move, struct sb_error *err);
-/* The kept files of a fingerprint; -ENOENT when there are none. */
+                  const struct sb_strings_pair *files, const struct sb_strings_pair *parts,
+                  bool move, struct sb_error *err);
+/* The kept files of a fingerprint, without their parts, which lie beside them; -ENOENT when there
+ * are none. */
 int sb_store_find(const struct sb_folder *folder, const char *fingerprint,
                   struct sb_strings_pair *files, struct sb_error *err);
 
@@ -223,7 +225,8 @@ struct sb_digest_result {
     char fingerprint[80];
     double sum;
     bool all_zero, all_nan;
-    char *note; /* malloc'd, for the run's message; or NULL */
+    char *note;                   /* malloc'd, for the run's message; or NULL */
+    struct sb_strings_pair parts; /* other files that these need; the caller clears it */
 };
 struct sb_digesting {
     void *context;
@@ -231,7 +234,8 @@ struct sb_digesting {
                  void **reading, struct sb_error *err);
     int (*fd)(void *reading);
     /* -EAGAIN: not yet; 0; -EBADMSG: bad weights; -ENODATA: no tensor in it. */
-    int (*step)(void *reading, struct sb_digest_result *result, struct sb_error *err);
+    int (*step)(void *reading, const struct sb_strings_pair *files, struct sb_digest_result *result,
+                struct sb_error *err);
     void (*free)(void *reading);
     bool (*recognised)(void *context, const char *path); /* is it a weights file by its content? */
 };

@@ -80,6 +80,12 @@ struct sb_globs_met {
     uint64_t include, exclude;
 };
 
+/* A file that was read as a part of another one, in whose folder it lies. */
+struct sb_part {
+    size_t of; /* index among the files that were given */
+    char *name;
+};
+
 struct sb_fingerprint {
     char text[SB_FINGERPRINT_TEXT];   /* "xxh3:<32 hex>" or "sha256:<64 hex>" */
     double sum;                       /* over tensors in name order */
@@ -87,6 +93,8 @@ struct sb_fingerprint {
     size_t n_tensors;
     char **ignored; /* "name: why" of strings and objects, ending with NULL */
     size_t n_ignored;
+    struct sb_part *parts;
+    size_t n_parts;
     bool all_zero, all_nan; /* every element of every tensor: no evidence of a training */
     struct sb_globs_met met;
 };
@@ -170,13 +178,14 @@ struct sb_beside {
     char *name; /* without its folder */
     int fd;
     uint64_t n_bytes;
+    bool asked; /* it was asked for */
 };
 
 /* A file to be read. */
 struct sb_source {
     const char *path;
     int fd;
-    const struct sb_beside
+    struct sb_beside
         *beside; /* those that its format may ask for, sorted by the bytes of their names */
     size_t n_beside;
     bool recount; /* layers' names count anew (weights/counters.h), where the format has layers */

@@ -47,8 +47,9 @@ static inline int digest_fd(void *reading) {
     return ((struct reading *)reading)->fd;
 }
 
-static inline int digest_step(void *reading, struct sb_digest_result *result,
-                              struct sb_error *err) {
+static inline int digest_step(void *reading, const struct sb_strings_pair *files,
+                              struct sb_digest_result *result, struct sb_error *err) {
+    (void)files;
     struct reading *under_way = reading;
     if (++under_way->steps < 3)
         return -EAGAIN;

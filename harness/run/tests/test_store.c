@@ -37,11 +37,13 @@ static void put(const char *path, const char *text) {
     ck_assert_int_eq(sb_file_write(path, text, strlen(text), NULL), 0);
 }
 
+static const struct sb_strings_pair no_parts;
+
 static int keep(const char *fingerprint, const char *absolute, const char *relative, bool move,
                 struct sb_error *err) {
     char *from = strdup(absolute), *name = strdup(relative);
     struct sb_strings_pair files = {.absolute = &from, .relative = &name, .n = 1};
-    int rc = sb_store_keep(folder, fingerprint, &files, move, err);
+    int rc = sb_store_keep(folder, fingerprint, &files, &no_parts, move, err);
     free(from);
     free(name);
     return rc;
@@ -64,7 +66,7 @@ START_TEST(files_are_kept_once_and_found_again)
     char b[] = "run/b", a[] = "run/a", deep[] = "sub/dir/b", flat[] = "a";
     char *absolute[] = {b, a}, *relative[] = {deep, flat};
     const struct sb_strings_pair files = {.absolute = absolute, .relative = relative, .n = 2};
-    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, true, NULL), 0);
+    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, &no_parts, true, NULL), 0);
     ck_assert_int_ne(access("run/a", F_OK), 0);
     ck_assert(sb_store_has(folder, FINGERPRINT));
     struct sb_strings_pair found = {0};
@@ -95,6 +97,47 @@ START_TEST(the_first_copy_stays)
     ck_assert_str_eq(text, "first");
     ck_assert_uint_eq(entries(), 1);
     sb_strings_pair_clear(&found);
+    leave_root();
+}
+END_TEST
+
+START_TEST(parts_lie_beside_what_they_belong_to)
+{
+    enter_root();
+    ck_assert_int_eq(mkdir("run/m", 0777), 0);
+    put("run/m/index", "i");
+    put("run/m/part 1", "1");
+    put("run/m/part\n2", "2");
+    char from[] = "run/m/index", index[] = "m/index";
+    char from_1[] = "run/m/part 1", part_1[] = "m/part 1";
+    char from_2[] = "run/m/part\n2", part_2[] = "m/part\n2";
+    char *absolute[] = {from}, *relative[] = {index};
+    char *part_absolute[] = {from_1, from_2}, *part_relative[] = {part_1, part_2};
+    const struct sb_strings_pair files = {.absolute = absolute, .relative = relative, .n = 1};
+    const struct sb_strings_pair parts = {
+        .absolute = part_absolute, .relative = part_relative, .n = 2};
+    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, &parts, true, NULL), 0);
+    ck_assert_int_lt(access("run/m/part 1", F_OK), 0);
+    struct sb_strings_pair found = {0};
+    ck_assert_int_eq(sb_store_find(folder, FINGERPRINT, &found, NULL), 0);
+    ck_assert_uint_eq(found.n, 1);
+    ck_assert_str_eq(found.relative[0], "m/index");
+    SB_AUTO_FREE char *beside =
+        sb_format("%.*spart\n2", (int)(strlen(found.absolute[0]) - 5), found.absolute[0]);
+    SB_AUTO_FREE char *text = NULL;
+    ck_assert_int_eq(sb_file_read(beside, 100, &text, NULL, NULL), 0);
+    ck_assert_str_eq(text, "2");
+    sb_strings_pair_clear(&found);
+    leave_root();
+}
+END_TEST
+
+START_TEST(the_name_of_the_list_is_refused)
+{
+    enter_root();
+    put("run/w", "x");
+    ck_assert_int_eq(keep(FINGERPRINT, "run/w", ".samebits-parts", true, NULL), -EINVAL);
+    ck_assert_uint_eq(entries(), 0);
     leave_root();
 }
 END_TEST
@@ -173,12 +216,12 @@ START_TEST(a_full_disk_leaves_no_half_folder)
     char *absolute[] = {from_a, from_b}, *relative[] = {a, b};
     const struct sb_strings_pair files = {.absolute = absolute, .relative = relative, .n = 2};
     struct sb_error err = {{0}};
-    ck_assert_int_lt(sb_store_keep(folder, FINGERPRINT, &files, false, &err), 0);
+    ck_assert_int_lt(sb_store_keep(folder, FINGERPRINT, &files, &no_parts, false, &err), 0);
     ck_assert(err.text[0]);
     ck_assert_uint_eq(entries(), 0);
     limit.rlim_cur = RLIM_INFINITY;
     ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, false, &err), 0);
+    ck_assert_int_eq(sb_store_keep(folder, FINGERPRINT, &files, &no_parts, false, &err), 0);
     leave_root();
 }
 END_TEST
@@ -261,6 +304,7 @@ START_TEST(what_was_kept_survives_a_full_disk)
 END_TEST
 
 SB_TEST_MAIN("run-store", files_are_kept_once_and_found_again, the_first_copy_stays,
+             parts_lie_beside_what_they_belong_to, the_name_of_the_list_is_refused,
              what_was_not_kept_is_not_found, paths_that_lead_out_are_refused,
              links_are_not_followed, a_file_with_a_second_name_is_copied,
              a_full_disk_leaves_no_half_folder, what_was_kept_survives_a_full_disk)

@@ -252,6 +252,25 @@ class Formats(program.Program):
         self.assertEqual(job["depends_on"], ["threads"])
         self.assertEqual(job["worst"]["tensor"], "model.safetensors.index.json:c")
 
+    def test_parts_are_kept_with_the_file_that_was_named(self):
+        # Names of shards by which nothing says that they are some.
+        self.save("1", safetensors({"a": [1], "b": [2]}))
+        self.save("2", safetensors({"a": [1], "b": [3]}))
+        self.save("log", b"no weights")
+        self.write("index.json", json.dumps({"weight_map": {"a": "x.safetensors", "b": "x.safetensors"}}))
+        self.write("train.sh", "mkdir -p m && cp log m/log && cp $SAMEBITS_THREADS m/x.safetensors && cp index.json m/w.index.json")
+        result = self.run_json("--out", "out", "--vary", "threads=1,2", "--weights", "m/w.index.json", "--", "sh",
+                               "train.sh", code=1)
+        self.assertEqual(result["jobs"][0]["worst"]["tensor"], "b")
+        runs = {run["cell"]["threads"]: run["id"] for run in result["runs"]}
+        compared = json.loads(self.samebits("compare", "--json", f"out/{runs['1']}", f"out/{runs['2']}", code=1).stdout)
+        self.assertEqual([tensor["name"] for tensor in compared["tensors"] if tensor["state"] != "same"], ["b"])
+        kept = {name for _, _, names in os.walk(os.path.join(self.folder, "out", "weights")) for name in names}
+        self.assertEqual(kept, {"w.index.json", "x.safetensors", ".samebits-parts"})
+        result = self.run_json("--vary", "threads=1", "--weights", "m/w.index.json", "--", "sh", "-c",
+                               "mkdir m && cp index.json m/w.index.json", code=2)
+        self.assertIn("(m/w.index.json: it needs 'x.safetensors'", result["jobs"][0]["reason"])
+
     def test_a_whole_module_is_refused_with_what_to_save_instead(self):
         if not has("torch"):
             raise unittest.SkipTest("needs PyTorch")

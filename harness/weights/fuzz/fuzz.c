@@ -137,8 +137,8 @@ static void read_input(const char *path, uint64_t size) {
                                   .end = check_end,
                                   .ignored = check_ignored};
     /* Whatever it asks for is the input again. */
-    const struct sb_beside beside[] = {{(char *)"fuzzed.data-00000-of-00001", input, size},
-                                       {(char *)"part", input, size}};
+    struct sb_beside beside[] = {{(char *)"fuzzed.data-00000-of-00001", input, size},
+                                 {(char *)"part", input, size}};
     const struct sb_source source = {path, input, beside, 2, .recount = size % 2};
     int r = SB_FUZZED.read(&source, &sink, &err);
     free(checker.name);
