@@ -5,12 +5,12 @@
 #include "suite/document.h"
 
 #include "base/cleanup.h"
+#include "base/crypto.h"
 #include "base/text.h"
 #include "suite/array.h"
 #include "suite/build.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -276,7 +276,11 @@ static int decode_binary(const struct reading *reading, struct sb_node *node) {
     SB_AUTO_FREE unsigned char *bytes = malloc(n + 1);
     if (!bytes)
         return no_memory(reading);
-    int decoded = EVP_DecodeBlock(bytes, (const unsigned char *)node->text, (int)n);
+    struct sb_error err;
+    const struct sb_crypto *crypto = sb_crypto(&err);
+    if (!crypto)
+        return sb_where_error(reading->err, -ENOSYS, &node->where, "!!binary: %s", err.text);
+    int decoded = crypto->EVP_DecodeBlock(bytes, (const unsigned char *)node->text, (int)n);
     size_t padding = n && node->text[n - 1] == '=' ? 1 + (n > 1 && node->text[n - 2] == '=') : 0;
     if (decoded < (int)padding)
         return sb_where_error(reading->err, -EINVAL, &node->where, "!!binary is not base64");

@@ -2,8 +2,8 @@
 #include "suite/quote.h"
 
 #include "base/cleanup.h"
+#include "base/crypto.h"
 
-#include <openssl/evp.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -82,11 +82,12 @@ static void quote_character(struct sb_text *text, uint32_t c, const char *bytes,
 static void quote_binary(struct sb_text *text, const char *bytes) {
     size_t n = strlen(bytes);
     SB_AUTO_FREE unsigned char *base64 = malloc(4 * ((n + 2) / 3) + 1);
-    if (!base64) {
+    const struct sb_crypto *crypto = sb_crypto(NULL);
+    if (!base64 || !crypto) {
         text->failed = true;
         return;
     }
-    EVP_EncodeBlock(base64, (const unsigned char *)bytes, (int)n);
+    crypto->EVP_EncodeBlock(base64, (const unsigned char *)bytes, (int)n);
     sb_text_printf(text, "!!binary \"%s\"", (const char *)base64);
 }
 

@@ -4,13 +4,16 @@
 
 #include <samebits/weights.h>
 
-/* A digest under way. _new returns NULL without memory. _finish writes lower-case hex, XXH3 in its
- * canonical form (high half first), and leaves the digest ready for the next input. */
+/* A digest under way. _new returns NULL without memory, or without the library it needs. _finish
+ * writes lower-case hex, XXH3 in its canonical form (high half first), and leaves the digest ready
+ * for the next input. */
 struct sb_digest;
 struct sb_digest *sb_digest_new(enum sb_digest_kind kind);
 void sb_digest_free(struct sb_digest *digest);
 void sb_digest_add(struct sb_digest *digest, const void *bytes, size_t n);
 int sb_digest_finish(struct sb_digest *digest, char text[SB_DIGEST_TEXT]);
+/* Loads what digests of this kind need, before a sandbox closes. 0 or -ENOSYS. */
+int sb_digest_prepare(enum sb_digest_kind kind, struct sb_error *err);
 
 /* Sum of one tensor's elements: lane i of eight adds the elements i, i + 8, i + 16 …, each starting
  * at +0.0 and rounding every addition to float64; the lanes are then added as

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "weights/digest.h"
 #include "weights/tensors.h"
 #include "weights/wire.h"
 
@@ -80,7 +81,9 @@ int sb_weights_fingerprint(const struct sb_weights_files *files,
                            struct sb_fingerprint *fingerprint, struct sb_error *err) {
     SB_CLEANUP(free_isolated) struct sb_isolated *isolated = NULL;
     SB_AUTO_TEXT struct sb_text received = {0};
-    int r = sb_isolated_start(files, sb_fingerprint_work, (void *)options, &isolated, err);
+    int r = options ? sb_digest_prepare(options->digest, err) : 0;
+    if (r == 0)
+        r = sb_isolated_start(files, sb_fingerprint_work, (void *)options, &isolated, err);
     if (r < 0)
         return r;
     int more;

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "weights/digest.h"
 #include "weights/wire.h"
 
 #include <errno.h>
@@ -113,6 +114,7 @@ static _Noreturn void parse(const struct server *server, const struct parser *pa
     struct sb_weights_options options = {0};
     if (get_request(&wire, &files, &options) < 0)
         _exit(1);
+    (void)sb_digest_prepare(options.digest, NULL); /* where it cannot be, no digest is made */
     sb_isolated_child(parser->page, parser->output, server->filter, &files, sb_fingerprint_work,
                       &options);
 }
