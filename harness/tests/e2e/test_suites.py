@@ -71,6 +71,19 @@ class Suites(program.Program):
         self.assertEqual(put["verdict"], "nondeterministic")
         self.assertEqual(put["unstable_when"], {"threads": ["2"], "deterministic": ["off"]})
 
+    def test_tensorflow_jobs(self):
+        """The notebook in TensorFlow: what its seeds do, and which of its statements hold in Keras 3."""
+        if not program.works(program.FRAMEWORKS, "-c", "import tensorflow"):
+            self.skipTest("needs tensorflow: ci/install-deps --frameworks")
+        jobs = self.suite("tensorflow.yaml")
+        verdicts = {name: job["verdict"] for name, job in jobs.items() if name != "configuration"}
+        self.assertEqual(verdicts, {
+            "two-runs": "bitwise", "two-runs-unseeded": "nondeterministic",
+            "seed-python": "bitwise", "seed-numpy": "nondeterministic", "seed-tensorflow": "nondeterministic",
+            "shuffle-global-seed": "bitwise", "shuffle-unseeded": "nondeterministic", "shuffle-seeded": "bitwise"})
+        self.assertEqual(jobs["configuration"]["outcome"], "pass")
+        self.assertEqual(effects(jobs["configuration"])["hash_seed"], "none")
+
 
 if __name__ == "__main__":
     program.main()
