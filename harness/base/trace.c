@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char magic[8] = "sbtrace1";
+static const char magic[8] = SB_TRACE_MAGIC;
 
 enum { MOST_NAMES = 65535, MOST_NAME = 255, CALL_BYTES = 56, MOST_SHAPES = 1 << 20 };
 
@@ -163,6 +163,8 @@ struct sb_trace_reader {
     struct shape *shapes;
     bool *known;
     size_t room;
+    uint32_t process;
+    char program[MOST_NAME + 1];
 };
 
 static bool get(struct sb_trace_reader *reader, void *bytes, size_t n) {
@@ -189,6 +191,7 @@ int sb_trace_reader_open(const char *path, struct sb_trace_reader **reader, stru
         sb_trace_reader_close(opened);
         return rc;
     }
+    opened->process = 1;
     *reader = opened;
     return 0;
 }
@@ -206,6 +209,14 @@ static int read_name(struct sb_trace_reader *reader, struct sb_error *err) {
         return sb_error_errno(err, -ENOMEM, "%s", reader->path);
     free(reader->names[id]);
     reader->names[id] = copy;
+    return 1;
+}
+
+static int read_process(struct sb_trace_reader *reader) {
+    uint8_t head[5];
+    if (!get(reader, head, sizeof head) || !get(reader, reader->program, head[4]))
+        return 0;
+    reader->program[head[4]] = '\0';
     return 1;
 }
 
@@ -271,7 +282,9 @@ static int read_call(struct sb_trace_reader *reader, struct sb_trace_record *rec
                                        .n_sizes = shape->n,
                                        .thread = le32toh(numbers[1]),
                                        .step = le32toh(numbers[2]),
-                                       .call = le64toh(call)};
+                                       .call = le64toh(call),
+                                       .process = reader->process,
+                                       .program = *reader->program ? reader->program : NULL};
     memcpy(record->sizes, shape->sizes, sizeof shape->sizes);
     memcpy(record->in, bytes + 24, SB_TRACE_DIGEST);
     memcpy(record->out, bytes + 40, SB_TRACE_DIGEST);
@@ -292,11 +305,17 @@ int sb_trace_read(struct sb_trace_reader *reader, struct sb_trace_record *record
         case 'S':
             rc = read_shape(reader, err);
             break;
+        case 'P':
+            rc = read_process(reader);
+            break;
         case 'C':
             return read_call(reader, record, err);
         case 's': /* another process went on */
-            if (get(reader, rest, sizeof rest) && memcmp(rest, magic + 1, sizeof rest) == 0)
+            if (get(reader, rest, sizeof rest) && memcmp(rest, magic + 1, sizeof rest) == 0) {
+                reader->process++;
+                reader->program[0] = '\0';
                 break;
+            }
             /* fall through */
         default:
             return damaged(reader, "no record", err);

@@ -5,6 +5,7 @@
  * byte that says which it is:
  *   'N'  a name:   u16 id, u8 length, bytes
  *   'S'  a shape:  u32 id, u8 dtype (enum sb_dtype), u8 n, n × u64
+ *   'P'  a process: u32 process id, u8 length, bytes of its program's name; of what follows
  *   'C'  a call:   u16 kernel, u16 backend (names), u32 shape, u32 thread, u32 step, u64 call,
  *                  16 bytes digest of what went in, 16 of what came out: 57 bytes in all
  * A record defines an id before the first call that uses it; the same id again means another thing
@@ -19,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SB_TRACE_MAGIC "sbtrace1"
+
 enum { SB_TRACE_SIZES = 16, SB_TRACE_DIGEST = 16 };
 
 struct sb_trace_record {
@@ -27,8 +30,11 @@ struct sb_trace_record {
     uint8_t n_sizes;
     uint64_t sizes[SB_TRACE_SIZES];
     uint32_t thread, step;
-    uint64_t call; /* number within the process' training, from 1 */
+    uint64_t call; /* number within the process, from 1 */
     uint8_t in[SB_TRACE_DIGEST], out[SB_TRACE_DIGEST];
+    /* Set by the reader: who wrote it, counted from 1, and the program where that is written. */
+    uint32_t process;
+    const char *program; /* or NULL */
 };
 
 /* Appends to the file, which is made where there is none. Not for several threads at once. */

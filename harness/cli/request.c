@@ -39,7 +39,7 @@ static int take_launcher(void *into, const char *value, struct sb_error *err) {
     return take_choice(into, value, err);
 }
 
-enum { N_OPTIONS = 29 };
+enum { N_OPTIONS = 30 };
 
 struct option_table {
     struct choice design, require, isolate, stop, launcher;
@@ -75,7 +75,8 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
         {"timeout", 0, "10m", "of one run: 250ms, 90s or 90, 10m, 1h", sb_take_text, &r->timeout},
         {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
-        {"seed", 0, "N", "order of runs (default 0)", sb_take_u64, &r->seed},
+        {"trace", 0, NULL, NULL, sb_take_flag, &r->trace},
+        {"seed", 0, "N", "kernel calls; order of runs (default 0)", sb_take_u64, &r->seed},
         {"stop-after", 0, "first-divergence", "start nothing more once bits differ", take_choice,
          &table->stop},
         {"out", 0, "DIR", NULL, sb_take_text, &r->out},

@@ -19,7 +19,7 @@ struct sb_request {
     struct sb_strings vary, only, skip, exclude, include, reports;
     const char *weights, *out, *repeats, *timeout, *shard, *stop_after;
     int design, require, isolate; /* enum values; -1: not given */
-    bool exact, resume, force, list, json, quiet, verbose;
+    bool exact, trace, resume, force, list, json, quiet, verbose;
     unsigned jobs;
     uint64_t seed;
     struct sb_tolerance tolerance;

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/culprit.h"
 #include "cli/digesting.h"
 #include "cli/evidence.h"
 #include "cli/inputs.h"
@@ -136,6 +137,7 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
     struct sb_schedule_options options = {
         .jobs = session->request->jobs,
         .seed = session->request->seed,
+        .trace = session->request->trace,
         .isolate = session->request->isolate < 0 ? SB_ISOLATE_AUTO
                                                  : (enum sb_isolation)session->request->isolate,
         .environment = environ,
@@ -175,6 +177,7 @@ struct judged_job {
         *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
     char *requirements_reason, *requirements_limit;
     char *spoiled;
+    struct sb_traced_witness traced;
 };
 
 static void judged_job_clear(struct judged_job *judged) {
@@ -185,6 +188,7 @@ static void judged_job_clear(struct judged_job *judged) {
     free(judged->requirements_reason);
     free(judged->requirements_limit);
     free(judged->spoiled);
+    sb_traced_witness_clear(&judged->traced);
 }
 
 /* Of a job of which no run came to an end. */
@@ -255,6 +259,7 @@ static int judge_job(struct sb_session *session, size_t job, struct judged_job *
         &judged->requirements_reason, &judged->requirements_limit);
     result->requirements_reason = judged->requirements_reason;
     result->requirements_limit = judged->requirements_limit;
+    sb_traced_witness_read(session->folder, result, &judged->traced);
     if (judged->comparisons.problem.text[0]) {
         judged->spoiled =
             sb_format("weights could not be compared: %s", judged->comparisons.problem.text);

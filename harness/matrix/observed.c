@@ -122,5 +122,6 @@ void sb_observation_clear(struct sb_observation *observation) {
     free(observation->cwd);
     json_decref(observation->worker);
     json_decref(observation->probe);
+    json_decref(observation->trace);
     *observation = (struct sb_observation){0};
 }

@@ -103,6 +103,16 @@ int sb_setup_flag(struct sb_setup *setup, const char *variable, const char *flag
     return 0;
 }
 
+int sb_setup_trace(const struct sb_machine *machine, struct sb_setup *setup, struct sb_error *err) {
+    setup->trace = true;
+    if (!setup->command) /* the worker traces by itself */
+        return 0;
+    if (machine->no_probe)
+        return sb_error_set(err, -ENOTSUP, "--trace: %s", machine->no_probe);
+    int rc = sb_probe_apply(machine, setup);
+    return rc < 0 ? sb_error_errno(err, rc, "setting up a run") : 0;
+}
+
 void sb_setup_clear(struct sb_setup *setup) {
     struct sb_strings environment = borrow(setup);
     struct sb_strings command = {.items = setup->command};

@@ -1,6 +1,6 @@
 /* The probe: the order in which folders list their entries. Where it is asked for, all entries of a
  * folder are read at its first readdir and put in order; otherwise they pass through. The probe's
- * own file is never shown. */
+ * own files are never shown. */
 #include "probe/inside.h"
 
 #include <dirent.h>
@@ -91,7 +91,7 @@ static struct dirent64 *next_shown(DIR *folder) {
     struct dirent64 *entry;
     do {
         entry = SB_REAL(readdir64)(folder);
-    } while (entry && strcmp(entry->d_name, SB_PROBE_FILE) == 0);
+    } while (entry && strncmp(entry->d_name, SB_PROBE_FILE, strlen(SB_PROBE_FILE)) == 0);
     return entry;
 }
 

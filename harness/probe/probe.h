@@ -3,11 +3,12 @@
  *
  * Settings come in the variable SAMEBITS_PROBE, of the same length at every level:
  *
- *     <path of the record>;entropy=0;clock=0;readdir=0;schedule=0000000000
+ *     <path of the record>;entropy=0;clock=0;readdir=0;schedule=0000000000;trace=0
  *
  * entropy 1: a stream of fixed bytes; clock 1: a calendar that stands still (clock.c); readdir:
  * 0 as it is, 1 sorted by bytes, 2 sorted backwards, 3 shuffled by a fixed permutation; schedule:
- * seed of the delays of threads (schedule.c), 0 none, 9999999999 another seed in every process.
+ * seed of the delays of threads (schedule.c), 0 none, 9999999999 another seed in every process;
+ * trace 1: kernel calls are traced by libsamebits-trace.so, which is then preloaded too (trace.h).
  *
  * The record is one file for all processes of a run, mapped by each (fork keeps the mapping):
  * struct sb_probe_record. The harness makes it before the run and reads it when nothing of the run

@@ -174,6 +174,8 @@ static void add_details(struct page *page, struct sb_text *part, const json_t *j
     add_item(part, went_wrong(job) ? "because " : "note: ", &said);
     sb_say_witness(&said, job, &page->index);
     add_item(part, "witness: ", &said);
+    sb_say_trace(&said, job);
+    add_item(part, "traced: ", &said);
     sb_text_puts(&said,
                  sb_text_of(json_object_get(page->index.first_failed, sb_job_title(job)), "log"));
     add_item(part, "log: ", &said);

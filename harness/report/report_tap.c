@@ -53,6 +53,7 @@ static void add_diagnostics(struct sb_text *tap, const json_t *job,
     add_said(tap, "evidence", sb_say_evidence, job);
     sb_say_witness(&witness, job, index);
     add_string(tap, "witness", witness.data ? witness.data : "");
+    add_said(tap, "traced", sb_say_trace, job);
     sb_text_puts(tap, "  ...\n");
 }
 

@@ -223,6 +223,14 @@ static void print_whole(const struct page *page, struct sb_text *text) {
         fprintf(page->out, "  %s\n", shown);
 }
 
+static void print_trace(const struct page *page, const json_t *job) {
+    SB_AUTO_TEXT struct sb_text said = {0}, text = {0};
+    sb_say_trace(&said, job);
+    if (said.length)
+        sb_text_printf(&text, "traced    %s", said.data);
+    print_text(page, &text, 10);
+}
+
 static void print_witness(const struct page *page, const json_t *job) {
     const json_t *witness = json_object_get(job, "witness");
     SB_AUTO_TEXT struct sb_text text = {0};
@@ -298,6 +306,7 @@ static void print_details(const struct page *page, const json_t *job) {
                        sb_text_of(job, "reason"));
     print_text(page, &text, 10);
     print_witness(page, job);
+    print_trace(page, job);
     if (page->options->verbose)
         print_groups(page, job);
     print_log(page, job);

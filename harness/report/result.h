@@ -53,6 +53,12 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
  * backend has no such switch. */
 json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job);
 
+/* Of runs that were traced; null of others (result_trace.c). culprit: {"step", "seq", "kernel",
+ * "backend", "call": "sgemm 256x256x784 f32", "status", "process", "program", "thread"}. trace:
+ * {"calls": of both witnesses, or null, "cpu_share": the smallest of a run, "notes": sentences}. */
+json_t *sb_culprit_json(struct sb_making *making, const struct sb_job_result *job);
+json_t *sb_trace_json(struct sb_making *making, const struct sb_job_result *job);
+
 /* What kernel jobs add; null, empty or NAN for others. calls: {"n", "distinct", "differ_in"}: calls
  * in one process, the most different results among them, and runs in which there were several.
  * claims: [{"algorithm", "claim", "note", "run", "measured": "same|differs", "contradicted"}], one

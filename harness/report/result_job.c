@@ -268,7 +268,8 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
     sb_put(making, entry, "confidence", confidence_json(making, analysis));
     put_magnitude(making, entry, job);
     sb_put(making, entry, "witness", witness_json(making, job));
-    sb_put(making, entry, "culprit", json_null()); /* known once runs are traced */
+    sb_put(making, entry, "culprit", sb_culprit_json(making, job));
+    sb_put(making, entry, "trace", sb_trace_json(making, job));
     sb_put(making, entry, "accuracy", sb_accuracy_json(making, job));
     sb_put(making, entry, "calls", sb_calls_json(making, job));
     sb_put(making, entry, "claims", sb_claims_json(making, job));

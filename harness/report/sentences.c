@@ -273,6 +273,10 @@ void sb_say_witness(struct sb_text *text, const json_t *job, const struct sb_run
     }
 }
 
+void sb_say_trace(struct sb_text *text, const json_t *job) {
+    sb_say_list(text, json_object_get(json_object_get(job, "trace"), "notes"), "; ");
+}
+
 void sb_say_message(struct sb_text *text, const json_t *job) {
     const json_t *depends = json_object_get(job, "depends_on");
     const json_t *when = json_object_get(job, "unstable_when");

@@ -44,6 +44,8 @@ void sb_say_cost(struct sb_text *text, const json_t *job);
 void sb_say_when(struct sb_text *text, const json_t *when);
 /* "r00002 (threads=1)   r00005 (threads=2)"; "r00002   r00005 (both threads=2)" */
 void sb_say_witness(struct sb_text *text, const json_t *job, const struct sb_run_index *index);
+/* What traces of the witness show, separated by semicolons. */
+void sb_say_trace(struct sb_text *text, const json_t *job);
 /* "config-dependent: depends on threads, isa; 2 of 12 runs failed: …": a job in one line. */
 void sb_say_message(struct sb_text *text, const json_t *job);
 

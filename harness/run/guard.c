@@ -29,7 +29,7 @@ static void start(struct sb_guard_life *guard, const char *message, size_t lengt
         return;
     }
     guard->run = run;
-    run->view = run->probe = -1;
+    run->view = run->probe = run->traces = run->traces_to = -1;
     run->log.from = run->log.to = run->log.folder = run->request.log_folder = -1;
     run->how = SB_ENDED_EXIT;
     struct sb_error err = {0};

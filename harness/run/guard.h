@@ -32,6 +32,8 @@ struct sb_guarded {
     pid_t main;
     struct sb_load *load; /* NULL: none */
     int probe;            /* the probe's record, -1: none */
+    int traces;           /* folder of its processes' traces, -1: none */
+    int traces_to;        /* folder that they are gathered in */
     int view;             /* its mount namespace, -1: none of its own, or not known */
     bool main_ended, unkillable;
     double ended;

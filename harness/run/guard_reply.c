@@ -69,11 +69,19 @@ static void free_run(struct sb_guard_life *guard) {
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     sb_cleanup_fd(&run->probe);
+    sb_cleanup_fd(&run->traces);
+    sb_cleanup_fd(&run->traces_to);
     free(run->told.pids);
     sb_guard_hold_view(guard, &run->view);
     sb_guard_remember(guard, &run->layer);
     sb_run_request_clear(&run->request);
     free(run);
+}
+
+static void gather_trace(struct sb_guarded *run, json_t **trace, struct sb_text *notes) {
+    int rc = sb_trace_gather(run->traces, run->traces_to, run->request.trace, run->cpu_s, trace);
+    if (rc < 0)
+        note(notes, "its trace could not be kept: %s", strerror(-rc));
 }
 
 void sb_guarded_finish(struct sb_guard_life *guard) {
@@ -94,9 +102,11 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
         note(&notes, "%s", err.text);
     if (run->layer.notes.length)
         note(&notes, "%s", run->layer.notes.data);
-    reply.end.message = notes.length ? sb_text_take(&notes) : NULL;
     reply.end.seen = run->watch.seen;
     run->watch.seen = (struct sb_observation){0};
+    if (run->traces >= 0)
+        gather_trace(run, &reply.end.seen.trace, &notes);
+    reply.end.message = notes.length ? sb_text_take(&notes) : NULL;
     if (reply.end.seen.n_samples)
         reply.end.seen.hostname = seen_hostname(run);
     if (run->probe >= 0)

@@ -57,6 +57,22 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
     return rc;
 }
 
+/* The folder that the run will have as TMPDIR. */
+static const char *tmp_of(const struct sb_guard_life *guard, const struct sb_guarded *run) {
+    return guard->sandbox->kind->mount_namespace ? run->layer.tmp : guard->sandbox->tmp;
+}
+
+static int prepare_trace(const struct sb_guard_life *guard, struct sb_guarded *run,
+                         struct sb_error *err) {
+    if (run->request.log_folder < 0)
+        return 0;
+    run->traces = sb_trace_folder_make(tmp_of(guard, run), err);
+    if (run->traces < 0)
+        return run->traces;
+    run->traces_to = fcntl(run->request.log_folder, F_DUPFD_CLOEXEC, 0);
+    return run->traces_to < 0 ? sb_error_errno(err, -errno, "a trace") : 0;
+}
+
 int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err) {
     run->layer.serial = run->request.serial; /* names the copy that replaces the directory */
     int rc = sb_guard_layer_make(guard, &run->layer, err);
@@ -66,10 +82,11 @@ int sb_guarded_begin(struct sb_guard_life *guard, struct sb_guarded *run, struct
     if (rc == 0 && run->request.alias)
         rc = sb_make_folders(run->request.alias, 0700, err);
     if (rc == 0 && run->request.probed) {
-        bool own = guard->sandbox->kind->mount_namespace;
-        run->probe = sb_probe_record_make(own ? run->layer.tmp : guard->sandbox->tmp, err);
+        run->probe = sb_probe_record_make(tmp_of(guard, run), err);
         rc = run->probe < 0 ? run->probe : 0;
     }
+    if (rc == 0 && run->request.trace)
+        rc = prepare_trace(guard, run, err);
     if (rc == 0)
         rc = launch(guard, run, err);
     return rc;

@@ -3,6 +3,7 @@
 #include "probe/probe.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "probe/trace_format.h"
 #include "run/process.h"
 
 #include <errno.h>
@@ -18,16 +19,21 @@ static const char *const source_names[SB_PROBE_SOURCES] = {
     "pid", "hostname", "readdir",   "locale", "threads",
 };
 
-int sb_probe_preload(const struct sb_setup_probe *probe, const char *tmp,
+int sb_probe_preload(const struct sb_setup_probe *probe, bool trace, const char *tmp,
                      struct sb_strings *environment) {
     const char *others = sb_environment_get(environment, "LD_PRELOAD");
     bool any = others && *others;
-    SB_AUTO_FREE char *preload =
-        sb_format("%s%s%s", probe->library, any ? ":" : "", any ? others : "");
+    const char *slash = strrchr(probe->library, '/'); /* both libraries lie in one folder */
+    SB_AUTO_FREE char *tracing = sb_format(
+        ":%.*s" SB_TRACE_LIBRARY, slash ? (int)(slash + 1 - probe->library) : 0, probe->library);
+    if (!tracing)
+        return -ENOMEM;
+    SB_AUTO_FREE char *preload = sb_format("%s%s%s%s", probe->library, trace ? tracing : "",
+                                           any ? ":" : "", any ? others : "");
     SB_AUTO_FREE char *settings =
-        sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d;schedule=%010llu", tmp, SB_PROBE_FILE,
-                  probe->entropy_frozen, probe->clock_frozen, (int)probe->readdir,
-                  (unsigned long long)probe->schedule);
+        sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d;schedule=%010llu;trace=%d", tmp,
+                  SB_PROBE_FILE, probe->entropy_frozen, probe->clock_frozen, (int)probe->readdir,
+                  (unsigned long long)probe->schedule, trace);
     if (!preload || !settings)
         return -ENOMEM;
     int rc = sb_environment_set(environment, "LD_PRELOAD", preload);

@@ -256,7 +256,11 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
         rc = sb_environment_set(&request->environment, "SAMEBITS_COOKIE", sandbox->cookie);
     if (rc == 0 && setup->probe.library) {
         request->probed = true;
-        rc = sb_probe_preload(&setup->probe, sandbox->tmp, &request->environment);
+        rc = sb_probe_preload(&setup->probe, setup->trace, sandbox->tmp, &request->environment);
+    }
+    if (rc == 0 && setup->trace && spec->trace) {
+        request->trace = strdup(spec->trace);
+        rc = request->trace ? sb_trace_environment(sandbox->tmp, &request->environment) : -ENOMEM;
     }
     return rc < 0 ? sb_error_errno(err, rc, "starting a run") : 0;
 }

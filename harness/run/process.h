@@ -43,6 +43,7 @@ struct sb_run_request {
     int log_folder; /* -1: no log */
     bool followed;  /* another run is likely to follow */
     bool probed;    /* the probe is preloaded, and wants its record */
+    char *trace;    /* name of the trace in the log's folder, or NULL */
 };
 
 /* How a run ended, with what it wrote. */
@@ -184,7 +185,7 @@ void sb_watch_clear(struct sb_watch *watch);
  */
 
 /* The variables by which a run's processes find the probe, its settings and its record. */
-int sb_probe_preload(const struct sb_setup_probe *probe, const char *tmp,
+int sb_probe_preload(const struct sb_setup_probe *probe, bool trace, const char *tmp,
                      struct sb_strings *environment);
 /* In the guard: makes the record in the folder that the run will have as TMPDIR; a descriptor or a
  * negative errno. */
@@ -192,6 +193,17 @@ int sb_probe_record_make(const char *tmp, struct sb_error *err);
 /* What it holds after the run, of which these programs were seen. NULL: no memory, or not readable.
  */
 json_t *sb_probe_record_read(int record, const struct sb_observation *seen);
+
+/* ---- Traces (trace.c) --------------------------------------------------------------------------
+ */
+
+/* By which samebits's own worker finds where to trace. */
+int sb_trace_environment(const char *tmp, struct sb_strings *environment);
+/* In the guard: the folder for traces, in the one that the run will have as TMPDIR; a descriptor or
+ * a negative errno. */
+int sb_trace_folder_make(const char *tmp, struct sb_error *err);
+/* After the run: all its processes' traces as one file. *trace: see samebits/run.h. */
+int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, json_t **trace);
 
 /* ---- Ending (reap.c) --------------------------------------------------------------------------
  */

@@ -151,6 +151,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_string(out, request->log);
     put_number(out, request->followed);
     put_number(out, request->probed);
+    put_string(out, request->trace);
     finish(out, at);
 }
 
@@ -173,6 +174,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->log = get_string(&in);
     request->followed = get_number(&in);
     request->probed = get_number(&in);
+    request->trace = get_string(&in);
     return in.failed ? -EBADMSG : 0;
 }
 
@@ -184,6 +186,7 @@ void sb_run_request_clear(struct sb_run_request *request) {
     free(request->alias);
     free(request->start);
     free(request->log);
+    free(request->trace);
     sb_cleanup_fd(&request->log_folder);
     *request = (struct sb_run_request){.log_folder = -1};
 }
@@ -212,6 +215,8 @@ static void put_observation(struct sb_text *out, const struct sb_observation *se
     put_string(out, seen->cwd);
     SB_AUTO_FREE char *probe = seen->probe ? json_dumps(seen->probe, JSON_COMPACT) : NULL;
     put_string(out, probe);
+    SB_AUTO_FREE char *trace = seen->trace ? json_dumps(seen->trace, JSON_COMPACT) : NULL;
+    put_string(out, trace);
 }
 
 static void get_observation(struct reader *in, struct sb_observation *seen) {
@@ -237,6 +242,8 @@ static void get_observation(struct reader *in, struct sb_observation *seen) {
     seen->cwd = get_string(in);
     SB_AUTO_FREE char *probe = get_string(in);
     seen->probe = probe ? json_loads(probe, 0, NULL) : NULL;
+    SB_AUTO_FREE char *trace = get_string(in);
+    seen->trace = trace ? json_loads(trace, 0, NULL) : NULL;
 }
 
 void sb_reply_pack(const struct sb_reply *reply, struct sb_text *out) {

@@ -46,6 +46,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
         seen->personality_known ? json_integer((json_int_t)seen->personality) : json_null();
     json_t *worker = seen->worker ? json_incref(seen->worker) : json_null();
     json_t *probe = seen->probe ? json_incref(seen->probe) : json_null();
+    json_t *trace = seen->trace ? json_incref(seen->trace) : json_null();
     json_t *json = json_object();
     bool whole = json != NULL;
     /* Every value is handed over, whatever failed before it. */
@@ -59,6 +60,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     whole &= put(json, "cwd", sb_json_string(seen->cwd));
     whole &= put(json, "worker", worker);
     whole &= put(json, "probe", probe);
+    whole &= put(json, "trace", trace);
     if (whole)
         return json;
     json_decref(json);
@@ -232,6 +234,9 @@ static void read_observation(struct reading *reading, const json_t *json,
     json_t *probe = json_object_get(json, "probe"); /* journals of before had none */
     if (json_is_object(probe))
         seen->probe = json_incref(probe);
+    json_t *trace = json_object_get(json, "trace"); /* nor this */
+    if (json_is_object(trace))
+        seen->trace = json_incref(trace);
 }
 
 bool sb_run_id_valid(const char *id) {

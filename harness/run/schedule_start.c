@@ -177,7 +177,8 @@ static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, str
         return rc;
     SB_AUTO_FREE char *log =
         sb_format("%s/logs/%s.log", sb_folder_path(schedule->folder), slot->run.id);
-    if (!log)
+    SB_AUTO_FREE char *trace = sb_format("%s.trace", slot->run.id);
+    if (!log || !trace)
         return sb_error_errno(err, -ENOMEM, "starting a run");
     bool pinned = slot->setup.threads && slot->n_cpus;
     const struct sb_process_spec spec = {
@@ -186,6 +187,7 @@ static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, str
         .cpus = pinned ? slot->cpus : NULL,
         .n_cpus = pinned ? slot->n_cpus : 0,
         .log_path = log,
+        .trace = trace,
         .log_limit = log_limit,
         .timeout_s = sb_schedule_job(schedule)->timeout_s,
         .grace_s = grace_s,
@@ -225,6 +227,8 @@ int sb_slot_start(struct sb_schedule *schedule, const struct sb_due *due, struct
     memcpy(made->run.id, due->id, sizeof due->id);
     int rc = sb_setup_make(schedule->plan, plan, &plan->cells[due->cell],
                            schedule->options->environment, &made->setup, &problem);
+    if (rc == 0 && schedule->options->trace)
+        rc = sb_setup_trace(schedule->plan->machine, &made->setup, &problem);
     size_t n_cpus = rc < 0 ? 0 : cpus_needed(schedule, made->setup.threads);
     if (!has_room(schedule, n_cpus)) {
         sb_slot_free(schedule, made);

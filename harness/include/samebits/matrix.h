@@ -68,8 +68,12 @@ struct sb_setup {
     bool pid_frozen; /* the run has process ids of its own, from 1 */
     char *path;      /* level of the path axis, NULL: the usual path */
     char *locale;
+    bool trace; /* of kernel calls, by the probe or by the built-in jobs' worker */
     struct sb_setup_probe probe;
 };
+
+/* Has the run traced. -ENOTSUP: a command, and there is no probe. */
+int sb_setup_trace(const struct sb_machine *machine, struct sb_setup *setup, struct sb_error *err);
 
 /* What a run really had. Read from outside while it runs (/proc) for any program; `worker` is the
  * built-in jobs' own word. Filled by stage 3, read by the axes here. */
@@ -94,6 +98,7 @@ struct sb_observation {
     char *cwd;                 /* of the main process at its first sample, NULL: unknown */
     json_t *worker;            /* the worker's report (see samebits/run.h), NULL for commands */
     json_t *probe;             /* what the probe noted (see samebits/run.h), NULL without one */
+    json_t *trace;             /* of the trace (see samebits/run.h), NULL without one */
 };
 
 void sb_observation_clear(struct sb_observation *observation);

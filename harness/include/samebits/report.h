@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 /* Everything known of one job when its runs are over. Borrowed. */
+struct sb_divergence; /* attribute/divergence.h */
 struct sb_job_result {
     const struct sb_job_plan *plan;
     const struct sb_analysis
@@ -29,7 +30,10 @@ struct sb_job_result {
     bool requirements_met;
     const char *requirements_reason; /* why not, or NULL */
     const char *requirements_limit;  /* why not all was judged, or NULL */
-    const char *spoiled;             /* why no verdict on it counts (its inputs changed), or NULL */
+    /* Of the witness's traces; NULL: not both were traced, or could not be read (why, then). */
+    const struct sb_divergence *divergence;
+    const char *no_divergence; /* NULL: nothing to say */
+    const char *spoiled;       /* why no verdict on it counts (its inputs changed), or NULL */
 };
 
 struct sb_result_input {

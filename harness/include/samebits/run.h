@@ -63,6 +63,7 @@ struct sb_process_spec {
     const int *cpus;      /* CPUs that it may use; NULL: as they are */
     size_t n_cpus;
     const char *log_path; /* stdout and stderr together */
+    const char *trace;    /* name of its trace, in the log's folder, where the setup asks for one */
     uint64_t log_limit;   /* bytes kept (head and tail); further output is read and thrown away */
     double timeout_s;     /* 0: none */
     double grace_s;       /* between TERM and KILL */
@@ -117,6 +118,12 @@ void sb_process_end_clear(struct sb_process_end *end);
  *                 "program": "python3.11", "calls": 3, "frozen": false}]}
  * source is one of entropy hash_seed seed clock monotonic pid hostname readdir locale threads. */
 
+/* Of its trace (docs/traces.md), as runs[].observed has it:
+ *   {"calls": 100, "lost": 0,   noted; made but not noted
+ *    "processes": 1,            that made such calls
+ *    "cpu_share": 0.83}         of the run's CPU time, in these calls; null for built-in jobs
+ */
+
 /* ---- Results folder (run/folder.c, run/journal.c) ---------------------------------------------
  */
 
@@ -156,7 +163,7 @@ json_t *sb_run_to_json(const struct sb_run *run); /* new reference or NULL */
 int sb_run_from_json(const json_t *json, struct sb_run *run, struct sb_error *err);
 
 /* DIR: lock, plan.json (what was asked: suite text, overrides, order seed, working directory, base
- * environment, so that resume and rerun need nothing else), journal, logs/<id>.log,
+ * environment, so that resume and rerun need nothing else), journal, logs/<id>.log and .trace,
  * weights/<fingerprint>/<relative path>, result.json. */
 struct sb_folder;
 
@@ -246,6 +253,7 @@ struct sb_schedule_options {
                       without -j, and share all CPUs with it */
     uint64_t seed; /* order of runs */
     enum sb_isolation isolate;
+    bool trace;               /* every run */
     unsigned shard, n_shards; /* 1/1: all */
     char *const *environment; /* base environment of every run */
     const char *program;      /* path of samebits itself, for the worker */

@@ -1,0 +1,93 @@
+/* The trace library's parts among themselves: a call is described (trace_describe.c), digested
+ * before and after (trace_digest.c) and written (trace_file.c). What interposes is trace_blas.c,
+ * trace_mpi.c and trace_points.c. */
+#ifndef SB_PROBE_TRACE_H
+#define SB_PROBE_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SB_INTERPOSED __attribute__((visibility("default")))
+#define SB_CALLER __builtin_return_address(0)
+
+/* ---- Calls ------------------------------------------------------------------------------------
+ */
+
+/* Which elements of a matrix of columns count: those of a triangle, with its diagonal or without.
+ */
+enum sb_counted { SB_WHOLE, SB_UPPER, SB_LOWER, SB_STRICTLY_UPPER, SB_STRICTLY_LOWER };
+
+/* `columns` runs of `rows` adjacent elements, `stride` elements from one to the next. What is not a
+ * matrix of columns is described as its transpose, a vector as columns of one element. */
+struct sb_operand {
+    const void *at;
+    uint64_t rows, columns, stride;
+    enum sb_counted part;
+    bool read, written;
+};
+
+enum { SB_TRACED_SIZES = 16, SB_TRACED_OPERANDS = 4, SB_TRACED_OPTIONS = 96 };
+
+struct sb_traced {
+    const char *kernel, *library;
+    uint8_t dtype;    /* enum sb_dtype */
+    unsigned element; /* bytes of one */
+    unsigned n_sizes, n_operands, n_options;
+    uint64_t sizes[SB_TRACED_SIZES];
+    struct sb_operand operands[SB_TRACED_OPERANDS];
+    uint8_t options[SB_TRACED_OPTIONS]; /* what else goes in: flags, factors */
+    uint8_t in[16], out[16];
+    bool valid; /* false: the library will refuse these arguments, nothing is read */
+    bool alone; /* no other thread was in a traced call when it began */
+    uint64_t overlaps, process_ns, thread_ns; /* at its beginning */
+};
+
+/* Where a call goes on to. */
+struct sb_found {
+    const void *caller; /* NULL: any */
+    void *function;
+    char library[48]; /* file name */
+    struct sb_found *next;
+};
+
+/* An interposed name. */
+struct sb_real {
+    const char *name;
+    struct sb_found *found;
+};
+
+/* The function that `caller` would have called without this library; ends the process where there
+ * is none. `own` is the interposing one. */
+const struct sb_found *sb_trace_real(struct sb_real *real, const void *own, const void *caller);
+/* The same, or NULL. */
+const struct sb_found *sb_trace_find(struct sb_real *real, const void *own, const void *caller);
+
+/* True: this call is to be described. False: tracing is off, or this call is part of another. Each
+ * true one is followed by _before, the call itself, and _after. */
+bool sb_trace_enter(struct sb_traced *call, const char *kernel, const struct sb_found *found);
+void sb_trace_before(struct sb_traced *call);
+/* `returned`: what came out beside operands that are written, or NULL. */
+void sb_trace_after(struct sb_traced *call, const void *returned, size_t n);
+/* A record of something that is no call: `call` with its digests. */
+void sb_trace_note(const struct sb_traced *call);
+bool sb_trace_is_on(void);
+
+/* ---- Digests (trace_digest.c, compiled for several instruction sets) --------------------------
+ */
+
+/* XXH3-128 of `n` bytes and of the digests of the operands that are read, or written. */
+typedef void sb_trace_digest(const struct sb_traced *call, bool written, const void *bytes,
+                             size_t n, uint8_t digest[16]);
+sb_trace_digest sb_trace_digest_plain, sb_trace_digest_avx2, sb_trace_digest_avx512;
+
+/* ---- The file (trace_file.c) ------------------------------------------------------------------
+ */
+
+/* `folder` is kept, not copied. */
+void sb_trace_file_begin(const char *folder);
+void sb_trace_file_write(const struct sb_traced *call);
+void sb_trace_file_lost(void);
+void sb_trace_file_spent(uint64_t inside_ns, uint64_t tracing_ns);
+
+#endif

@@ -1,0 +1,209 @@
+/* The trace: from a call's beginning to its record; and where interposed calls go on to. */
+#include "probe/probe.h"
+#include "probe/trace.h"
+#include "probe/trace_format.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* Set before the program begins; then the same until its end. */
+static bool on;
+static char folder[4096];
+static sb_trace_digest *digest = sb_trace_digest_plain;
+
+/* How many threads are in traced calls, and how often one came while another was. */
+static unsigned inside;
+static uint64_t overlaps;
+
+static _Thread_local unsigned depth __attribute__((tls_model("initial-exec")));
+
+/* ---- Beginning --------------------------------------------------------------------------------
+ */
+
+static void choose_digest(void) {
+#if defined __x86_64__
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f"))
+        digest = sb_trace_digest_avx512;
+    else if (__builtin_cpu_supports("avx2"))
+        digest = sb_trace_digest_avx2;
+#endif
+}
+
+/* The folder lies beside the probe's record. */
+__attribute__((constructor)) static void begin(void) {
+    static const char prefix[] = SB_PROBE_VARIABLE "=";
+    const char *text = NULL;
+    for (char **item = environ; item && *item && !text; item++) {
+        if (strncmp(*item, prefix, sizeof prefix - 1) == 0)
+            text = *item + sizeof prefix - 1;
+    }
+    if (!text || !strstr(text, ";trace=1"))
+        return;
+    size_t n = strcspn(text, ";");
+    while (n && text[n - 1] != '/')
+        n--;
+    if (!n || snprintf(folder, sizeof folder, "%.*s%s", (int)n, text, SB_TRACE_FOLDER) >=
+                  (int)sizeof folder)
+        return;
+    choose_digest();
+    sb_trace_file_begin(folder);
+    on = true;
+}
+
+bool sb_trace_is_on(void) {
+    return on;
+}
+
+/* ---- Going on to the library ------------------------------------------------------------------
+ */
+
+struct search {
+    const char *name;
+    const void *own;
+    void *function;
+};
+
+static void *look_up(const char *object, const char *name, const void *own) {
+    void *handle = dlopen(object, RTLD_LAZY | RTLD_NOLOAD);
+    void *function = handle ? dlsym(handle, name) : NULL;
+    if (handle)
+        dlclose(handle);
+    return function == own ? NULL : function;
+}
+
+static int look_into(struct dl_phdr_info *info, size_t size, void *argument) {
+    struct search *search = argument;
+    (void)size;
+    if (*info->dlpi_name)
+        search->function = look_up(info->dlpi_name, search->name, search->own);
+    return search->function != NULL;
+}
+
+/* Python's extension modules and what they load are known to those alone who asked for them: there
+ * the name is looked up as the caller would have found it, and at last in all that is loaded. */
+static void *search_for(const char *name, const void *own, const void *caller, bool *for_all) {
+    void *function = dlsym(RTLD_NEXT, name);
+    *for_all = function != NULL;
+    Dl_info object;
+    if (!function && dladdr(caller, &object))
+        function = look_up(object.dli_fname, name, own);
+    if (!function) {
+        struct search search = {.name = name, .own = own};
+        dl_iterate_phdr(look_into, &search);
+        function = search.function;
+    }
+    return function;
+}
+
+const struct sb_found *sb_trace_find(struct sb_real *real, const void *own, const void *caller) {
+    struct sb_found *first = __atomic_load_n(&real->found, __ATOMIC_ACQUIRE);
+    for (const struct sb_found *found = first; found; found = found->next) {
+        if (!found->caller || found->caller == caller)
+            return found;
+    }
+    bool for_all;
+    void *function = search_for(real->name, own, caller, &for_all);
+    struct sb_found *found = function ? calloc(1, sizeof *found) : NULL;
+    if (!found)
+        return NULL;
+    Dl_info object;
+    const char *path = dladdr(function, &object) ? object.dli_fname : "";
+    const char *slash = strrchr(path, '/');
+    snprintf(found->library, sizeof found->library, "%s", slash ? slash + 1 : path);
+    found->caller = for_all ? NULL : caller;
+    found->function = function;
+    found->next = first;
+    /* Kept until the end, as many as there are places in programs that call. */
+    while (!__atomic_compare_exchange_n(&real->found, &found->next, found, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+        ;
+    return found;
+}
+
+const struct sb_found *sb_trace_real(struct sb_real *real, const void *own, const void *caller) {
+    const struct sb_found *found = sb_trace_find(real, own, caller);
+    if (!found) {
+        fprintf(stderr, "samebits: symbol lookup error: undefined symbol: %s\n", real->name);
+        abort();
+    }
+    return found;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------
+ */
+
+/* The probe notes who asks the C library for the time. */
+static uint64_t clock_ns(clockid_t clock) {
+    struct timespec now = {0};
+    syscall(SYS_clock_gettime, clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+bool sb_trace_enter(struct sb_traced *call, const char *kernel, const struct sb_found *found) {
+    if (!on || depth)
+        return false;
+    *call = (struct sb_traced){.kernel = kernel, .library = found->library};
+    return true;
+}
+
+void sb_trace_before(struct sb_traced *call) {
+    int saved = errno;
+    uint64_t began = clock_ns(CLOCK_MONOTONIC);
+    depth++;
+    if (call->valid)
+        digest(call, false, call->options, call->n_options, call->in);
+    sb_trace_file_spent(0, clock_ns(CLOCK_MONOTONIC) - began);
+    call->alone = __atomic_fetch_add(&inside, 1, __ATOMIC_ACQ_REL) == 0;
+    if (!call->alone)
+        __atomic_fetch_add(&overlaps, 1, __ATOMIC_ACQ_REL);
+    call->overlaps = __atomic_load_n(&overlaps, __ATOMIC_ACQUIRE);
+    call->thread_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    call->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    errno = saved;
+}
+
+/* A library computes in threads of its own: while no other thread is in a traced call, all of the
+ * process's CPU time is taken for this call's. */
+static uint64_t spent(const struct sb_traced *call) {
+    bool alone = call->alone && __atomic_load_n(&overlaps, __ATOMIC_ACQUIRE) == call->overlaps;
+    return alone ? clock_ns(CLOCK_PROCESS_CPUTIME_ID) - call->process_ns
+                 : clock_ns(CLOCK_THREAD_CPUTIME_ID) - call->thread_ns;
+}
+
+void sb_trace_after(struct sb_traced *call, const void *returned, size_t n) {
+    int saved = errno;
+    uint64_t inside_ns = spent(call), began = clock_ns(CLOCK_MONOTONIC);
+    __atomic_fetch_sub(&inside, 1, __ATOMIC_ACQ_REL);
+    if (call->valid) {
+        digest(call, true, returned, n, call->out);
+        sb_trace_file_write(call);
+    } else {
+        sb_trace_file_lost();
+    }
+    sb_trace_file_spent(inside_ns, clock_ns(CLOCK_MONOTONIC) - began);
+    depth--;
+    errno = saved;
+}
+
+void sb_trace_note(const struct sb_traced *point) {
+    struct sb_traced call = *point;
+    if (!on)
+        return;
+    int saved = errno;
+    uint64_t began = clock_ns(CLOCK_MONOTONIC);
+    digest(&call, false, call.options, call.n_options, call.in);
+    digest(&call, true, NULL, 0, call.out);
+    sb_trace_file_write(&call);
+    sb_trace_file_spent(0, clock_ns(CLOCK_MONOTONIC) - began);
+    errno = saved;
+}

@@ -1,0 +1,424 @@
+#!/usr/bin/env python3
+"""Traces of kernel calls in any process: what is seen, under which names, and the culprit that two traces show."""
+import ctypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+import program
+from program import SAMEBITS, SOURCE
+
+ONCE = ("--repeats", "1", "--exact-repeats", "--trace", "--out", "out")
+TWICE = ("--repeats", "2", "--exact-repeats", "--trace", "--out", "out")
+
+SAVE = r"""
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+static int save(const void *values, size_t n) {
+    char shape[64];
+    FILE *out = fopen("w.npy", "w");
+    snprintf(shape, sizeof shape, "{'descr': '|u1', 'fortran_order': False, 'shape': (%zu,), }", n);
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0, shape);
+    fwrite(values, 1, n, out);
+    return fclose(out) != 0;
+}
+"""
+
+# Every routine of trace_blas_list.h, by the arguments of its family: c the C interface's, f Fortran's.
+FAMILIES = {
+    "gemm": ("L, N, T, m, n, k, ALPHA, a, ld, b, ld, BETA, c, ld", "\"N\", \"T\", &m, &n, &k, alpha, a, &ld, b, &ld, beta, c, &ld"),
+    "symm": ("L, LEFT, UP, m, n, ALPHA, a, ld, b, ld, BETA, c, ld", "\"L\", \"U\", &m, &n, alpha, a, &ld, b, &ld, beta, c, &ld"),
+    "syrk": ("L, UP, N, m, k, ALPHA, a, ld, BETA, c, ld", "\"U\", \"N\", &m, &k, alpha, a, &ld, beta, c, &ld"),
+    "herk": ("L, UP, N, m, k, RALPHA, a, ld, RBETA, c, ld", "\"U\", \"N\", &m, &k, alpha, a, &ld, beta, c, &ld"),
+    "syr2k": ("L, UP, N, m, k, ALPHA, a, ld, b, ld, BETA, c, ld", "\"U\", \"N\", &m, &k, alpha, a, &ld, b, &ld, beta, c, &ld"),
+    "her2k": ("L, UP, N, m, k, ALPHA, a, ld, b, ld, RBETA, c, ld", "\"U\", \"N\", &m, &k, alpha, a, &ld, b, &ld, beta, c, &ld"),
+    "trmm": ("L, LEFT, UP, N, UNIT, m, n, ALPHA, a, ld, b, ld", "\"L\", \"U\", \"N\", \"U\", &m, &n, alpha, a, &ld, b, &ld"),
+    "gemv": ("L, N, m, n, ALPHA, a, ld, x, two, BETA, y, two", "\"N\", &m, &n, alpha, a, &ld, x, &two, beta, y, &two"),
+    "symv": ("L, UP, m, ALPHA, a, ld, x, two, BETA, y, two", "\"U\", &m, alpha, a, &ld, x, &two, beta, y, &two"),
+    "trmv": ("L, UP, N, UNIT, m, a, ld, x, two", "\"U\", \"N\", \"U\", &m, a, &ld, x, &two"),
+    "ger": ("L, m, n, ALPHA, x, two, y, two, a, ld", "&m, &n, alpha, x, &two, y, &two, a, &ld"),
+    "syr": ("L, UP, m, ALPHA, x, two, a, ld", "\"U\", &m, alpha, x, &two, a, &ld"),
+    "her": ("L, UP, m, RALPHA, x, two, a, ld", "\"U\", &m, alpha, x, &two, a, &ld"),
+    "syr2": ("L, UP, m, ALPHA, x, two, y, two, a, ld", "\"U\", &m, alpha, x, &two, y, &two, a, &ld"),
+    "dot": ("m, x, two, y, two", "&m, x, &two, y, &two"),
+    "dot_sub": ("m, x, two, y, two, c", None),
+    "norm": ("m, x, two", "&m, x, &two"),
+    "axpy": ("m, ALPHA, x, two, y, two", "&m, alpha, x, &two, y, &two"),
+    "scal": ("m, ALPHA, x, two", "&m, alpha, x, &two"),
+    "rscal": ("m, RALPHA, x, two", "&m, alpha, x, &two"),
+}
+
+EVERY_ROUTINE = SAVE + r"""
+enum { L = 102, N = 111, T = 112, UP = 121, UNIT = 132, LEFT = 141, BYTES = 2048 };
+static int m = 4, n = 4, k = 4, ld = 6, two = 2;
+static char a[BYTES], b[BYTES], c[BYTES], x[BYTES], y[BYTES], alpha[16], beta[16];
+static char all[200 * 6 * BYTES];
+static size_t used;
+static void fill(int twofold) {
+    char *at[] = {a, b, c, x, y};
+    for (int i = 0; i < 5; i++)
+        for (int j = 0; j < BYTES / (twofold ? 8 : 4); j++)
+            if (twofold) ((double *)at[i])[j] = 1 + ((i * 31 + j * 7) % 17) / 16.0;
+            else ((float *)at[i])[j] = 1 + ((i * 31 + j * 7) % 17) / 16.0f;
+    for (int j = 0; j < 2; j++)
+        if (twofold) { ((double *)alpha)[j] = 0.75; ((double *)beta)[j] = 0.5; }
+        else { ((float *)alpha)[j] = 0.75f; ((float *)beta)[j] = 0.5f; }
+}
+static void keep(double value) {
+    char *at[] = {a, b, c, x, y};
+    for (int i = 0; i < 5; i++, used += BYTES) memcpy(all + used, at[i], BYTES);
+    memcpy(all + used, &value, sizeof value);
+    used += sizeof value;
+}
+DECLARATIONS
+int main(void) {
+CALLS
+    return save(all, used);
+}
+"""
+
+
+def every_routine():
+    """Routines by name, and a program that calls each one of them under both its names."""
+    with open(os.path.join(SOURCE, "harness/probe/trace_blas_list.h"), encoding="utf-8") as file:
+        listed = re.findall(r"^SB_(CBLAS_)?ROUTINE\((\w+), (\w+), (\w)\)", file.read(), re.M)
+    declarations, calls = [], []
+    for only_c, name, family, letter in listed:
+        real = {"s": "float", "c": "float", "d": "double", "z": "double"}[letter]
+        gives = real if family in ("dot", "norm") else "void"
+        by_value = {"ALPHA": f"*({real} *)alpha" if letter in "sd" else "(void *)alpha",
+                    "BETA": f"*({real} *)beta" if letter in "sd" else "(void *)beta",
+                    "RALPHA": f"*({real} *)alpha", "RBETA": f"*({real} *)beta"}
+        for symbol, arguments in ((f"cblas_{name}", FAMILIES[family][0]),
+                                  (f"{name}_", None if only_c else FAMILIES[family][1])):
+            if not arguments:
+                continue
+            words = [by_value.get(word, word) for word in arguments.split(", ")]
+            types = []
+            for word in words:
+                types.append(real if word.startswith(f"*({real}") else "const char *" if word.startswith('"')
+                             else "int" if word in ("L", "N", "T", "UP", "UNIT", "LEFT", "m", "n", "k", "ld", "two")
+                             else "void *")
+            declarations.append(f"{gives} {symbol}({', '.join(types)});")
+            call = f"{symbol}({', '.join(words)})"
+            calls.append(f"    fill({int(letter in 'dz')}); " +
+                         (f"keep({call});" if gives != "void" else f"{call}; keep(0);"))
+    return {name for _, name, _, _ in listed}, len(calls), EVERY_ROUTINE.replace("DECLARATIONS", "\n".join(declarations)).replace(
+        "CALLS", "\n".join(calls))
+
+
+# A library with what it is asked for: adds 1 to the first element of C, and FAULT to it in call FAULT.
+STUB = r"""
+#include <stdint.h>
+#include <stdlib.h>
+static int calls;
+static void work(float *c) {
+    const char *fault = getenv("FAULT");
+    c[0] += 1;
+    if (fault && ++calls == atoi(fault)) c[0] += 0.5f;
+}
+#define FORTRAN(name, integer) \
+    void name(const char *ta, const char *tb, const integer *m, const integer *n, const integer *k, const float *alpha, \
+              const float *a, const integer *lda, const float *b, const integer *ldb, const float *beta, float *c, \
+              const integer *ldc) { work(c); }
+#define CBLAS(name, integer, fortran) \
+    void name(int order, int ta, int tb, integer m, integer n, integer k, float alpha, const float *a, integer lda, \
+              const float *b, integer ldb, float beta, float *c, integer ldc) \
+    { fortran("N", "N", &m, &n, &k, &alpha, a, &lda, b, &ldb, &beta, c, &ldc); }
+FORTRAN(sgemm_, int)
+FORTRAN(sgemm_64_, int64_t)
+FORTRAN(sgemm64_, int64_t)
+FORTRAN(scipy_sgemm_, int)
+FORTRAN(scipy_sgemm_64_, int64_t)
+CBLAS(cblas_sgemm, int, sgemm_)
+CBLAS(cblas_sgemm64_, int64_t, sgemm_64_)
+CBLAS(cblas_sgemm_64, int64_t, sgemm_64_)
+CBLAS(scipy_cblas_sgemm, int, scipy_sgemm_)
+CBLAS(scipy_cblas_sgemm64_, int64_t, scipy_sgemm_64_)
+"""
+
+NAMES = SAVE + r"""
+#define FORTRAN(name, integer) { integer two = 2; \
+    void name(const char *, const char *, const integer *, const integer *, const integer *, const float *, \
+              const float *, const integer *, const float *, const integer *, const float *, float *, const integer *); \
+    name("N", "N", &two, &two, &two, &one, a, &two, a, &two, &one, c, &two); }
+#define CBLAS(name, integer) { integer two = 2; \
+    void name(int, int, int, integer, integer, integer, float, const float *, integer, const float *, integer, float, \
+              float *, integer); \
+    name(102, 111, 111, two, two, two, one, a, two, a, two, one, c, two); }
+int main(void) {
+    float a[4] = {1, 2, 3, 4}, c[4] = {0}, one = 1;
+    if (getenv("DATA")) a[0] = atof(getenv("DATA"));
+    FORTRAN(sgemm_, int)
+    FORTRAN(sgemm_64_, int64_t)
+    FORTRAN(sgemm64_, int64_t)
+    FORTRAN(scipy_sgemm_, int)
+    FORTRAN(scipy_sgemm_64_, int64_t)
+    CBLAS(cblas_sgemm, int)
+    CBLAS(cblas_sgemm64_, int64_t)
+    CBLAS(cblas_sgemm_64, int64_t)
+    CBLAS(scipy_cblas_sgemm, int)
+    CBLAS(scipy_cblas_sgemm64_, int64_t)
+    c[1] += a[0];
+    return save(c, sizeof c);
+}
+"""
+
+# What a matrix holds between its columns, and what a factor of zero hides, are no inputs.
+LOGICAL = SAVE + r"""
+void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+int main(void) {
+    float dense[4] = {1, 2, 3, 4}, wide[8] = {1, 2, 77, 78, 3, 4, 79, 80}, other[4] = {1, 2, 3, 5};
+    float zero[4] = {0}, any[4] = {5, 6, 7, 8}, by_rows[4] = {1, 3, 2, 4}, c[4] = {0};
+    cblas_sgemm(102, 111, 111, 2, 2, 2, 1, dense, 2, dense, 2, 0, zero, 2);
+    cblas_sgemm(102, 111, 111, 2, 2, 2, 1, wide, 4, dense, 2, 0, any, 2);
+    cblas_sgemm(102, 111, 111, 2, 2, 2, 1, other, 2, dense, 2, 0, c, 2);
+    cblas_sgemm(101, 111, 111, 2, 2, 2, 1, by_rows, 2, by_rows, 2, 0, c, 2);
+    cblas_sgemm(102, 111, 111, 2, 2, 2, 1, dense, 2, dense, 2, 1, any, 2);
+    return save(c, sizeof c);
+}
+"""
+
+# 1 + 400 + 10 + 5 + 7 calls: of the main thread, of four threads, of a child that leaves by _exit, of one that aborts,
+# and of a program that is exec'd; then an end without any ado.
+PROCESSES = SAVE + r"""
+#include <pthread.h>
+#include <sys/wait.h>
+double cblas_ddot(int, const double *, int, const double *, int);
+static const double x[3] = {1, 2, 3};
+static double sum;
+static void calls(int n) { for (int i = 0; i < n; i++) { double y[3] = {i, n, 1}; sum += cblas_ddot(3, x, 1, y, 1); } }
+static void *thread(void *n) { for (int i = 0; i < 100; i++) cblas_ddot(3, x, 1, (double *)n, 1); return NULL; }
+int main(int n, char **words) {
+    pthread_t threads[4];
+    if (n > 1) { calls(7); return 0; }
+    calls(1);
+    for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, thread, (void *)x);
+    if (fork() == 0) { calls(10); _exit(0); }
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    if (fork() == 0) { calls(5); abort(); }
+    if (fork() == 0) { execl(words[0], words[0], "again", NULL); _exit(1); }
+    while (wait(NULL) > 0) ;
+    if (save(&sum, sizeof sum)) return 1;
+    _exit(0);
+}
+"""
+
+POINTS = SAVE + r"""
+#include <samebits/trace.h>
+int main(void) {
+    const uint64_t dims[2] = {2, 3};
+    float loss[6] = {0};
+    for (int step = 1; step <= 5; step++) {
+        loss[0] = step + (getenv("FAULT") && step >= 4 ? atof(getenv("FAULT")) : 0);
+        sb_trace("loss", loss, "f32", 2, dims);
+        sb_trace("step", &step, "i32", 0, NULL);
+    }
+    sb_trace("odd", loss, "f99", 0, NULL);
+    return save(loss, sizeof loss);
+}
+"""
+
+MPI = SAVE + r"""
+#include <mpi.h>
+double cblas_ddot(int, const double *, int, const double *, int);
+int main(int n, char **words) {
+    int rank;
+    float mine[3] = {1, 2, 3}, all[3] = {0}, sums[3] = {0};
+    MPI_Init(&n, &words);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const char *fault = getenv("FAULT");
+    for (int step = 1; step <= 3; step++) {
+        mine[0] = rank + step + (fault && rank == 1 && step == 2 ? atof(fault) : 0);
+        MPI_Allreduce(mine, all, 3, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+        MPI_Allreduce(MPI_IN_PLACE, all, 3, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+        sums[0] += all[0];
+    }
+    MPI_Reduce(mine, all, 3, MPI_FLOAT, MPI_SUM, 0, MPI_COMM_WORLD);
+    if (rank == 0 && save(sums, sizeof sums)) return 1;
+    return MPI_Finalize();
+}
+"""
+
+
+class Trace(program.Program):
+    def compile(self, text, *flags, name="job", compiler="cc"):
+        found = shutil.which(compiler)
+        if not found:
+            self.skipTest("needs mpi: no mpicc" if compiler == "mpicc" else "needs a C compiler")
+        self.write(f"{name}.c", text)
+        done = subprocess.run([found, "-D_GNU_SOURCE", "-w", f"-I{SOURCE}/harness/include", f"{name}.c", "-o", name,
+                               *flags], cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.path(name)
+
+    def with_openblas(self, text, *flags):
+        try:
+            ctypes.CDLL("libopenblas.so.0")
+        except OSError:
+            self.skipTest("needs openblas: libopenblas.so.0 not found")
+        return self.compile(text, "-l:libopenblas.so.0", *flags)
+
+    def with_stub(self, text):
+        self.compile(STUB, "-shared", "-fPIC", name="libstub.so")
+        return self.compile(text, self.path("libstub.so"), f"-Wl,-rpath,{self.folder}")
+
+    def calls(self, run="r00001"):
+        """Lines of a run's trace: [call, step, kernel, library, dtype, shape, in, out]."""
+        done = subprocess.run([SAMEBITS, "worker", "trace", self.path("out", "logs", f"{run}.trace")], check=True,
+                              capture_output=True, text=True)
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def traced(self, *command, vary=("env:NOTHING=1",), options=ONCE, code=2, **more):
+        """A result of traced runs, and the first one's `observed.trace`."""
+        result = self.adhoc(*vary, command=command, options=options, code=code, **more)
+        self.assertEqual({run["status"] for run in result["runs"]}, {"ok"})
+        return result, result["runs"][0]["observed"]["trace"]
+
+    def test_every_listed_routine_is_traced_and_gives_what_it_gave(self):
+        names, calls, text = every_routine()
+        job = self.with_openblas(text)
+        result, trace = self.traced(job)
+        self.assertEqual({call[2] for call in self.calls()}, names)
+        self.assertEqual((trace["calls"], trace["lost"], trace["processes"]), (calls, 0, 1))
+        without = self.adhoc("env:NOTHING=1", command=(job,), options=(*ONCE[:3], "--out", "without"), code=2)
+        self.assertIsNotNone(result["runs"][0]["fingerprint"])
+        self.assertEqual(without["runs"][0]["fingerprint"], result["runs"][0]["fingerprint"])
+        self.assertIsNone(without["runs"][0]["observed"]["trace"])
+        # Both interfaces did the same: so a routine's two calls have the same digests, but for those with factors that
+        # the C interface takes by their address.
+        digests = {}
+        for call in self.calls():
+            digests.setdefault(call[2], set()).add((call[6], call[7]))
+        self.assertEqual({len(found) for found in digests.values()}, {1})
+
+    def test_every_name_of_a_routine_is_known_and_a_call_within_a_call_does_not_count(self):
+        self.traced(self.with_stub(NAMES))
+        calls = self.calls()
+        self.assertEqual([call[2:6] for call in calls], [["sgemm", "libstub.so", "f32", "2x2x2"]] * 10)
+        self.assertEqual([call[7] != calls[i - 1][7] for i, call in enumerate(calls)], [True] * 10)
+
+    def test_inputs_are_the_elements_that_count(self):
+        self.traced(self.with_openblas(LOGICAL))
+        inputs = [call[6] for call in self.calls()]
+        outputs = [call[7] for call in self.calls()]
+        self.assertEqual((inputs[0], outputs[0]), (inputs[1], outputs[1]))
+        self.assertEqual(len(set(inputs)), 4)
+        self.assertNotEqual(outputs[0], outputs[2])
+
+    def test_threads_children_and_sudden_ends_lose_nothing(self):
+        _, trace = self.traced(self.with_openblas(PROCESSES, "-pthread"))
+        self.assertEqual((trace["calls"], trace["lost"], trace["processes"]), (423, 0, 4))
+        calls = self.calls()
+        self.assertEqual(len(calls), 423)
+        self.assertEqual({call[2] for call in calls}, {"ddot"})
+
+    def test_a_library_that_only_a_plugin_knows_is_found(self):
+        self.with_stub(NAMES)
+        self.compile(NAMES.replace("int main", "int plugin"), "-shared", "-fPIC", self.path("libstub.so"),
+                     f"-Wl,-rpath,{self.folder}", name="plugin.so")
+        self.write("job.py", "import ctypes\nctypes.CDLL('./plugin.so').plugin()\n")
+        _, trace = self.traced(sys.executable, "-S", "job.py")
+        self.assertEqual(trace["calls"], 10)
+
+    def test_the_culprit_is_the_first_call_with_equal_inputs_and_other_outputs(self):
+        job = self.with_stub(NAMES)
+        result, _ = self.traced(job, vary=("env:FAULT=0,4",), options=TWICE)
+        culprit = result["jobs"][0]["culprit"]
+        self.assertEqual({key: culprit[key] for key in ("seq", "kernel", "backend", "call", "status", "step", "program")},
+                         {"seq": 4, "kernel": "sgemm", "backend": "libstub.so", "call": "sgemm 2x2x2 f32",
+                          "status": "suspected", "step": None, "program": "job"})
+        self.assertEqual(len(self.calls(result["jobs"][0]["witness"]["b"])), 10)
+
+    def test_other_data_is_no_culprit(self):
+        result, _ = self.traced(self.with_stub(NAMES), vary=("env:DATA=1,2",), options=TWICE)
+        job = result["jobs"][0]
+        self.assertIsNone(job["culprit"])
+        self.assertIn("call 1, sgemm 2x2x2 f32 of libstub.so, had other inputs:", job["trace"]["notes"][0])
+
+    def test_what_is_not_traced_is_said(self):
+        self.job(body="values[0] = float(os.environ['DATA'])")
+        result, trace = self.traced(sys.executable, "-S", "job.py", vary=("env:DATA=1,2",), options=TWICE)
+        self.assertEqual((trace["calls"], trace["cpu_share"]), (0, 0))
+        notes = result["jobs"][0]["trace"]["notes"]
+        self.assertEqual(notes[0], "no call was traced: what differs is not seen")
+        self.assertIn("traced calls took 0% of a run's CPU time", notes[1])
+        shown = self.samebits("report", "out", code=0).stdout
+        self.assertIn("traced    no call was traced", shown)
+
+    def test_a_programs_own_points_are_noted_in_every_kind_of_program(self):
+        for flags in (("-pie", "-fPIE"), ("-no-pie",)):
+            with self.subTest(flags=flags):
+                job = self.compile(POINTS, *flags)
+                self.assertEqual(subprocess.run([job], cwd=self.folder, check=False).returncode, 0)
+                result, trace = self.traced(job, vary=("env:FAULT=0,1",), options=(*TWICE, "--force"))
+                self.assertEqual((trace["calls"], trace["lost"]), (10, 1))
+                self.assertEqual([call[2:6] for call in self.calls()[:2]],
+                                 [["loss", "sb_trace", "f32", "2x3"], ["step", "sb_trace", "i32", ""]])
+                culprit = result["jobs"][0]["culprit"]
+                self.assertEqual((culprit["kernel"], culprit["seq"]), ("loss", 7))
+
+    def test_built_in_jobs_have_the_same_option(self):
+        self.write("suite.yaml", """
+            version: 1
+            jobs:
+              - name: planted
+                train: dense
+                backend: chaos
+                axes: {"env:SAMEBITS_CHAOS": [none, "ulp@adam:3"]}
+            """)
+        result = self.run_json("suite.yaml", "--out", "out", "--trace", code=1,
+                               env={"SAMEBITS_BACKEND_PATH": os.environ["SAMEBITS_TEST_MODULES"]})
+        culprit = result["jobs"][0]["culprit"]
+        self.assertEqual(culprit["kernel"], "adam")
+        calls = self.calls(result["jobs"][0]["witness"]["a"])[:culprit["seq"]]
+        self.assertEqual([call[2] for call in calls].count("adam"), 3)
+        self.assertEqual(culprit["step"], int(calls[-1][1]))
+        self.assertIsNone(result["runs"][0]["observed"]["trace"]["cpu_share"])
+
+    def test_reductions_of_mpi_are_traced_and_blamed_for_nothing_that_went_in(self):
+        self.compile(MPI, compiler="mpicc")
+        allow = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+        result, trace = self.traced("mpirun", "--oversubscribe", "--bind-to", "none", "-n", "2", "./job",
+                                    vary=("env:FAULT=0,1",), options=TWICE, env=allow)
+        self.assertEqual((trace["calls"], trace["processes"]), (14, 2))
+        kernels = [call[2] for call in self.calls()]
+        self.assertEqual(kernels, (["MPI_Allreduce"] * 6 + ["MPI_Reduce"]) * 2)
+        self.assertEqual({call[5] for call in self.calls()}, {"3x4x2"})
+        job = result["jobs"][0]
+        self.assertIsNone(job["culprit"])
+        self.assertIn("had other inputs", job["trace"]["notes"][0])
+
+    def test_numpy_is_traced(self):
+        if not program.works(program.PYTHON, "-c", "import numpy"):
+            self.skipTest("needs numpy: .venv has none")
+        self.write("job.py", """
+            import numpy as np
+            a, b = np.ones((30, 20), "f"), np.ones((20, 10), "f")
+            np.save("w.npy", sum(a @ b for _ in range(5)) + (a @ b[:, 0])[:, None])
+            """)
+        self.traced(program.PYTHON, "job.py")
+        # NumPy tries its sdot when it is imported.
+        self.assertEqual([call[2] for call in self.calls() if call[2] != "sdot"], ["sgemm"] * 5 + ["sgemv"])
+
+    def test_the_first_gemm_of_a_training_in_pytorch_is_the_culprit(self):
+        if not program.works(program.PYTHON, "-c", "import torch, h5py"):
+            self.skipTest("needs torch: .venv has none")
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two CPUs: one thread computes like another")
+        environment = {"OPENBLAS_CORETYPE": "Haswell"}
+        result, _ = self.traced(program.PYTHON, os.path.join(SOURCE, "suites/jobs/torch_threads.py"), "w.h5",
+                                vary=("threads=1,2",), options=(*TWICE, "--weights", "w.h5"), env=environment)
+        culprit = result["jobs"][0]["culprit"]
+        first = next(i for i, call in enumerate(self.calls(), 1) if call[2] == "sgemm")
+        self.assertEqual((culprit["kernel"], culprit["seq"]), ("sgemm", first))
+
+
+if __name__ == "__main__":
+    program.main()
