@@ -58,6 +58,10 @@ static int restore_request(struct rerun *rerun, struct sb_error *err) {
     int rc = sb_request_parse((int)rerun->argv.n, rerun->argv.items, &rerun->request, err);
     rerun->parsed = rc == 0;
     if (rc == 0)
+        rc = sb_request_inject(
+            &rerun->request, json_string_value(json_object_get(rerun->plan_json, "injected_seed")),
+            err);
+    if (rc == 0)
         rc = sb_request_suite(&rerun->request,
                               json_string_value(json_object_get(rerun->plan_json, "suite_text")),
                               &rerun->suite, err);
@@ -107,7 +111,8 @@ static void print_quoted(const char *word) {
 static int print_command(const struct rerun *rerun, struct sb_error *err) {
     const struct sb_job_plan *job = &rerun->plan->jobs[rerun->run->job];
     SB_CLEANUP(sb_setup_clear) struct sb_setup setup = {0};
-    int rc = sb_setup_make(rerun->plan, job, &job->cells[rerun->run->cell], environ, &setup, err);
+    int rc = sb_setup_make(rerun->plan, job, &job->cells[rerun->run->cell],
+                           sb_request_environment(&rerun->request), &setup, err);
     if (rc < 0)
         return rc;
     printf("# %s: job %s,", rerun->run->id, job->job->id);
@@ -183,7 +188,7 @@ static int run_again(struct rerun *rerun, struct sb_error *err) {
                                               : (enum sb_isolation)rerun->request.isolate,
         .shard = 1,
         .n_shards = 1,
-        .environment = environ,
+        .environment = sb_request_environment(&rerun->request),
         .program = program,
     };
     rc = sb_schedule_run(rerun->plan, rerun->fresh, &options, &callbacks, &result, err);

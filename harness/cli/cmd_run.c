@@ -1,5 +1,6 @@
 /* cli: samebits run. */
 #include "cli/command.h"
+#include "cli/inject.h"
 #include "cli/inputs.h"
 #include "cli/kept_plan.h"
 #include "cli/request.h"
@@ -48,9 +49,11 @@ static void print_plan(const struct sb_request *request, const struct sb_plan *p
     }
     if (request->quiet || request->json)
         return;
-    printf("samebits %s: %zu job%s, %zu cell%s, %s%zu runs, order seed %llu\n", SB_VERSION,
+    const char *injected = sb_injected_seed(&request->injected);
+    printf("samebits %s: %zu job%s, %zu cell%s, %s%zu runs, order seed %llu%s%s\n", SB_VERSION,
            plan->n_jobs, plan->n_jobs == 1 ? "" : "s", cells, cells == 1 ? "" : "s",
-           exact ? "" : "at least ", runs, (unsigned long long)request->seed);
+           exact ? "" : "at least ", runs, (unsigned long long)request->seed,
+           injected ? ", Python seeded with " : "", injected ? injected : "");
     fflush(stdout);
 }
 
@@ -189,12 +192,13 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
     return rc;
 }
 
-static int run_request(const struct sb_request *request, int argc, char **argv,
-                       struct sb_error *err) {
+static int run_request(struct sb_request *request, int argc, char **argv, struct sb_error *err) {
     struct sb_suite *suite = NULL;
     struct sb_machine *machine = NULL;
     struct sb_plan *plan = NULL;
     int rc = sb_reporting_check(request, err);
+    if (rc == 0)
+        rc = sb_request_inject(request, NULL, err);
     if (rc == 0)
         rc = sb_request_suite(request, NULL, &suite, err);
     if (rc == 0)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "cli/inject.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -76,10 +77,15 @@ json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **arg
     sb_request_shard(request, &shard, &n_shards, NULL);
     SB_AUTO_FREE char *part = sb_format("%u/%u", shard, n_shards);
     SB_AUTO_FREE char *seed = sb_format("%llu", (unsigned long long)request->seed);
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", "samebits.plan/1",
-                     "argv", arguments, "cwd", sb_json_string(cwd), "suite_text",
-                     sb_json_string(plan->suite->text), "seed", sb_json_string(seed), "shard",
-                     sb_json_string(part), "inputs", inputs ? inputs : json_null(), "jobs", jobs);
+    json_t *kept =
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", "samebits.plan/1", "argv",
+                  arguments, "cwd", sb_json_string(cwd), "suite_text",
+                  sb_json_string(plan->suite->text), "seed", sb_json_string(seed), "shard",
+                  sb_json_string(part), "inputs", inputs ? inputs : json_null(), "jobs", jobs);
+    const char *injected = sb_injected_seed(&request->injected);
+    if (kept && injected)
+        json_object_set_new(kept, "injected_seed", sb_json_string(injected));
+    return kept;
 }
 
 #define START_ANEW "give --force to start anew"
@@ -102,7 +108,7 @@ static char *brief(const json_t *value) {
 static int same_value(const json_t *before, const json_t *after, const char *key, const char *of,
                       struct sb_error *err) {
     const json_t *then = json_object_get(before, key), *now = json_object_get(after, key);
-    if (json_equal(then, now))
+    if ((!then && !now) || json_equal(then, now))
         return 0;
     SB_AUTO_FREE char *was = brief(then), *is = brief(now);
     return sb_error_set(err, -EINVAL, "%s%s was %s when this result was begun, now %s; " START_ANEW,
@@ -148,7 +154,7 @@ int sb_kept_plan_same_jobs(const json_t *kept, const json_t *now, struct sb_erro
 }
 
 int sb_kept_plan_same_conditions(const json_t *kept, const json_t *now, struct sb_error *err) {
-    static const char *const keys[] = {"seed", "shard", "inputs"};
+    static const char *const keys[] = {"seed", "shard", "inputs", "injected_seed"};
     int rc = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && rc == 0; i++)
         rc = same_value(kept, now, keys[i], "", err);

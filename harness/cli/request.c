@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/inject.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -39,7 +40,7 @@ static int take_launcher(void *into, const char *value, struct sb_error *err) {
     return take_choice(into, value, err);
 }
 
-enum { N_OPTIONS = 30 };
+enum { N_OPTIONS = 31 };
 
 struct option_table {
     struct choice design, require, isolate, stop, launcher;
@@ -73,10 +74,12 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"include", 0, "GLOB", NULL, sb_take_list, &r->include},
         {"exclude", 0, "GLOB", "these tensors alone, or all but these", sb_take_list, &r->exclude},
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
-        {"timeout", 0, "10m", "of one run: 250ms, 90s or 90, 10m, 1h", sb_take_text, &r->timeout},
         {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
+        {"timeout", 0, "10m", NULL, sb_take_text, &r->timeout},
+        {"seed", 0, "N", "of one run: 90s, 10m, 1h; order of runs (0)", sb_take_u64, &r->seed},
         {"trace", 0, NULL, NULL, sb_take_flag, &r->trace},
-        {"seed", 0, "N", "kernel calls; order of runs (default 0)", sb_take_u64, &r->seed},
+        {"inject-seeds", 0, NULL, "note kernel calls; seed Python programs", sb_take_flag,
+         &r->inject},
         {"stop-after", 0, "first-divergence", "start nothing more once bits differ", take_choice,
          &table->stop},
         {"out", 0, "DIR", NULL, sb_take_text, &r->out},
@@ -199,11 +202,20 @@ char *sb_request_resume_command(const char *program, int argc, char **argv, cons
 
 void sb_request_clear(struct sb_request *request) {
     struct sb_strings *const lists[] = {&request->vary,    &request->only,    &request->skip,
-                                        &request->exclude, &request->include, &request->reports};
+                                        &request->exclude, &request->include, &request->reports,
+                                        &request->injected};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         sb_strings_clear(lists[i]);
     sb_arguments_clear(&request->arguments);
     *request = (struct sb_request){0};
+}
+
+int sb_request_inject(struct sb_request *request, const char *seed, struct sb_error *err) {
+    return request->inject ? sb_inject_seeds(seed, &request->injected, err) : 0;
+}
+
+char **sb_request_environment(const struct sb_request *request) {
+    return request->injected.n ? request->injected.items : environ;
 }
 
 int sb_request_shard(const struct sb_request *request, unsigned *shard, unsigned *n_shards,

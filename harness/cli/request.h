@@ -19,7 +19,8 @@ struct sb_request {
     struct sb_strings vary, only, skip, exclude, include, reports;
     const char *weights, *out, *repeats, *timeout, *shard, *stop_after;
     int design, require, isolate; /* enum values; -1: not given */
-    bool exact, trace, resume, force, list, json, quiet, verbose;
+    bool exact, trace, resume, force, list, json, quiet, verbose, inject;
+    struct sb_strings injected; /* environment of runs; empty: this process' */
     unsigned jobs;
     uint64_t seed;
     struct sb_tolerance tolerance;
@@ -47,6 +48,12 @@ int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machi
  * process. */
 int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine,
                        struct sb_error *err);
+
+/* Carries out --inject-seeds, where it was given; `seed` as in cli/inject.h. */
+int sb_request_inject(struct sb_request *request, const char *seed, struct sb_error *err);
+
+/* What runs start from. Borrowed. */
+char **sb_request_environment(const struct sb_request *request);
 
 /* The command that goes on with this request in `folder`, as a shell takes it: as it was given, but
  * with --resume and --out. `program` is the program's name as called. malloc'd, or NULL. */

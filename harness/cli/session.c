@@ -1,5 +1,6 @@
 /* cli: one `samebits run` from plan to result.json. See cli/session.h. */
 #include "cli/session.h"
+#include "cli/inject.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -140,7 +141,7 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
         .trace = session->request->trace,
         .isolate = session->request->isolate < 0 ? SB_ISOLATE_AUTO
                                                  : (enum sb_isolation)session->request->isolate,
-        .environment = environ,
+        .environment = sb_request_environment(session->request),
         .program = program,
         .done = done,
         .n_done = n_done,
@@ -273,10 +274,14 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
     SB_AUTO_JSON json_t *manifest = NULL;
     SB_AUTO_JSON json_t *git = sb_git_finish(sb_steal_pointer(&session->git));
     SB_AUTO_JSON json_t *inputs = sb_inputs_merged(session->inputs);
-    int rc = sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs, environ,
-                               git, inputs, &manifest, err);
+    int rc =
+        sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs,
+                          sb_request_environment(session->request), git, inputs, &manifest, err);
     if (rc < 0)
         return rc;
+    const char *injected = sb_injected_seed(&session->request->injected);
+    if (injected)
+        json_object_set_new(manifest, "injected_seed", sb_json_string(injected));
     const struct sb_result_input input = {
         .suite = session->suite,
         .plan = session->plan,

@@ -69,6 +69,13 @@ class Extending(program.Program):
         return subprocess.run([self.installed, *arguments], cwd=self.folder, env=environment, capture_output=True,
                               text=True, timeout=300, check=False)
 
+    def test_what_seeds_python_is_found_where_it_is_installed(self):
+        self.job(body="import random; values = [random.random()]")
+        done = self.run_installed("run", "--inject-seeds", "--repeats", "2", "--vary", "hash_seed=0,1", "--out", "out",
+                                  "--", "python3", "job.py")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("Python seeded with 0", done.stdout)
+
     def test_the_example_is_built_and_multiplies(self):
         self.build(shown_source())
         self.write("suite.yaml", SUITE)

@@ -1,0 +1,78 @@
+/* cli: --inject-seeds: the environment in which Python seeds itself. See cli/inject.h. */
+#include "cli/inject.h"
+
+#include "base/cleanup.h"
+#include "samebits-config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char seed_variable[] = "SAMEBITS_SEED", search_variable[] = "PYTHONPATH";
+
+/* In a build folder it lies below the program's, installed where modules do. */
+static int find_folder(char **folder, struct sb_error *err) {
+    static const char *const folders[] = {"python", SB_MODULES_FROM_PROGRAM "/python"};
+    char program[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash)
+        *slash = '\0';
+    for (size_t i = 0; slash && i < sizeof folders / sizeof *folders; i++) {
+        SB_AUTO_FREE char *path = sb_format("%s/%s/inject", program, folders[i]);
+        SB_AUTO_FREE char *file = path ? sb_format("%s/sitecustomize.py", path) : NULL;
+        SB_AUTO_FREE char *found = file && access(file, R_OK) == 0 ? realpath(path, NULL) : NULL;
+        if (!found)
+            continue;
+        if (strchr(found, ':')) /* which separates what PYTHONPATH lists */
+            return sb_error_set(err, -EINVAL, "--inject-seeds: its path has a colon in it: %s",
+                                found);
+        *folder = sb_steal_pointer(&found);
+        return 0;
+    }
+    return sb_error_set(err, -ENOENT, "--inject-seeds: python/inject is not beside the program");
+}
+
+/* As Python reads them: a whole number. */
+static int check_seed(const char *seed, struct sb_error *err) {
+    const char *digits = seed + (*seed == '-');
+    size_t n = strspn(digits, "0123456789");
+    return n && !digits[n]
+               ? 0
+               : sb_error_set(err, -EINVAL, "%s: '%s' is not a whole number", seed_variable, seed);
+}
+
+int sb_inject_seeds(const char *seed, struct sb_strings *environment, struct sb_error *err) {
+    SB_AUTO_FREE char *folder = NULL;
+    SB_AUTO_STRINGS struct sb_strings made = {0};
+    int rc = find_folder(&folder, err);
+    if (rc < 0)
+        return rc;
+    for (char **item = environ; rc == 0 && *item; item++)
+        rc = sb_strings_add(&made, *item);
+    if (rc < 0)
+        return sb_error_errno(err, rc, "--inject-seeds");
+    const char *others = sb_environment_get(&made, search_variable);
+    const char *given = sb_environment_get(&made, seed_variable);
+    if (!seed)
+        seed = given && *given ? given : "0";
+    rc = check_seed(seed, err);
+    if (rc < 0)
+        return rc;
+    bool any = others && *others;
+    SB_AUTO_FREE char *search = sb_format("%s%s%s", folder, any ? ":" : "", any ? others : "");
+    SB_AUTO_FREE char *value = strdup(seed); /* it may be what is replaced */
+    if (!search || !value || sb_environment_set(&made, search_variable, search) < 0 ||
+        sb_environment_set(&made, seed_variable, value) < 0)
+        return sb_error_errno(err, -ENOMEM, "--inject-seeds");
+    *environment = made;
+    made = (struct sb_strings){0};
+    return 0;
+}
+
+const char *sb_injected_seed(const struct sb_strings *environment) {
+    return environment->n ? sb_environment_get(environment, seed_variable) : NULL;
+}
