@@ -1,245 +1,288 @@
-/* Stage 6: delta debugging over sources of nondeterminism. See attribute/search.h.
+/* Stage 6, attribute: the search by intervention. See attribute/search.h.
  *
- * A set of sources cures where so many repeats with it frozen agree that chance is out of the
- * question. How many that are rests on the highest share of equal results seen in runs that did
- * differ: whenever a question shows a higher one (a rare race behind a seed that always differs),
- * all answers given before are asked for again. Every minimal cure is found as the sets of a
- * monotone function are: what hits all cures known is let live, and if the rest still cures, a
- * further one is in it. */
+ * Every step begins anew from all runs: it asks settings for their state in the order of the
+ * method, and where one is not known yet, the step ends with asking for its runs. So a setting that
+ * looked stable and turns out not to be changes the way that the search takes, and no state is
+ * kept. */
 #include "attribute/search.h"
-#include "attribute/hitting.h"
 
-#include <errno.h>
+#include "attribute/luck.h"
+
+#include <limits.h>
 #include <math.h>
-#include <string.h>
 
-enum { LEAST = 5, FIRST_RUNS = 6, RARE = 3, RESTARTS = 32 };
+/* Runs with nothing switched: so many at least, for a rate to judge others by; and so many at most
+ * until two of them differ. FIRST of each other setting come before it is asked whether more are
+ * needed; and no setting gets more than MOST. */
+enum { LIVE = 6, MOST_LIVE = 60, FIRST = 2, LEAST_ANSWER = 8, MOST = 100 };
 
-struct state {
+/* What may be luck on the way, and in the setting that the answer rests on. */
+static const double way_limit = 0.05, answer_limit = 0.02;
+
+enum state { DIFFERS, AGREES, FAILS, UNKNOWN };
+
+struct step {
     const struct sb_search *search;
-    struct sb_findings *findings;
-    bool raised; /* the share rose: earlier answers may be too thin */
+    const struct sb_search_run *runs;
+    size_t n;
+    struct sb_search_tally live, rarest;
+    struct sb_search_ask *asks;
+    size_t n_asks;
 };
 
-unsigned sb_search_runs(double share, double luck) {
-    if (share <= 0)
-        return LEAST;
-    if (share >= 1)
-        return 1000000;
-    double n = 1 + ceil(log(luck) / log(share));
-    return n < LEAST ? LEAST : n > 1000000 ? 1000000 : (unsigned)n;
-}
-
-/* Laplace's estimate, so that two runs that differ do not mean that no two ever agree. */
-static double share_of(const struct sb_sample *sample) {
-    return (sample->largest + 1.0) / (sample->runs + 2.0);
-}
-
-static unsigned needed(const struct state *state) {
-    unsigned n = sb_search_runs(state->findings->share, state->search->luck);
-    return n < state->search->most ? n : state->search->most;
-}
-
-static void see(struct state *state, const struct sb_sample *sample) {
-    if (sample->distinct < 2 || share_of(sample) <= state->findings->share)
-        return;
-    unsigned before = needed(state);
-    state->findings->share = share_of(sample);
-    state->raised |= needed(state) > before;
-}
-
-/* Do repeats agree? Two runs tell most that do not. 1, 0 or an error. */
-static int cures(struct state *state, sb_mask frozen, unsigned wanted, struct sb_sample *sample) {
-    const struct sb_search *search = state->search;
-    for (unsigned n = 2;; n = n < LEAST && LEAST < wanted ? LEAST : wanted) {
-        *sample = (struct sb_sample){0};
-        int rc = search->ask(search->context, frozen, n, sample);
-        if (rc < 0)
-            return rc;
-        see(state, sample);
-        if (sample->failed || sample->distinct > 1)
-            return 0;
-        if (n >= wanted)
-            return 1;
-    }
-}
-
-static int asks(struct state *state, sb_mask frozen) {
-    struct sb_sample sample;
-    return cures(state, frozen, needed(state), &sample);
-}
-
-/* Drops from *frozen what of `block` is not needed: all of it, or by halves. */
-static int reduce(struct state *state, sb_mask *frozen, sb_mask block) {
-    int rc = asks(state, *frozen & ~block);
-    if (rc > 0)
-        *frozen &= ~block;
-    if (rc != 0 || !(block & (block - 1)))
-        return rc < 0 ? rc : 0;
-    sb_mask low = 0, rest = block;
-    for (int half = __builtin_popcountll(block) / 2; half > 0; half--) {
-        low |= rest & -rest;
-        rest &= rest - 1;
-    }
-    rc = reduce(state, frozen, rest);
-    return rc < 0 ? rc : reduce(state, frozen, low);
-}
-
-/* A minimal cure inside one: what is unlikely is dropped first, and then what lies far from the
- * program's own fault. */
-static int minimise(struct state *state, sb_mask *frozen) {
-    sb_mask unlikely = *frozen & ~state->search->likely;
-    int rc = unlikely ? reduce(state, frozen, unlikely) : 0;
-    sb_mask likely = *frozen & state->search->likely;
-    return rc < 0 || !likely ? rc : reduce(state, frozen, likely);
-}
-
-static int add_cure(struct sb_masks *known, sb_mask frozen) {
-    for (size_t i = 0; i < known->n; i++) {
-        if (known->sets[i] == frozen)
-            return 0;
-    }
-    return sb_masks_add(known, frozen);
-}
-
-/* Causes are mostly single. Each source that is likely by itself; where a blunt one is needed, by
- * itself it is the only candidate. */
-static int try_singles(struct state *state, struct sb_masks *known) {
-    const struct sb_search *search = state->search;
-    sb_mask candidates = search->likely & ~search->blunt;
-    if (search->blunt) {
-        struct sb_sample sample;
-        int rc = cures(state, search->sources & ~search->blunt, needed(state), &sample);
-        if (rc < 0)
-            return rc;
-        if (sample.distinct > 1)
-            candidates = search->blunt;
-    }
-    for (; candidates; candidates &= candidates - 1) {
-        int rc = asks(state, candidates & -candidates);
-        if (rc > 0)
-            rc = add_cure(known, candidates & -candidates);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
-/* Looks for a cure that holds none of those known whole. 1: it was added. */
-static int find_another(struct state *state, struct sb_masks *known) {
-    SB_AUTO_MASKS struct sb_masks live = {0};
-    bool complete;
-    int rc = sb_hitting_sets(known, 64, 256, &live, &complete);
-    for (size_t i = 0; rc == 0 && i < live.n; i++) {
-        sb_mask frozen = state->search->sources & ~live.sets[i];
-        rc = frozen ? asks(state, frozen) : 0;
-        if (rc <= 0)
+struct sb_search_tally sb_search_tally(const struct sb_search_run *runs, size_t n, sb_switches on) {
+    enum { GROUPS = 256 }; /* more than a setting gets runs; what is beyond has been told apart */
+    struct sb_search_tally tally = {0};
+    int groups[GROUPS];
+    unsigned sizes[GROUPS];
+    for (size_t i = 0; i < n; i++) {
+        if (runs[i].on != on)
             continue;
-        rc = minimise(state, &frozen);
-        if (rc == 0)
-            rc = add_cure(known, frozen);
-        return rc < 0 ? rc : 1;
+        if (runs[i].group < 0) {
+            tally.failed++;
+            continue;
+        }
+        unsigned at = 0;
+        while (at < tally.distinct && groups[at] != runs[i].group)
+            at++;
+        if (at == GROUPS)
+            continue;
+        if (at == tally.distinct) {
+            groups[at] = runs[i].group;
+            sizes[tally.distinct++] = 0;
+        }
+        sizes[at]++;
+        tally.modal = sizes[at] > tally.modal ? sizes[at] : tally.modal;
+        tally.good++;
     }
-    return rc;
+    return tally;
 }
 
-/* What shows that each source of a cure is needed: all the others frozen, runs differ. */
-static int take_without(struct state *state, struct sb_cure *cure) {
-    for (sb_mask rest = cure->frozen; rest; rest &= rest - 1) {
-        struct sb_sample sample;
-        sb_mask frozen = cure->frozen & ~(rest & -rest);
-        int rc = cures(state, frozen, needed(state), &sample);
-        if (rc < 0)
-            return rc;
-        if (rest == cure->frozen ||
-            (sample.distinct > 1 && share_of(&sample) > share_of(&cure->without)))
-            cure->without = sample;
-    }
-    return 0;
+double sb_search_luck(const struct sb_search_tally *agreeing,
+                      const struct sb_search_tally *differing) {
+    if (differing->distinct < 2)
+        return 1;
+    /* That they differ at all is known by one of them: it is no measure of how often. */
+    return sb_agreement_luck(agreeing->good, differing->good - 1, differing->modal);
 }
 
-static int before(const struct sb_cure *a, const struct sb_cure *b, sb_mask blunt) {
-    bool blunt_a = a->frozen & blunt, blunt_b = b->frozen & blunt;
-    int size_a = __builtin_popcountll(a->frozen), size_b = __builtin_popcountll(b->frozen);
-    if (blunt_a != blunt_b)
-        return blunt_b;
-    return size_a != size_b ? size_a < size_b : a->frozen < b->frozen;
+static void ask(struct step *step, sb_switches on, unsigned runs) {
+    for (size_t i = 0; i < step->n_asks; i++) {
+        if (step->asks[i].on == on)
+            return;
+    }
+    if (step->n_asks < SB_SEARCH_ASKS)
+        step->asks[step->n_asks++] = (struct sb_search_ask){on, runs};
 }
 
-/* Gathers the evidence for each cure; the best one is put to a longer test. */
-static int confirm(struct state *state, const struct sb_masks *known) {
-    struct sb_findings *findings = state->findings;
-    findings->n_cures = 0;
-    for (size_t i = 0; i < known->n && findings->n_cures < SB_SEARCH_CURES; i++) {
-        struct sb_cure cure = {.frozen = known->sets[i]};
-        size_t at = findings->n_cures++;
-        for (; at > 0 && before(&cure, &findings->cures[at - 1], state->search->blunt); at--)
-            findings->cures[at] = findings->cures[at - 1];
-        findings->cures[at] = cure;
+/* Of the settings whose runs differ, the one whose runs do so least often: another cause than that
+ * of the live runs, and a rarer one, may be what is left in it. */
+static struct sb_search_tally rarest(const struct step *step) {
+    struct sb_search_tally rarest = step->live;
+    for (size_t i = 0; i < step->n; i++) {
+        if (step->runs[i].on == 0 || (i && step->runs[i].on == step->runs[i - 1].on))
+            continue;
+        struct sb_search_tally tally = sb_search_tally(step->runs, step->n, step->runs[i].on);
+        if (tally.distinct > 1 && tally.good > FIRST &&
+            tally.modal * rarest.good > rarest.modal * tally.good)
+            rarest = tally;
     }
-    findings->found = findings->n_cures ? SB_FOUND_CURES : SB_FOUND_NO_CURE;
-    for (size_t i = 0; i < findings->n_cures; i++) {
-        struct sb_cure *cure = &findings->cures[i];
-        unsigned n = needed(state);
-        int rc = cures(state, cure->frozen,
-                       i || state->search->confirm < n ? n : state->search->confirm, &cure->with);
-        if (rc == 0)
-            state->raised = true; /* the longer test found it out: it is no cure */
-        if (rc > 0)
-            rc = take_without(state, cure);
-        if (rc < 0)
-            return rc;
-        cure->luck = pow(findings->share, (double)cure->with.runs - 1);
-    }
-    return 0;
+    return rarest;
 }
 
-static int search_once(struct state *state) {
-    const struct sb_search *search = state->search;
-    struct sb_findings *findings = state->findings;
-    SB_AUTO_MASKS struct sb_masks known = {0};
-    int rc = cures(state, search->sources, needed(state), &findings->frozen);
-    if (rc == 0)
-        findings->found = SB_FOUND_NO_CURE;
-    if (rc < 0 || findings->frozen.distinct > 1)
-        return rc < 0 ? rc : 0;
-    rc = try_singles(state, &known);
-    for (int more = 1; rc == 0 && more && known.n < SB_SEARCH_CURES;) {
-        more = find_another(state, &known);
-        rc = more < 0 ? more : 0;
-    }
-    int confirmed = confirm(state, &known); /* also where the search was cut short */
-    return rc < 0 ? rc : confirmed;
+/* Runs that must agree before that is no luck. */
+static unsigned enough(const struct step *step, double limit) {
+    struct sb_search_tally tally = {.good = limit < way_limit ? LEAST_ANSWER : FIRST};
+    while (tally.good < MOST && sb_search_luck(&tally, &step->rarest) > limit)
+        tally.good++;
+    return tally.good;
 }
 
-/* How often do repeats agree with nothing frozen? Until a few runs were unlike the most frequent
- * result. 1: they differ. */
-static int measure(struct state *state) {
-    const struct sb_search *search = state->search;
-    struct sb_sample *live = &state->findings->live;
-    for (unsigned n = FIRST_RUNS;; n = n * 2 < search->most ? n * 2 : search->most) {
-        int rc = search->ask(search->context, 0, n, live);
-        if (rc < 0)
-            return rc;
-        if (live->runs - live->largest >= RARE || n >= search->most || live->failed == n)
-            break;
-    }
-    see(state, live);
-    return live->distinct > 1;
+static enum state look(struct step *step, sb_switches on, double limit) {
+    struct sb_search_tally tally = sb_search_tally(step->runs, step->n, on);
+    if (tally.distinct > 1)
+        return DIFFERS;
+    if (tally.failed >= FIRST && tally.failed >= tally.good)
+        return FAILS;
+    unsigned wanted = tally.good < FIRST ? FIRST : enough(step, limit);
+    if (tally.good >= wanted)
+        return AGREES;
+    ask(step, on, wanted - tally.good);
+    return UNKNOWN;
 }
 
-int sb_search_causes(const struct sb_search *search, struct sb_findings *findings) {
-    *findings = (struct sb_findings){.found = SB_FOUND_NOTHING};
-    struct state state = {.search = search, .findings = findings};
-    int rc = measure(&state);
-    if (rc <= 0)
-        return rc;
-    for (int i = 0; i < RESTARTS; i++) {
-        state.raised = false;
-        rc = search_once(&state);
-        if (rc < 0 || !state.raised)
-            break;
+static sb_switches source_bit(unsigned source) {
+    return (sb_switches)1 << source;
+}
+
+static sb_switches all_sources(const struct sb_search *search) {
+    return source_bit(search->n_sources) - 1;
+}
+
+/* One source that cures alone, the first in order, with the others as alternatives. True when the
+ * question is settled or runs are asked for. */
+static bool try_singles(struct step *step, sb_switches base, struct sb_search_answer *answer) {
+    sb_switches cures = 0;
+    for (unsigned s = 0; s < step->search->n_sources; s++) {
+        if (!(answer->unusable & source_bit(s)) &&
+            look(step, base | source_bit(s), way_limit) == AGREES)
+            cures |= source_bit(s);
     }
-    findings->complete = rc == 0 && !state.raised;
-    return rc < 0 ? rc : 0;
+    if (step->n_asks)
+        return true;
+    for (unsigned s = 0; s < step->search->n_sources; s++) {
+        if (!(cures & source_bit(s)))
+            continue;
+        enum state state = look(step, base | source_bit(s), answer_limit);
+        if (state == UNKNOWN)
+            return true;
+        if (state != AGREES)
+            continue;
+        answer->causes[0] = (struct sb_search_cause){.source = s,
+                                                     .without = base,
+                                                     .with = base | source_bit(s),
+                                                     .alternatives = cures & ~source_bit(s)};
+        answer->n_causes = 1;
+        answer->cured = base | source_bit(s);
+        return true;
+    }
+    return false;
+}
+
+/* Sources that could stand in for one of a set that cures. */
+static sb_switches find_alternatives(struct step *step, sb_switches base, sb_switches set,
+                                     sb_switches one, sb_switches frozen) {
+    sb_switches found = 0;
+    for (unsigned s = 0; s < step->search->n_sources; s++) {
+        sb_switches other = source_bit(s);
+        if ((frozen & other) && !(set & other) &&
+            look(step, base | (set & ~one) | other, way_limit) == AGREES)
+            found |= other;
+    }
+    return found;
+}
+
+/* Several that are needed together: what is frozen is given up one by one, beginning with what is
+ * furthest from the program's own fault. True: all runs that it rests on are there. */
+static bool eliminate(struct step *step, sb_switches base, sb_switches frozen,
+                      struct sb_search_answer *answer) {
+    sb_switches set = frozen;
+    for (unsigned s = step->search->n_sources; s-- > 0;) {
+        if (!(set & source_bit(s)))
+            continue;
+        enum state state = look(step, base | (set & ~source_bit(s)), way_limit);
+        if (state == UNKNOWN)
+            return false;
+        if (state == AGREES)
+            set &= ~source_bit(s);
+    }
+    if (look(step, base | set, answer_limit) != AGREES)
+        return false;
+    for (unsigned s = 0; s < step->search->n_sources; s++) {
+        if (!(set & source_bit(s)))
+            continue;
+        sb_switches alternatives = find_alternatives(step, base, set, source_bit(s), frozen);
+        answer->causes[answer->n_causes++] =
+            (struct sb_search_cause){.source = s,
+                                     .without = base | (set & ~source_bit(s)),
+                                     .with = base | set,
+                                     .alternatives = alternatives};
+    }
+    answer->cured = base | set;
+    return !step->n_asks;
+}
+
+/* What has to be frozen, when with `frozen` and the base runs agree. */
+static void find_sources(struct step *step, sb_switches base, sb_switches frozen,
+                         struct sb_search_answer *answer) {
+    if (!try_singles(step, base, answer))
+        eliminate(step, base, frozen, answer);
+}
+
+static void find_fix(struct step *step, struct sb_search_answer *answer) {
+    sb_switches flag = step->search->flag;
+    if (flag && answer->race)
+        answer->flag_cures =
+            look(step, (answer->cured & ~step->search->one_thread) | flag, way_limit) == AGREES;
+}
+
+/* With everything frozen runs differ still: by threads? */
+static void find_race(struct step *step, sb_switches frozen, struct sb_search_answer *answer) {
+    sb_switches one = step->search->one_thread;
+    if (!one || (answer->unusable & one)) {
+        answer->end = SB_SEARCH_UNEXPLAINED;
+        return;
+    }
+    enum state state = look(step, one, answer_limit);
+    if (state == UNKNOWN)
+        return;
+    answer->race = true;
+    if (state == AGREES) {
+        answer->cured = one;
+        return;
+    }
+    state = look(step, one | frozen, way_limit);
+    if (state == UNKNOWN)
+        return;
+    if (state == AGREES) {
+        answer->race_with = frozen;
+        find_sources(step, one, frozen, answer);
+        return;
+    }
+    answer->race = false;
+    answer->end = SB_SEARCH_UNEXPLAINED;
+}
+
+/* Which switches runs do not bear. True when that is known. */
+static bool find_unusable(struct step *step, struct sb_search_answer *answer) {
+    for (unsigned s = 0; s < step->search->n_sources; s++) {
+        if (look(step, source_bit(s), way_limit) == FAILS)
+            answer->unusable |= source_bit(s);
+    }
+    return !step->n_asks;
+}
+
+static void find(struct step *step, struct sb_search_answer *answer) {
+    sb_switches frozen = all_sources(step->search);
+    enum state state = look(step, frozen, way_limit);
+    if (state == FAILS) {
+        if (!find_unusable(step, answer))
+            return;
+        frozen &= ~answer->unusable;
+        state = look(step, frozen, way_limit);
+    }
+    if (state == AGREES && frozen)
+        find_sources(step, 0, frozen, answer);
+    else if (state != UNKNOWN)
+        find_race(step, frozen, answer);
+    if (!step->n_asks && answer->end == SB_SEARCH_GOES_ON)
+        find_fix(step, answer);
+    if (!step->n_asks && answer->end == SB_SEARCH_GOES_ON) {
+        answer->end = SB_SEARCH_FOUND;
+        struct sb_search_tally cured = sb_search_tally(step->runs, step->n, answer->cured);
+        answer->luck = sb_search_luck(&cured, &step->rarest);
+    }
+}
+
+size_t sb_search_step(const struct sb_search *search, const struct sb_search_run *runs, size_t n,
+                      struct sb_search_ask *asks, struct sb_search_answer *answer) {
+    *answer = (struct sb_search_answer){.luck = NAN};
+    struct step step = {.search = search, .runs = runs, .n = n, .asks = asks};
+    step.live = sb_search_tally(runs, n, 0);
+    step.rarest = rarest(&step);
+    const struct sb_search_tally *live = &step.live;
+    if (live->failed >= FIRST && live->failed >= live->good) {
+        answer->end = SB_SEARCH_FAILED;
+    } else if (live->good < LIVE) {
+        ask(&step, 0, LIVE - live->good);
+    } else if (live->distinct < 2 && live->good >= MOST_LIVE) {
+        answer->end = SB_SEARCH_NOT_REPRODUCED;
+    } else if (live->distinct < 2) {
+        ask(&step, 0, live->good < MOST_LIVE - live->good ? live->good : MOST_LIVE - live->good);
+    } else {
+        find(&step, answer);
+    }
+    if (step.n_asks)
+        *answer = (struct sb_search_answer){.luck = NAN};
+    return step.n_asks;
 }

@@ -1,65 +1,78 @@
-/* Stage 6: the search for what makes repeats differ, by intervention: freeze some of the sources of
- * nondeterminism, and see whether repeats now agree. Pure: the runs are another's to do. */
+/* Stage 6: the search for what makes the runs of one configuration differ, by intervention. Each
+ * switch freezes a source of nondeterminism, or takes away what a race needs. Given the runs so
+ * far, a step says which runs would tell more, or what they show. Pure: the same runs give the same
+ * step, so that a search that was interrupted goes on from its journal. Method: docs/explain.md. */
 #ifndef SB_ATTRIBUTE_SEARCH_H
 #define SB_ATTRIBUTE_SEARCH_H
 
-#include <samebits/attribute.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
-enum { SB_SEARCH_CURES = 8 };
+/* A set of switches that are on: bit i stands for switch i. */
+typedef uint32_t sb_switches;
 
-/* What runs with some sources frozen gave. */
-struct sb_sample {
-    unsigned runs;     /* that ended well */
-    unsigned failed;   /* that did not: a source that a program cannot do without was frozen */
-    unsigned distinct; /* results among `runs` */
-    unsigned largest;  /* runs that had the most frequent of them */
-};
-
-/* Answers with all runs that were made with `frozen`: runs + failed ≥ `wanted`. -EAGAIN where there
- * are fewer yet: the search ends with that, and is begun again when they are there. -ECANCELED:
- * there will be no more. */
-typedef int (*sb_ask)(void *context, sb_mask frozen, unsigned wanted, struct sb_sample *sample);
+enum { SB_SEARCH_SOURCES = 16, SB_SEARCH_ASKS = 32 };
 
 struct sb_search {
-    sb_mask sources; /* bits in order of preference: the lowest is nearest to the program's fault */
-    sb_mask likely;  /* of them, those that the program is known to consult, or may well */
-    sb_mask blunt; /* of them, those whose freezing hides other sources too: tried without first */
-    double luck;   /* probability with which repeats of an unstable program may agree by chance */
-    unsigned most; /* runs of one question, whatever the rate */
-    unsigned confirm; /* runs of the answer, at least */
-    sb_ask ask;
-    void *context;
+    unsigned n_sources; /* switches 0 … n_sources - 1 freeze a source each; of several that would
+                           do, the first is the cause */
+    sb_switches one_thread; /* the switch of a program that runs in one thread; 0: not to be had */
+    sb_switches flag;       /* that asks libraries for deterministic paths; 0: not to be had */
 };
 
-enum sb_found {
-    SB_FOUND_NOTHING, /* repeats do not differ, or were not made */
-    SB_FOUND_CURES,
-    SB_FOUND_NO_CURE, /* repeats differ whatever is frozen */
+struct sb_search_run {
+    sb_switches on;
+    int group; /* equal exactly where fingerprints are; -1: the run failed */
 };
 
-struct sb_cure {
-    sb_mask frozen;
-    struct sb_sample with;    /* frozen */
-    struct sb_sample without; /* one of its sources live, the rest of all frozen: the one source
-                                 whose runs came nearest to agreeing */
-    double luck; /* probability that `with` agrees by chance, at the rate seen elsewhere */
+/* The runs of one setting. */
+struct sb_search_tally {
+    unsigned good, failed, distinct, modal; /* modal: runs of the most frequent result */
 };
 
-struct sb_findings {
-    enum sb_found found;
-    struct sb_cure cures[SB_SEARCH_CURES]; /* inclusion-minimal, the best first */
-    size_t n_cures;
-    bool complete;                 /* every cure was looked for, and all are confirmed */
-    struct sb_sample live, frozen; /* nothing and everything frozen */
-    double
-        share; /* of runs that have the most frequent result, at the most, where repeats differ */
+struct sb_search_ask {
+    sb_switches on;
+    unsigned runs; /* further ones */
 };
 
-/* 0, -EAGAIN, -ENOMEM or another error of `ask`; with -ECANCELED *findings has what is known. */
-int sb_search_causes(const struct sb_search *search, struct sb_findings *findings);
+enum sb_search_end {
+    SB_SEARCH_GOES_ON,
+    SB_SEARCH_NOT_REPRODUCED, /* with nothing switched, all runs agree */
+    SB_SEARCH_FAILED,         /* with nothing switched, runs fail */
+    SB_SEARCH_FOUND,
+    SB_SEARCH_UNEXPLAINED, /* everything is frozen, in one thread, and runs differ still */
+};
 
-/* Runs that must agree, so that chance has at most that probability of it where each run has the
- * most frequent result with probability `share`. */
-unsigned sb_search_runs(double share, double luck);
+struct sb_search_cause {
+    unsigned source;
+    sb_switches without, with; /* runs differ without it being frozen, and agree with */
+    sb_switches alternatives;  /* sources that could be frozen in its stead */
+};
+
+struct sb_search_answer {
+    enum sb_search_end end;
+    struct sb_search_cause causes[SB_SEARCH_SOURCES]; /* each has to be frozen */
+    size_t n_causes;
+    bool race;             /* one thread is needed too, or alone */
+    sb_switches race_with; /* what was on besides one_thread when runs agreed */
+    sb_switches cured;     /* the setting that the answer rests on */
+    double luck;           /* chance that its runs agree by luck, at the rate at which they disagree
+                              with nothing switched */
+    bool flag_cures;       /* with the flag instead of one thread, runs agree */
+    sb_switches unusable;  /* switches under which runs fail */
+};
+
+struct sb_search_tally sb_search_tally(const struct sb_search_run *runs, size_t n, sb_switches on);
+
+/* asks[SB_SEARCH_ASKS]: settings whose runs are needed next, where answer->end is
+ * SB_SEARCH_GOES_ON; returns how many. */
+size_t sb_search_step(const struct sb_search *search, const struct sb_search_run *runs, size_t n,
+                      struct sb_search_ask *asks, struct sb_search_answer *answer);
+
+/* The chance that all runs of `agreeing` agree by luck, as often as those of `differing` do not. 1
+ * where none differ. */
+double sb_search_luck(const struct sb_search_tally *agreeing,
+                      const struct sb_search_tally *differing);
 
 #endif

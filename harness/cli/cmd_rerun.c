@@ -1,9 +1,8 @@
 /* cli: samebits rerun: one run of a result once more, as it was. */
 #include "cli/command.h"
 #include "cli/digesting.h"
-#include "cli/kept_plan.h"
 #include "cli/options.h"
-#include "cli/request.h"
+#include "cli/restored.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
@@ -13,92 +12,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Everything between the kept plan and the one run. */
+/* One run of a result, to be done again. */
 struct rerun {
-    struct sb_folder *kept, *fresh;
-    json_t *plan_json;
-    struct sb_run *runs; /* of the kept journal */
-    size_t n_runs;
-    const struct sb_run *run; /* the one that is wanted */
-    struct sb_strings argv;
-    struct sb_request request;
-    bool parsed;
-    struct sb_suite *suite;
-    struct sb_machine *machine;
-    struct sb_plan *plan;
+    struct sb_restored result;
+    const struct sb_run *run;
     bool asked; /* the one run was asked for */
 };
 
-static void rerun_clear(struct rerun *rerun) {
-    for (size_t i = 0; i < rerun->n_runs; i++)
-        sb_run_clear(&rerun->runs[i]);
-    free(rerun->runs);
-    sb_plan_free(rerun->plan);
-    sb_machine_free(rerun->machine);
-    sb_suite_free(rerun->suite);
-    if (rerun->parsed)
-        sb_request_clear(&rerun->request);
-    sb_strings_clear(&rerun->argv);
-    sb_folder_close(rerun->kept);
-    json_decref(rerun->plan_json);
-}
-
-/* The request as it was given, in the folder that it was given in. */
-static int restore_request(struct rerun *rerun, struct sb_error *err) {
-    size_t i;
-    json_t *argument;
-    json_array_foreach(json_object_get(rerun->plan_json, "argv"), i, argument) {
-        if (sb_strings_add(&rerun->argv, json_string_value(argument)) < 0)
-            return sb_error_errno(err, -ENOMEM, "plan.json");
+static int find_run(struct rerun *rerun, const char *path, const char *id, struct sb_error *err) {
+    const struct sb_restored *result = &rerun->result;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        if (strcmp(result->runs[i].id, id) == 0)
+            rerun->run = &result->runs[i];
     }
-    const char *cwd = json_string_value(json_object_get(rerun->plan_json, "cwd"));
-    if (!cwd || chdir(cwd) < 0)
-        return sb_error_errno(err, -errno, "the folder that the result was made in: %s",
-                              cwd ? cwd : "unknown");
-    int rc = sb_request_parse((int)rerun->argv.n, rerun->argv.items, &rerun->request, err);
-    rerun->parsed = rc == 0;
-    if (rc == 0)
-        rc = sb_request_inject(
-            &rerun->request, json_string_value(json_object_get(rerun->plan_json, "injected_seed")),
-            err);
-    if (rc == 0)
-        rc = sb_request_suite(&rerun->request,
-                              json_string_value(json_object_get(rerun->plan_json, "suite_text")),
-                              &rerun->suite, err);
-    if (rc == 0)
-        rc = sb_request_machine(rerun->suite, &rerun->machine, err);
-    if (rc == 0)
-        rc = sb_request_plan(rerun->suite, rerun->machine, &rerun->plan, err);
-    return rc;
-}
-
-static int open_result(struct rerun *rerun, const char *path, const char *id,
-                       struct sb_error *err) {
-    int rc = sb_folder_open(path, false, &rerun->kept, err);
-    if (rc < 0)
-        return rc;
-    SB_AUTO_FREE char *file = sb_folder_file(rerun->kept, "plan.json");
-    json_error_t problem;
-    rerun->plan_json = file ? json_load_file(file, 0, &problem) : NULL;
-    if (!rerun->plan_json)
-        return sb_error_set(err, -EINVAL, "%s: %s", file ? file : path, problem.text);
-    rc = sb_journal_read(rerun->kept, &rerun->runs, &rerun->n_runs, err);
-    for (size_t i = 0; rc == 0 && i < rerun->n_runs; i++) {
-        if (strcmp(rerun->runs[i].id, id) == 0)
-            rerun->run = &rerun->runs[i];
-    }
-    if (rc == 0 && !rerun->run)
-        return sb_error_set(err, -ENOENT, "%s: no run '%s' (runs: %s to %s)", path, id,
-                            rerun->n_runs ? rerun->runs[0].id : "none",
-                            rerun->n_runs ? rerun->runs[rerun->n_runs - 1].id : "none");
-    return rc;
-}
-
-static int check_plan(const struct rerun *rerun, struct sb_error *err) {
-    SB_AUTO_JSON json_t *now = sb_kept_plan_json(&rerun->request, (int)rerun->argv.n,
-                                                 rerun->argv.items, rerun->plan, NULL);
-    return now ? sb_kept_plan_same_jobs(rerun->plan_json, now, err)
-               : sb_error_errno(err, -ENOMEM, "plan.json");
+    if (rerun->run)
+        return 0;
+    return sb_error_set(err, -ENOENT, "%s: no run '%s' (runs: %s to %s)", path, id,
+                        result->n_runs ? result->runs[0].id : "none",
+                        result->n_runs ? result->runs[result->n_runs - 1].id : "none");
 }
 
 static void print_quoted(const char *word) {
@@ -109,10 +40,10 @@ static void print_quoted(const char *word) {
 
 /* What the cell sets beyond the present environment, and the command, as lines for a shell. */
 static int print_command(const struct rerun *rerun, struct sb_error *err) {
-    const struct sb_job_plan *job = &rerun->plan->jobs[rerun->run->job];
+    const struct sb_job_plan *job = &rerun->result.plan->jobs[rerun->run->job];
     SB_CLEANUP(sb_setup_clear) struct sb_setup setup = {0};
-    int rc = sb_setup_make(rerun->plan, job, &job->cells[rerun->run->cell],
-                           sb_request_environment(&rerun->request), &setup, err);
+    int rc = sb_setup_make(rerun->result.plan, job, &job->cells[rerun->run->cell],
+                           sb_request_environment(&rerun->result.request), &setup, err);
     if (rc < 0)
         return rc;
     printf("# %s: job %s,", rerun->run->id, job->job->id);
@@ -172,7 +103,7 @@ static int ask_for_one(void *context, size_t job, const struct sb_run *runs, siz
 
 /* Does the run in a folder of its own, copies its log to stdout, and says whether its bits are the
  * same. */
-static int run_again(struct rerun *rerun, struct sb_error *err) {
+static int run_again(struct rerun *rerun, struct sb_folder *folder, struct sb_error *err) {
     SB_AUTO_FREE char *program = sb_program_path();
     struct sb_reader *reader = NULL;
     struct sb_schedule_result result = {0};
@@ -184,14 +115,15 @@ static int run_again(struct rerun *rerun, struct sb_error *err) {
     const struct sb_schedule_callbacks callbacks = {
         .context = rerun, .more = ask_for_one, .digesting = &digesting};
     const struct sb_schedule_options options = {
-        .isolate = rerun->request.isolate < 0 ? SB_ISOLATE_AUTO
-                                              : (enum sb_isolation)rerun->request.isolate,
+        .isolate = rerun->result.request.isolate < 0
+                       ? SB_ISOLATE_AUTO
+                       : (enum sb_isolation)rerun->result.request.isolate,
         .shard = 1,
         .n_shards = 1,
-        .environment = sb_request_environment(&rerun->request),
+        .environment = sb_request_environment(&rerun->result.request),
         .program = program,
     };
-    rc = sb_schedule_run(rerun->plan, rerun->fresh, &options, &callbacks, &result, err);
+    rc = sb_schedule_run(rerun->result.plan, folder, &options, &callbacks, &result, err);
     const struct sb_run *now = rc == 0 && result.n_runs ? &result.runs[0] : NULL;
     if (rc == 0 && !now)
         rc = sb_error_set(err, -ECANCELED, "interrupted");
@@ -215,10 +147,11 @@ static int rerun_in_fresh_folder(struct rerun *rerun, struct sb_error *err) {
     SB_AUTO_FREE char *path = sb_format("%s/samebits-rerun-XXXXXX", base && *base ? base : "/tmp");
     if (!path || !mkdtemp(path))
         return sb_error_errno(err, -errno, "cannot make a folder for the run");
-    int rc = sb_folder_create(path, false, &rerun->fresh, err);
+    struct sb_folder *folder = NULL;
+    int rc = sb_folder_create(path, false, &folder, err);
     if (rc == 0)
-        rc = run_again(rerun, err);
-    sb_folder_close(rerun->fresh);
+        rc = run_again(rerun, folder, err);
+    sb_folder_close(folder);
     sb_remove_tree(path, NULL);
     return rc;
 }
@@ -248,16 +181,16 @@ int sb_cmd_rerun(int argc, char **argv) {
         return sb_complain(&err);
     }
     struct rerun rerun = {0};
-    int rc =
-        open_result(&rerun, arguments.positional.items[0], arguments.positional.items[1], &err);
+    char **given = arguments.positional.items;
+    int rc = sb_restored_open(given[0], &rerun.result, &err);
     if (rc == 0)
-        rc = restore_request(&rerun, &err);
+        rc = find_run(&rerun, given[0], given[1], &err);
     if (rc == 0)
-        rc = check_plan(&rerun, &err);
+        rc = sb_restored_plan(&rerun.result, &err);
     if (rc == 0)
         rc = print_command(&rerun, &err);
     if (rc == 0 && !print_only)
         rc = rerun_in_fresh_folder(&rerun, &err);
-    rerun_clear(&rerun);
+    sb_restored_clear(&rerun.result);
     return rc < 0 ? sb_complain(&err) : rc;
 }

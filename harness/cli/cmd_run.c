@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/inject.h"
 #include "cli/inputs.h"
+#include "cli/interrupts.h"
 #include "cli/kept_plan.h"
 #include "cli/request.h"
 #include "cli/session.h"
@@ -15,24 +16,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-static void note_interrupt(int signal_number) {
-    sb_interrupted = sb_interrupted ? -signal_number : signal_number;
-}
-
-static void catch_interrupts(void) {
-    const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = note_interrupt};
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction before;
-        sigaction(signals[i], NULL, &before);
-        if (before.sa_handler != SIG_IGN) /* nohup stays nohup */
-            sigaction(signals[i], &action, NULL);
-    }
-}
 
 /* Runs that are due at the least. */
 static size_t planned_runs(const struct sb_job_plan *job) {
@@ -173,7 +158,7 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
     struct sb_session session;
     rc = sb_session_open(request, plan, inputs, folder, &session, err);
     if (rc == 0) {
-        catch_interrupts();
+        sb_catch_interrupts();
         rc = sb_session_schedule(&session, err);
     }
     if (rc == 0)

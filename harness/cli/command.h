@@ -24,6 +24,7 @@ extern const struct sb_command sb_commands[]; /* ends with a NULL name */
 int sb_cmd_run(int argc, char **argv);
 int sb_cmd_compare(int argc, char **argv);
 int sb_cmd_fingerprint(int argc, char **argv);
+int sb_cmd_explain(int argc, char **argv);
 int sb_cmd_rerun(int argc, char **argv);
 int sb_cmd_report(int argc, char **argv);
 int sb_cmd_list(int argc, char **argv);

@@ -7,11 +7,6 @@
 
 #include <stdint.h>
 
-/* Ends with a NULL name. */
-struct sb_variable {
-    const char *name, *value;
-};
-
 /* Edits of setup->environment, which may be NULL. 0 or -ENOMEM. */
 const char *sb_setup_get(const struct sb_setup *setup, const char *name);
 int sb_setup_set(struct sb_setup *setup, const char *name, const char *value);

@@ -8,7 +8,7 @@
 
 /* The one table: `on` sets all of it, `off` unsets the same. Where nothing but a call switches a
  * framework (PyTorch's use_deterministic_algorithms), the job reads SAMEBITS_DETERMINISTIC. */
-static const struct sb_variable table[] = {
+const struct sb_variable sb_deterministic_variables[] = {
     {"SAMEBITS_DETERMINISTIC", "1"},
     {"TF_DETERMINISTIC_OPS", "1"},
     {"TF_CUDNN_DETERMINISTIC", "1"},
@@ -37,10 +37,11 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
                  struct sb_setup *setup) {
     (void)machine, (void)name;
     if (strcmp(level, "on") == 0) {
-        int status = sb_setup_set_table(setup, table);
+        int status = sb_setup_set_table(setup, sb_deterministic_variables);
         return status < 0 ? status : sb_setup_flag(setup, xla_variable, xla_flag, xla_word);
     }
-    for (const struct sb_variable *variable = table; variable->name; variable++)
+    for (const struct sb_variable *variable = sb_deterministic_variables; variable->name;
+         variable++)
         sb_setup_unset(setup, variable->name);
     return sb_setup_flag(setup, xla_variable, xla_flag, NULL);
 }
@@ -54,9 +55,10 @@ static char *observe(const char *name, const char *level, const struct sb_observ
 
 static char *arrived(const char *name, const struct sb_observation *seen) {
     (void)name;
-    const char *names[sizeof table / sizeof *table + 1] = {xla_variable};
-    for (size_t i = 0; table[i].name; i++)
-        names[i + 1] = table[i].name;
+    const char *names[sizeof sb_deterministic_variables / sizeof *sb_deterministic_variables + 1] =
+        {xla_variable};
+    for (size_t i = 0; sb_deterministic_variables[i].name; i++)
+        names[i + 1] = sb_deterministic_variables[i].name;
     return seen->worker ? NULL : sb_seen_variables(seen, names);
 }
 

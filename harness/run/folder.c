@@ -25,6 +25,7 @@ static const struct {
     {"logs", (const char *const[]){"r[0-9]*.log", "r[0-9]*.trace", NULL}},
     {"weights", (const char *const[]){"xxh3-*", "sha256-*", ".new-*", NULL}},
     {"work", (const char *const[]){NULL}},
+    {"explain", (const char *const[]){"experiment-*", NULL}},
 };
 
 /* Reads the first bytes of DIR/name; "" when there are none. */

@@ -147,6 +147,13 @@ int sb_axis_check(const struct sb_axis *axis, const struct sb_machine *machine, 
 /* The axis of that name (env:NAME included), or NULL. */
 const struct sb_axis *sb_axis_find(const char *name);
 
+/* What the level `on` of the axis deterministic sets; ends with a NULL name. XLA_FLAGS, which it
+ * adds a flag to, is not among them. */
+struct sb_variable {
+    const char *name, *value;
+};
+extern const struct sb_variable sb_deterministic_variables[];
+
 /* One axis of one job on this machine. */
 struct sb_job_axis {
     const struct sb_axis *axis; /* NULL: a {placeholder} axis of the command */

@@ -1,0 +1,284 @@
+/* cli: samebits explain: why the bits of a result differ, found by intervention. */
+#include "cli/command.h"
+#include "cli/explain.h"
+#include "cli/interrupts.h"
+#include "cli/options.h"
+#include "cli/progress.h"
+
+#include "base/cleanup.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "report/display.h"
+
+#include <samebits/report.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Shared by what explains (cli/explain.h) -------------------------------------------------
+ */
+
+void sb_explanation_clear(struct sb_explanation *explanation) {
+    json_decref(explanation->causes);
+    free(explanation->open_question);
+}
+
+const char *sb_explain_level(const struct sb_job_plan *plan, size_t cell, size_t axis) {
+    const struct sb_job_axis *found = &plan->axes[axis];
+    return found->n_levels ? found->levels[plan->cells[cell].level[axis]] : NULL;
+}
+
+int sb_explain_hold(const struct sb_job_plan *plan, size_t cell, struct sb_knobs *knobs) {
+    int rc = 0;
+    for (size_t i = 0; i < plan->n_axes && rc == 0; i++) {
+        const char *level = sb_explain_level(plan, cell, i);
+        if (level)
+            rc = sb_knobs_add(knobs, plan->axes[i].name, level, NULL);
+    }
+    return rc;
+}
+
+struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
+                                         size_t cell) {
+    struct sb_cell_runs found = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (runs[i].job != job || runs[i].cell != cell)
+            continue;
+        if (runs[i].status != SB_STATUS_OK || !runs[i].fingerprint) {
+            found.failed++;
+            continue;
+        }
+        bool met = false;
+        for (size_t k = 0; k < i && !met; k++)
+            met = runs[k].job == job && runs[k].cell == cell && runs[k].fingerprint &&
+                  strcmp(runs[k].fingerprint, runs[i].fingerprint) == 0;
+        found.good++;
+        found.distinct += !met;
+        if (!found.fingerprint)
+            found.fingerprint = runs[i].fingerprint;
+    }
+    return found;
+}
+
+json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting) {
+    return json_pack("{s:o, s:i, s:i, s:i}", "setting", sb_json_string(setting), "runs",
+                     (int)runs->good, "distinct", (int)runs->distinct, "failed", (int)runs->failed);
+}
+
+json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,
+                         json_t *alternatives) {
+    SB_AUTO_FREE char *owned = fix;
+    return json_pack("{s:o, s:s, s:o, s:o, s:o}", "source", sb_json_string(source), "status",
+                     confirmed ? "confirmed" : "suspected", "evidence", evidence, "fix",
+                     sb_json_string(owned), "alternatives", alternatives);
+}
+
+/* ---- One result ------------------------------------------------------------------------------
+ */
+
+struct request {
+    const char *job; /* a name or an id; NULL: all */
+    double seconds;
+    unsigned runs;
+    bool json, quiet;
+};
+
+static bool is_wanted(const struct request *request, const json_t *said) {
+    const char *name = json_string_value(json_object_get(said, "name"));
+    const char *id = json_string_value(json_object_get(said, "id"));
+    return !request->job || (name && strcmp(name, request->job) == 0) ||
+           (id && strcmp(id, request->job) == 0);
+}
+
+static const char *verdict_of(const json_t *said) {
+    const char *verdict = json_string_value(json_object_get(said, "verdict"));
+    return verdict ? verdict : "";
+}
+
+static int explain_job(struct sb_explanation *explanation, struct sb_error *err) {
+    const char *verdict = verdict_of(explanation->said);
+    explanation->causes = json_array();
+    if (!explanation->causes)
+        return sb_error_errno(err, -ENOMEM, "causes");
+    int rc = 0;
+    if (strcmp(verdict, "nondeterministic") == 0)
+        rc = sb_explain_repeats(explanation, err);
+    if (rc == 0 && !explanation->unfinished)
+        rc = sb_explain_axes(explanation, err);
+    if (rc == 0 && strcmp(verdict, "error") == 0)
+        explanation->open_question =
+            strdup("the result has no answer for this job (samebits report)");
+    if (rc == 0 && strcmp(verdict, "inconclusive") == 0 && !json_array_size(explanation->causes))
+        explanation->open_question = strdup(
+            "the result does not say on what the bits depend: "
+            "more repeats or the full design would tell");
+    return rc;
+}
+
+static json_t *job_json(const struct sb_explanation *explanation) {
+    return json_pack(
+        "{s:O, s:O, s:O, s:O, s:o, s:b}", "name", json_object_get(explanation->said, "name"), "id",
+        json_object_get(explanation->said, "id"), "verdict",
+        json_object_get(explanation->said, "verdict"), "causes", explanation->causes, "open",
+        sb_json_string(explanation->open_question), "unfinished", explanation->unfinished);
+}
+
+static void print_line(const char *text) {
+    enum { COLUMNS = 100 };
+    SB_AUTO_FREE char *shown = sb_text_shown(text, sb_unicode_wanted());
+    for (const char *at = shown ? shown : ""; *at;) {
+        size_t n = sb_text_line(at, COLUMNS - 6);
+        printf("      %.*s\n", (int)n, at);
+        for (at += n; *at == ' ';)
+            at++;
+    }
+}
+
+static void print_runs(const json_t *runs) {
+    json_int_t n = json_integer_value(json_object_get(runs, "runs"));
+    json_int_t distinct = json_integer_value(json_object_get(runs, "distinct"));
+    SB_AUTO_FREE char *text = sb_format(
+        "%s: %lld runs, %lld result%s", json_string_value(json_object_get(runs, "setting")),
+        (long long)n, (long long)distinct, distinct == 1 ? "" : "s");
+    print_line(text ? text : "");
+}
+
+static void print_cause(const json_t *cause) {
+    const json_t *evidence = json_object_get(cause, "evidence");
+    const json_t *alternatives = json_object_get(cause, "alternatives");
+    const char *fix = json_string_value(json_object_get(cause, "fix"));
+    printf("    %s (%s", json_string_value(json_object_get(cause, "source")),
+           json_string_value(json_object_get(cause, "status")));
+    size_t i;
+    json_t *other;
+    json_array_foreach(alternatives, i, other)
+        printf("%s%s", i ? ", " : "; also cured by ", json_string_value(other));
+    puts(")");
+    if (json_is_object(evidence)) {
+        print_runs(json_object_get(evidence, "without"));
+        print_runs(json_object_get(evidence, "with"));
+    }
+    double luck = json_number_value(json_object_get(evidence, "luck"));
+    if (luck > 0) {
+        SB_AUTO_FREE char *text = sb_format("agreement by luck: %.2g at the rate seen", luck);
+        print_line(text ? text : "");
+    }
+    SB_AUTO_FREE char *text = fix ? sb_format("fix: %s", fix) : NULL;
+    if (text)
+        print_line(text);
+}
+
+static void print_job(const struct sb_explanation *explanation) {
+    SB_AUTO_FREE char *name = sb_text_shown(
+        json_string_value(json_object_get(explanation->said, "id")), sb_unicode_wanted());
+    printf("  %s  %s\n", name ? name : "", verdict_of(explanation->said));
+    size_t i;
+    json_t *cause;
+    json_array_foreach(explanation->causes, i, cause) print_cause(cause);
+    if (explanation->open_question)
+        print_line(explanation->open_question);
+    else if (explanation->unfinished)
+        print_line("not finished: the same command goes on");
+    else if (!json_array_size(explanation->causes))
+        print_line("nothing to explain");
+    fflush(stdout);
+}
+
+static int explain_result(const struct request *request, const char *path,
+                          const struct sb_restored *restored, const json_t *result,
+                          struct sb_error *err) {
+    struct sb_search_bounds bounds = {.seconds = request->seconds,
+                                      .runs = request->runs,
+                                      .began = sb_seconds_now(),
+                                      .quiet = request->quiet || !isatty(STDERR_FILENO)};
+    SB_AUTO_FREE char *folder = sb_folder_file(restored->folder, "explain");
+    SB_AUTO_JSON json_t *jobs = json_array();
+    const json_t *said = json_object_get(result, "jobs");
+    bool any = false, open = false;
+    if (!folder || !jobs)
+        return sb_error_errno(err, -ENOMEM, "%s", path);
+    for (size_t i = 0; i < json_array_size(said) && i < restored->plan->n_jobs; i++) {
+        struct sb_explanation explanation = {.restored = restored,
+                                             .job = i,
+                                             .said = json_array_get(said, i),
+                                             .folder = folder,
+                                             .bounds = &bounds};
+        if (!is_wanted(request, explanation.said))
+            continue;
+        any = true;
+        bounds.what = restored->plan->jobs[i].job->id;
+        int rc = explain_job(&explanation, err);
+        if (rc == 0 && request->json)
+            json_array_append_new(jobs, job_json(&explanation));
+        else if (rc == 0)
+            print_job(&explanation);
+        open |= explanation.open_question || explanation.unfinished;
+        sb_explanation_clear(&explanation);
+        if (rc < 0)
+            return rc;
+    }
+    if (!any)
+        return sb_error_set(err, -EINVAL, "%s: no job '%s' (samebits report lists them)", path,
+                            request->job ? request->job : "");
+    if (request->json) {
+        SB_AUTO_JSON json_t *document =
+            json_pack("{s:s, s:O}", "schema", "samebits.explain/1", "jobs", jobs);
+        SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
+        puts(text ? text : "");
+    }
+    return sb_interrupted ? SB_EXIT_INTERRUPTED : open ? SB_EXIT_ERROR : SB_EXIT_OK;
+}
+
+static int explain(const struct request *request, const char *path, struct sb_error *err) {
+    SB_CLEANUP(sb_restored_clear) struct sb_restored restored = {0};
+    SB_AUTO_JSON json_t *result = NULL;
+    int rc = sb_restored_open(path, &restored, err);
+    SB_AUTO_FREE char *file = rc == 0 ? sb_folder_file(restored.folder, "result.json") : NULL;
+    if (rc == 0)
+        rc = file ? sb_result_load(file, &result, err) : sb_error_errno(err, -ENOMEM, "%s", path);
+    if (rc == 0)
+        rc = sb_restored_plan(&restored, err);
+    if (rc < 0)
+        return rc;
+    sb_catch_interrupts();
+    return explain_result(request, path, &restored, result, err);
+}
+
+static int take_time(void *into, const char *value, struct sb_error *err) {
+    return sb_duration_parse(value, into, err);
+}
+
+int sb_cmd_explain(int argc, char **argv) {
+    struct request request = {0};
+    const struct sb_option table[] = {
+        {"job", 0, "NAME", "this job alone", sb_take_text, &request.job},
+        {"time", 0, "60s", "stop looking after so long", take_time, &request.seconds},
+        {"runs", 0, "N", "stop looking after so many runs", sb_take_unsigned, &request.runs},
+        {"json", 0, NULL, "JSON on stdout", sb_take_flag, &request.json},
+        {"quiet", 'q', NULL, "no progress", sb_take_flag, &request.quiet},
+    };
+    const size_t n_table = sizeof table / sizeof *table;
+    struct sb_error err = {0};
+    SB_CLEANUP(sb_arguments_clear) struct sb_arguments arguments;
+    if (sb_options_parse("samebits explain", table, n_table, argc, argv, &arguments, &err) < 0)
+        return sb_complain(&err);
+    if (arguments.help) {
+        puts(
+            "samebits explain [OPTION]… DIR\n"
+            "Why the bits of a result's jobs differ, found by freezing one source after another "
+            "in\n"
+            "runs of its own: samebits explain latest. What was begun and not finished goes on.\n");
+        sb_options_print(table, n_table);
+        puts("\nExit: 0 explained or nothing to explain, 2 not explained, 130 interrupted.");
+        return SB_EXIT_OK;
+    }
+    if (arguments.positional.n != 1) {
+        sb_error_set(&err, 0, "samebits explain: give a results folder (samebits explain latest)");
+        return sb_complain(&err);
+    }
+    int rc = explain(&request, arguments.positional.items[0], &err);
+    return rc < 0 ? sb_complain(&err) : rc;
+}

@@ -1,0 +1,49 @@
+/* cli: why the bits of one job of a result differ. */
+#ifndef SB_CLI_EXPLAIN_H
+#define SB_CLI_EXPLAIN_H
+
+#include "cli/experiment.h"
+
+struct sb_explanation {
+    const struct sb_restored *restored;
+    size_t job;         /* in the plan */
+    const json_t *said; /* its entry in result.json */
+    const char *folder; /* for experiments */
+    struct sb_search_bounds *bounds;
+    json_t *causes;      /* array, as `samebits explain --json` has them */
+    char *open_question; /* what could not be explained, and why; NULL: nothing */
+    bool unfinished;     /* a bound was reached, or a signal came */
+};
+
+/* Of a nondeterministic job: what makes runs of one cell differ. */
+int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err);
+
+/* Of each axis that the result says the bits depend on: that they do, in fresh runs; of the axis
+ * deterministic, by which single setting. */
+int sb_explain_axes(struct sb_explanation *explanation, struct sb_error *err);
+
+void sb_explanation_clear(struct sb_explanation *explanation);
+
+/* Level of an axis in a cell of the restored plan; NULL where the cell does not vary it. */
+const char *sb_explain_level(const struct sb_job_plan *plan, size_t cell, size_t axis);
+/* Every axis of the cell, held at its level. */
+int sb_explain_hold(const struct sb_job_plan *plan, size_t cell, struct sb_knobs *knobs);
+
+/* What the runs of one cell of an experiment gave. */
+struct sb_cell_runs {
+    unsigned good, failed, distinct;
+    const char *fingerprint; /* the first, borrowed; NULL: none */
+};
+struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
+                                         size_t cell);
+
+/* {"runs": 6, "distinct": 1, "setting": "entropy frozen"} */
+json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting);
+json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,
+                         json_t *alternatives);
+
+/* How this source is mended, as a sentence, malloc'd; by what a run of the job was seen to use.
+ * `flag_cures`: of races, that the deterministic flag does. */
+char *sb_explain_fix(const char *source, const struct sb_observation *seen, bool flag_cures);
+
+#endif

@@ -1,0 +1,205 @@
+/* cli: axes that the bits depend on, shown in fresh runs. See cli/explain.h. */
+#include "cli/explain.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fresh runs at each level. */
+enum { RUNS = 3, ABLATION_RUNS = 2 };
+
+/* Two stable cells that differ in one axis alone, and in their bits. */
+struct pair {
+    size_t a, b;
+};
+
+static bool differ_in_alone(const struct sb_job_plan *plan, size_t a, size_t b, size_t axis) {
+    for (size_t i = 0; i < plan->n_axes; i++) {
+        if ((plan->cells[a].level[i] != plan->cells[b].level[i]) != (i == axis))
+            return false;
+    }
+    return true;
+}
+
+static bool find_pair(const struct sb_explanation *explanation, size_t axis, struct pair *pair) {
+    const struct sb_restored *restored = explanation->restored;
+    const struct sb_job_plan *plan = &restored->plan->jobs[explanation->job];
+    SB_AUTO_FREE struct sb_cell_runs *cells = calloc(plan->n_cells + 1, sizeof *cells);
+    if (!cells)
+        return false;
+    for (size_t c = 0; c < plan->n_cells; c++)
+        cells[c] = sb_explain_cell_runs(restored->runs, restored->n_runs, explanation->job, c);
+    for (size_t a = 0; a < plan->n_cells; a++) {
+        for (size_t b = a + 1; b < plan->n_cells && cells[a].distinct == 1; b++) {
+            if (cells[b].distinct != 1 || strcmp(cells[a].fingerprint, cells[b].fingerprint) == 0 ||
+                !differ_in_alone(plan, a, b, axis))
+                continue;
+            *pair = (struct pair){a, b};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asks for so many runs of each cell, once. */
+struct each_cell {
+    unsigned runs;
+    bool asked;
+    size_t n_cells;
+};
+
+static int ask_each_cell(void *context, const struct sb_run *runs, size_t n, unsigned *more,
+                         struct sb_error *err) {
+    struct each_cell *each = context;
+    (void)runs, (void)n, (void)err;
+    for (size_t c = 0; c < each->n_cells && !each->asked; c++)
+        more[c] = each->runs;
+    each->asked = true;
+    return 0;
+}
+
+static int run_each_cell(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                         enum sb_design design, unsigned runs, struct sb_experiment *experiment,
+                         struct sb_error *err) {
+    int rc = sb_experiment_open(explanation->restored, explanation->job, knobs, design,
+                                explanation->folder, explanation->bounds, experiment, err);
+    if (rc < 0)
+        return rc;
+    struct each_cell each = {.runs = runs, .n_cells = experiment->plan->jobs[0].n_cells};
+    rc = sb_experiment_run(experiment, &explanation->restored->request, ask_each_cell, &each, err);
+    explanation->unfinished |= experiment->result.interrupted || experiment->bounds->over;
+    return rc;
+}
+
+static struct sb_cell_runs cell_runs(const struct sb_experiment *experiment, uint64_t others) {
+    return sb_explain_cell_runs(experiment->result.runs, experiment->result.n_runs, 0,
+                                sb_experiment_cell(experiment, others));
+}
+
+/* ---- The deterministic flag's settings -------------------------------------------------------
+ */
+
+static int add_settings(struct sb_knobs *knobs) {
+    int rc = 0;
+    for (const struct sb_variable *v = sb_deterministic_variables; v->name && rc == 0; v++) {
+        SB_AUTO_FREE char *axis = sb_format("env:%s", v->name);
+        if (!axis)
+            return -ENOMEM;
+        if (!sb_knobs_find(knobs, axis))
+            rc = sb_knobs_add(knobs, axis, "<unset>", v->value);
+    }
+    return rc;
+}
+
+/* Which single setting of the flag gives the bits that the whole flag gives: "NAME=VALUE",
+ * malloc'd; NULL: none, or it is not known. */
+static char *ablate(struct sb_explanation *explanation, size_t off_cell, const char *on_bits,
+                    struct sb_error *err) {
+    const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
+    SB_CLEANUP(sb_knobs_clear) struct sb_knobs knobs = {0};
+    struct sb_experiment experiment = {.plan = NULL};
+    char *found = NULL;
+    int rc = sb_explain_hold(plan, off_cell, &knobs);
+    size_t n_held = knobs.n;
+    if (rc == 0)
+        rc = add_settings(&knobs);
+    rc = rc < 0 ? sb_error_errno(err, rc, "settings")
+                : run_each_cell(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, ABLATION_RUNS,
+                                &experiment, err);
+    for (size_t i = n_held; rc == 0 && i < knobs.n && !found; i++) {
+        struct sb_cell_runs runs = cell_runs(&experiment, UINT64_C(1) << i);
+        if (runs.distinct == 1 && runs.good == ABLATION_RUNS &&
+            strcmp(runs.fingerprint, on_bits) == 0)
+            found =
+                sb_format("%s=%s", knobs.items[i].axis + strlen("env:"), knobs.items[i].levels[1]);
+    }
+    sb_experiment_close(&experiment);
+    return found;
+}
+
+/* ---- One axis --------------------------------------------------------------------------------
+ */
+
+/* "hash_seed=0" or, of a placeholder, the same. malloc'd. */
+static char *level_text(const struct sb_job_plan *plan, size_t axis, size_t cell) {
+    return sb_format("%s=%s", plan->axes[axis].name, sb_explain_level(plan, cell, axis));
+}
+
+static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const struct pair *pair,
+                          const struct sb_experiment *experiment, struct sb_error *err) {
+    const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
+    const char *name = plan->axes[axis].name;
+    struct sb_cell_runs a = cell_runs(experiment, 0),
+                        b = cell_runs(experiment, UINT64_C(1) << axis);
+    bool confirmed = a.distinct == 1 && b.distinct == 1 && a.good == RUNS && b.good == RUNS &&
+                     strcmp(a.fingerprint, b.fingerprint) != 0;
+    SB_AUTO_FREE char *text_a = level_text(plan, axis, pair->a);
+    SB_AUTO_FREE char *text_b = level_text(plan, axis, pair->b);
+    if (!text_a || !text_b || !experiment->result.n_runs)
+        return text_a && text_b ? 0 : sb_error_errno(err, -ENOMEM, "axis %s", name);
+    json_t *evidence =
+        json_pack("{s:o, s:o, s:b}", "without", sb_explain_runs_json(&a, text_a), "with",
+                  sb_explain_runs_json(&b, text_b), "differ",
+                  a.fingerprint && b.fingerprint && strcmp(a.fingerprint, b.fingerprint) != 0);
+    char *fix = sb_explain_fix(name, &experiment->result.runs[0].seen, false);
+    if (confirmed && strcmp(name, "deterministic") == 0) {
+        bool a_is_off = strcmp(sb_explain_level(plan, pair->a, axis), "off") == 0;
+        SB_AUTO_FREE char *setting = ablate(explanation, a_is_off ? pair->a : pair->b,
+                                            a_is_off ? b.fingerprint : a.fingerprint, err);
+        json_object_set_new(evidence, "setting", sb_json_string(setting));
+        if (setting) {
+            char *longer = sb_format("%s; %s alone does it", fix ? fix : "", setting);
+            free(fix);
+            fix = longer;
+        }
+    }
+    json_array_append_new(explanation->causes,
+                          sb_explain_cause(name, confirmed, evidence, fix, json_array()));
+    return 0;
+}
+
+static int explain_axis(struct sb_explanation *explanation, size_t axis, struct sb_error *err) {
+    const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
+    struct pair pair;
+    if (!find_pair(explanation, axis, &pair)) {
+        json_array_append_new(
+            explanation->causes,
+            sb_explain_cause(plan->axes[axis].name, false, json_null(),
+                             sb_explain_fix(plan->axes[axis].name,
+                                            &(struct sb_observation){.n_samples = 0}, false),
+                             json_array()));
+        return 0;
+    }
+    SB_CLEANUP(sb_knobs_clear) struct sb_knobs knobs = {0};
+    struct sb_experiment experiment = {.plan = NULL};
+    int rc = sb_explain_hold(plan, pair.a, &knobs);
+    if (rc == 0 && sb_knobs_find(&knobs, plan->axes[axis].name))
+        sb_knobs_find(&knobs, plan->axes[axis].name)->levels[1] =
+            sb_explain_level(plan, pair.b, axis);
+    rc = rc < 0 ? sb_error_errno(err, rc, "axes")
+                : run_each_cell(explanation, &knobs, SB_DESIGN_FULL, RUNS, &experiment, err);
+    if (rc == 0 && !explanation->unfinished)
+        rc = add_axis_cause(explanation, axis, &pair, &experiment, err);
+    sb_experiment_close(&experiment);
+    return rc;
+}
+
+int sb_explain_axes(struct sb_explanation *explanation, struct sb_error *err) {
+    const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(explanation->said, "depends_on"), i, name) {
+        const char *wanted = json_string_value(name);
+        for (size_t axis = 0; wanted && axis < plan->n_axes && !explanation->unfinished; axis++) {
+            int rc = strcmp(plan->axes[axis].name, wanted) == 0
+                         ? explain_axis(explanation, axis, err)
+                         : 0;
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,315 @@
+/* cli: what makes runs of one cell differ: the search of attribute/search.h over experiments. See
+ * cli/explain.h. */
+#include "cli/explain.h"
+
+#include "attribute/search.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sources that an axis can freeze, the one nearest the program's own fault first. */
+static const struct {
+    const char *axis, *live, *frozen;
+} sources[] = {
+    {"hash_seed", "random", "0"}, {"entropy", "live", "frozen"}, {"clock", "live", "frozen"},
+    {"pid", "live", "frozen"},    {"readdir", "live", "sorted"}, {"memory", "off", "zero"},
+    {"aslr", "on", "off"},
+};
+
+enum { N_SOURCES = sizeof sources / sizeof *sources, MOST_KNOBS = 64 };
+
+struct repeats {
+    struct sb_explanation *explanation;
+    struct sb_knobs knobs;
+    struct sb_search search;
+    const char *names[N_SOURCES]; /* of the search's sources */
+    /* For each knob, the search's switch it goes with; 0: it is held. */
+    sb_switches switches[MOST_KNOBS];
+    struct sb_experiment experiment;
+    size_t *cells; /* [n_settings] of each setting, SIZE_MAX where no cell is */
+    size_t n_settings;
+    struct sb_search_answer answer;
+    char *not_tried; /* sources that this machine cannot freeze */
+};
+
+/* The cell whose runs differ the most. */
+static size_t unstable_cell(const struct sb_explanation *explanation) {
+    const struct sb_restored *restored = explanation->restored;
+    const struct sb_job_plan *plan = &restored->plan->jobs[explanation->job];
+    size_t best = SIZE_MAX;
+    double most = 0;
+    for (size_t c = 0; c < plan->n_cells; c++) {
+        struct sb_cell_runs runs =
+            sb_explain_cell_runs(restored->runs, restored->n_runs, explanation->job, c);
+        double share = runs.distinct > 1 ? (double)runs.distinct / runs.good : 0;
+        if (share > most) {
+            most = share;
+            best = c;
+        }
+    }
+    return best;
+}
+
+/* Why this axis cannot be switched for this job, malloc'd, or NULL. */
+static char *cannot_switch(const struct repeats *repeats, const char *axis_name,
+                           const char *level) {
+    const struct sb_restored *restored = repeats->explanation->restored;
+    const struct sb_axis *axis = sb_axis_find(axis_name);
+    enum sb_job_kind kind = restored->plan->jobs[repeats->explanation->job].job->kind;
+    if (!axis || axis->planned)
+        return strdup("not in this build");
+    if (axis->kinds && !(axis->kinds & 1u << kind))
+        return strdup("not for jobs of this kind");
+    return axis->unavailable ? axis->unavailable(restored->machine, level) : NULL;
+}
+
+/* Makes `axis` a knob that goes with the switch; false where it cannot be one, or is held already
+ * at the level it would be switched to. */
+static int add_switch(struct repeats *repeats, const char *axis, const char *off, const char *on,
+                      sb_switches which, bool *added) {
+    struct sb_knob *held = sb_knobs_find(&repeats->knobs, axis);
+    *added = false;
+    if (held && (held->levels[1] || strcmp(held->levels[0], off) != 0))
+        return 0;
+    SB_AUTO_FREE char *why = cannot_switch(repeats, axis, on);
+    if (why) {
+        char *more = sb_format("%s%s%s (%s)", repeats->not_tried ? repeats->not_tried : "",
+                               repeats->not_tried ? ", " : "", axis, why);
+        free(repeats->not_tried);
+        repeats->not_tried = more;
+        return more ? 0 : -ENOMEM;
+    }
+    int rc = held ? 0 : sb_knobs_add(&repeats->knobs, axis, off, on);
+    if (held)
+        held->levels[1] = on;
+    size_t at = held ? (size_t)(held - repeats->knobs.items) : repeats->knobs.n - 1;
+    if (rc == 0 && at < MOST_KNOBS) {
+        repeats->switches[at] = which;
+        *added = true;
+    }
+    return rc;
+}
+
+/* threads=1, whatever the variables of single libraries say. */
+static int add_one_thread(struct repeats *repeats, sb_switches which) {
+    static const char ending[] = "_NUM_THREADS";
+    struct sb_knob *threads = sb_knobs_find(&repeats->knobs, "threads");
+    bool added = false;
+    if (threads && strcmp(threads->levels[0], "1") == 0)
+        return 0;
+    int rc =
+        add_switch(repeats, "threads", threads ? threads->levels[0] : "all", "1", which, &added);
+    for (size_t i = 0; rc == 0 && added && i < repeats->knobs.n; i++) {
+        struct sb_knob *knob = &repeats->knobs.items[i];
+        size_t n = strlen(knob->axis);
+        if (strncmp(knob->axis, "env:", 4) != 0 || n < sizeof ending ||
+            strcmp(knob->axis + n - (sizeof ending - 1), ending) != 0 ||
+            strcmp(knob->levels[0], "1") == 0)
+            continue;
+        bool tied;
+        rc = add_switch(repeats, knob->axis, knob->levels[0], "1", which, &tied);
+    }
+    if (added)
+        repeats->search.one_thread = which;
+    return rc;
+}
+
+static int make_switches(struct repeats *repeats) {
+    bool added;
+    int rc = 0;
+    for (size_t i = 0; i < N_SOURCES && rc == 0; i++) {
+        unsigned at = repeats->search.n_sources;
+        rc = add_switch(repeats, sources[i].axis, sources[i].live, sources[i].frozen,
+                        (sb_switches)1 << at, &added);
+        if (rc == 0 && added)
+            repeats->names[repeats->search.n_sources++] = sources[i].axis;
+    }
+    sb_switches next = (sb_switches)1 << repeats->search.n_sources;
+    if (rc == 0)
+        rc = add_one_thread(repeats, next);
+    const struct sb_knob *flag = sb_knobs_find(&repeats->knobs, "deterministic");
+    if (rc == 0 && repeats->search.one_thread && (!flag || strcmp(flag->levels[0], "off") == 0))
+        rc = add_switch(repeats, "deterministic", "off", "on", next << 1, &added);
+    else
+        added = false;
+    if (rc == 0 && added)
+        repeats->search.flag = next << 1;
+    return rc;
+}
+
+/* The cell of every setting. */
+static int map_settings(struct repeats *repeats) {
+    const struct sb_job_plan *plan = &repeats->experiment.plan->jobs[0];
+    repeats->n_settings = (size_t)1 << (repeats->search.n_sources + 2);
+    repeats->cells = malloc(repeats->n_settings * sizeof *repeats->cells);
+    if (!repeats->cells)
+        return -ENOMEM;
+    for (size_t s = 0; s < repeats->n_settings; s++)
+        repeats->cells[s] = SIZE_MAX;
+    for (size_t c = 0; c < plan->n_cells; c++) {
+        sb_switches on = 0, off = 0;
+        for (size_t i = 0; i < repeats->knobs.n && i < MOST_KNOBS; i++)
+            *(plan->cells[c].level[i] ? &on : &off) |= repeats->switches[i];
+        if (!(on & off) && on < repeats->n_settings)
+            repeats->cells[on] = c;
+    }
+    return 0;
+}
+
+/* The experiment's runs as the search sees them. malloc'd; NULL without memory. */
+static struct sb_search_run *search_runs(const struct repeats *repeats, const struct sb_run *runs,
+                                         size_t n) {
+    const struct sb_job_plan *plan = &repeats->experiment.plan->jobs[0];
+    struct sb_search_run *seen = calloc(n + 1, sizeof *seen);
+    for (size_t i = 0; seen && i < n; i++) {
+        for (size_t k = 0; k < repeats->knobs.n && k < MOST_KNOBS; k++)
+            seen[i].on |= plan->cells[runs[i].cell].level[k] ? repeats->switches[k] : 0;
+        seen[i].group = runs[i].fingerprint ? (int)i : -1;
+        for (size_t k = 0; k < i && seen[i].group >= 0; k++) {
+            if (runs[k].fingerprint && strcmp(runs[k].fingerprint, runs[i].fingerprint) == 0) {
+                seen[i].group = seen[k].group;
+                break;
+            }
+        }
+    }
+    return seen;
+}
+
+static int next_round(void *context, const struct sb_run *runs, size_t n, unsigned *more,
+                      struct sb_error *err) {
+    struct repeats *repeats = context;
+    struct sb_search_ask asks[SB_SEARCH_ASKS];
+    SB_AUTO_FREE struct sb_search_run *seen = search_runs(repeats, runs, n);
+    if (!seen)
+        return sb_error_errno(err, -ENOMEM, "runs");
+    size_t n_asks = sb_search_step(&repeats->search, seen, n, asks, &repeats->answer);
+    for (size_t i = 0; i < n_asks; i++)
+        more[repeats->cells[asks[i].on]] += asks[i].runs;
+    return 0;
+}
+
+/* ---- What it found ---------------------------------------------------------------------------
+ */
+
+/* "entropy frozen, threads=1". malloc'd. */
+static char *setting_text(const struct repeats *repeats, sb_switches on) {
+    SB_AUTO_TEXT struct sb_text text = {0};
+    const char *separator = "";
+    for (size_t i = 0; i < repeats->knobs.n && i < MOST_KNOBS; i++) {
+        if (!(repeats->switches[i] & on))
+            continue;
+        sb_text_printf(&text, "%s%s=%s", separator, repeats->knobs.items[i].axis,
+                       repeats->knobs.items[i].levels[1]);
+        separator = " ";
+    }
+    return text.length ? sb_text_take(&text) : strdup("nothing frozen");
+}
+
+static json_t *setting_json(const struct repeats *repeats, sb_switches on) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    struct sb_cell_runs runs =
+        sb_explain_cell_runs(result->runs, result->n_runs, 0, repeats->cells[on]);
+    SB_AUTO_FREE char *text = setting_text(repeats, on);
+    return sb_explain_runs_json(&runs, text ? text : "");
+}
+
+static json_t *evidence_json(const struct repeats *repeats, sb_switches without, sb_switches with) {
+    return json_pack("{s:o, s:o, s:o}", "without", setting_json(repeats, without), "with",
+                     setting_json(repeats, with), "luck", sb_json_real(repeats->answer.luck));
+}
+
+static const struct sb_observation *a_run_seen(const struct repeats *repeats) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        if (result->runs[i].status == SB_STATUS_OK)
+            return &result->runs[i].seen;
+    }
+    return &result->runs[0].seen;
+}
+
+static void add_cause(struct repeats *repeats, const char *source, sb_switches without,
+                      sb_switches with, sb_switches alternatives) {
+    json_t *others = json_array();
+    for (unsigned s = 0; s < repeats->search.n_sources; s++) {
+        if (alternatives & (sb_switches)1 << s)
+            json_array_append_new(others, json_string(repeats->names[s]));
+    }
+    json_array_append_new(
+        repeats->explanation->causes,
+        sb_explain_cause(
+            source, repeats->answer.luck <= 0.05, evidence_json(repeats, without, with),
+            sb_explain_fix(source, a_run_seen(repeats), repeats->answer.flag_cures), others));
+}
+
+static void add_causes(struct repeats *repeats) {
+    const struct sb_search_answer *answer = &repeats->answer;
+    sb_switches one = repeats->search.one_thread;
+    if (answer->race)
+        add_cause(repeats, "schedule", answer->cured & ~one, answer->cured, 0);
+    for (size_t i = 0; i < answer->n_causes; i++) {
+        const struct sb_search_cause *cause = &answer->causes[i];
+        add_cause(repeats, repeats->names[cause->source], cause->without, cause->with,
+                  cause->alternatives);
+    }
+}
+
+static char *unexplained_text(const struct repeats *repeats) {
+    static const char ways[] =
+        "what is left are sources that cannot be frozen from outside (raw system calls, RDRAND, "
+        "several processes, a GPU)";
+    switch (repeats->answer.end) {
+    case SB_SEARCH_NOT_REPRODUCED:
+        return strdup("runs agree now, where they differed in the result: nothing to take apart");
+    case SB_SEARCH_FAILED:
+        return strdup("runs fail now (samebits rerun shows how)");
+    default:
+        return sb_format("runs differ with everything frozen%s: %s%s%s",
+                         repeats->search.one_thread ? " and one thread" : "", ways,
+                         repeats->not_tried ? "; not tried: " : "",
+                         repeats->not_tried ? repeats->not_tried : "");
+    }
+}
+
+static int search(struct repeats *repeats, struct sb_error *err) {
+    struct sb_explanation *explanation = repeats->explanation;
+    int rc =
+        sb_experiment_open(explanation->restored, explanation->job, &repeats->knobs, SB_DESIGN_FULL,
+                           explanation->folder, explanation->bounds, &repeats->experiment, err);
+    if (rc == 0 && map_settings(repeats) < 0)
+        rc = sb_error_errno(err, -ENOMEM, "settings");
+    if (rc == 0)
+        rc = sb_experiment_run(&repeats->experiment, &explanation->restored->request, next_round,
+                               repeats, err);
+    if (rc < 0)
+        return rc;
+    if (repeats->answer.end == SB_SEARCH_GOES_ON)
+        explanation->unfinished = true;
+    else if (repeats->answer.end == SB_SEARCH_FOUND)
+        add_causes(repeats);
+    else
+        explanation->open_question = unexplained_text(repeats);
+    return 0;
+}
+
+int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
+    struct repeats repeats = {.explanation = explanation};
+    size_t cell = unstable_cell(explanation);
+    if (cell == SIZE_MAX) {
+        explanation->open_question = strdup("no cell has runs that differ");
+        return 0;
+    }
+    int rc =
+        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], cell, &repeats.knobs);
+    if (rc == 0)
+        rc = make_switches(&repeats);
+    rc = rc < 0 ? sb_error_errno(err, rc, "switches") : search(&repeats, err);
+    sb_experiment_close(&repeats.experiment);
+    sb_knobs_clear(&repeats.knobs);
+    free(repeats.cells);
+    free(repeats.not_tried);
+    return rc;
+}
