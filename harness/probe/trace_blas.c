@@ -34,6 +34,9 @@
 #define NO_MATRIX SB_MATRIX(NULL, 0)
 #define NO_VECTOR SB_VECTOR(NULL, 0)
 
+/* The C interface's integers are passed on as wide as they may be: some libraries have 64 bits of
+ * them under the names of 32. What a call of 32 bits leaves in the other half is read by nobody. */
+
 /* A Fortran compiler passes the lengths of letters behind all else. Not every caller does, and no
  * library reads them: 1 is what they are. */
 #define LENGTH , size_t
@@ -70,14 +73,15 @@
 
 #define CBLAS_gemm(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int ta, int tb, integer m, integer n, integer k, FACTOR_##t alpha,       \
-               const void *a, integer lda, const void *b, integer ldb, FACTOR_##t beta, void *c,   \
-               integer ldc),                                                                       \
-              (int, int, int, integer, integer, integer, FACTOR_##t, const void *, integer,        \
-               const void *, integer, FACTOR_##t, void *, integer),                                \
-              sb_describe_gemm(&call, LETTER_##t, order, ta, tb, m, n, k, VALUE(t, alpha),         \
-                               SB_MATRIX(a, lda), SB_MATRIX(b, ldb), VALUE(t, beta),               \
-                               SB_MATRIX(c, ldc)),                                                 \
+              (int order, int ta, int tb, int64_t m, int64_t n, int64_t k, FACTOR_##t alpha,       \
+               const void *a, int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c,   \
+               int64_t ldc),                                                                       \
+              (int, int, int, int64_t, int64_t, int64_t, FACTOR_##t, const void *, int64_t,        \
+               const void *, int64_t, FACTOR_##t, void *, int64_t),                                \
+              sb_describe_gemm(&call, LETTER_##t, order, ta, tb, (integer)m, (integer)n,           \
+                               (integer)k, VALUE(t, alpha), SB_MATRIX(a, (integer)lda),            \
+                               SB_MATRIX(b, (integer)ldb), VALUE(t, beta),                         \
+                               SB_MATRIX(c, (integer)ldc)),                                        \
               (order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_gemm(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -96,12 +100,13 @@
 #define CBLAS_symm(symbol, kernel, t, integer)                                                     \
     PROCEDURE(                                                                                     \
         symbol, kernel,                                                                            \
-        (int order, int side, int uplo, integer m, integer n, FACTOR_##t alpha, const void *a,     \
-         integer lda, const void *b, integer ldb, FACTOR_##t beta, void *c, integer ldc),          \
-        (int, int, int, integer, integer, FACTOR_##t, const void *, integer, const void *,         \
-         integer, FACTOR_##t, void *, integer),                                                    \
-        sb_describe_symm(&call, LETTER_##t, order, side, uplo, m, n, VALUE(t, alpha),              \
-                         SB_MATRIX(a, lda), SB_MATRIX(b, ldb), VALUE(t, beta), SB_MATRIX(c, ldc)), \
+        (int order, int side, int uplo, int64_t m, int64_t n, FACTOR_##t alpha, const void *a,     \
+         int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c, int64_t ldc),          \
+        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
+         int64_t, FACTOR_##t, void *, int64_t),                                                    \
+        sb_describe_symm(&call, LETTER_##t, order, side, uplo, (integer)m, (integer)n,             \
+                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
+                         VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                              \
         (order, side, uplo, m, n, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_symm(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -118,12 +123,13 @@
 
 #define CBLAS_syrk(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, integer n, integer k, FACTOR_##t alpha,             \
-               const void *a, integer lda, FACTOR_##t beta, void *c, integer ldc),                 \
-              (int, int, int, integer, integer, FACTOR_##t, const void *, integer, FACTOR_##t,     \
-               void *, integer),                                                                   \
-              sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, n, k, VALUE(t, alpha),       \
-                               SB_MATRIX(a, lda), NO_MATRIX, VALUE(t, beta), SB_MATRIX(c, ldc)),   \
+              (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha,             \
+               const void *a, int64_t lda, FACTOR_##t beta, void *c, int64_t ldc),                 \
+              (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, FACTOR_##t,     \
+               void *, int64_t),                                                                   \
+              sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,      \
+                               VALUE(t, alpha), SB_MATRIX(a, (integer)lda), NO_MATRIX,             \
+                               VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                        \
               (order, uplo, trans, n, k, alpha, a, lda, beta, c, ldc))
 #define FORTRAN_syrk(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -140,13 +146,13 @@
 
 #define CBLAS_herk(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, integer n, integer k, REAL_##t alpha,               \
-               const void *a, integer lda, REAL_##t beta, void *c, integer ldc),                   \
-              (int, int, int, integer, integer, REAL_##t, const void *, integer, REAL_##t, void *, \
-               integer),                                                                           \
-              sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, n, k, REAL_VALUE(t, alpha),  \
-                               SB_MATRIX(a, lda), NO_MATRIX, REAL_VALUE(t, beta),                  \
-                               SB_MATRIX(c, ldc)),                                                 \
+              (int order, int uplo, int trans, int64_t n, int64_t k, REAL_##t alpha,               \
+               const void *a, int64_t lda, REAL_##t beta, void *c, int64_t ldc),                   \
+              (int, int, int, int64_t, int64_t, REAL_##t, const void *, int64_t, REAL_##t, void *, \
+               int64_t),                                                                           \
+              sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,      \
+                               REAL_VALUE(t, alpha), SB_MATRIX(a, (integer)lda), NO_MATRIX,        \
+                               REAL_VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                   \
               (order, uplo, trans, n, k, alpha, a, lda, beta, c, ldc))
 #define FORTRAN_herk(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -164,12 +170,13 @@
 #define CBLAS_syr2k(symbol, kernel, t, integer)                                                    \
     PROCEDURE(                                                                                     \
         symbol, kernel,                                                                            \
-        (int order, int uplo, int trans, integer n, integer k, FACTOR_##t alpha, const void *a,    \
-         integer lda, const void *b, integer ldb, FACTOR_##t beta, void *c, integer ldc),          \
-        (int, int, int, integer, integer, FACTOR_##t, const void *, integer, const void *,         \
-         integer, FACTOR_##t, void *, integer),                                                    \
-        sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, n, k, VALUE(t, alpha),             \
-                         SB_MATRIX(a, lda), SB_MATRIX(b, ldb), VALUE(t, beta), SB_MATRIX(c, ldc)), \
+        (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha, const void *a,    \
+         int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c, int64_t ldc),          \
+        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
+         int64_t, FACTOR_##t, void *, int64_t),                                                    \
+        sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,            \
+                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
+                         VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                              \
         (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_syr2k(symbol, kernel, t, integer)                                                  \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -186,16 +193,16 @@
               (uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
 
 #define CBLAS_her2k(symbol, kernel, t, integer)                                                    \
-    PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, integer n, integer k, FACTOR_##t alpha,             \
-               const void *a, integer lda, const void *b, integer ldb, REAL_##t beta, void *c,     \
-               integer ldc),                                                                       \
-              (int, int, int, integer, integer, FACTOR_##t, const void *, integer, const void *,   \
-               integer, REAL_##t, void *, integer),                                                \
-              sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, n, k, VALUE(t, alpha),       \
-                               SB_MATRIX(a, lda), SB_MATRIX(b, ldb), REAL_VALUE(t, beta),          \
-                               SB_MATRIX(c, ldc)),                                                 \
-              (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+    PROCEDURE(                                                                                     \
+        symbol, kernel,                                                                            \
+        (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha, const void *a,    \
+         int64_t lda, const void *b, int64_t ldb, REAL_##t beta, void *c, int64_t ldc),            \
+        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
+         int64_t, REAL_##t, void *, int64_t),                                                      \
+        sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,            \
+                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
+                         REAL_VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                         \
+        (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_her2k(symbol, kernel, t, integer)                                                  \
     PROCEDURE(symbol, kernel,                                                                      \
               (const char *uplo, const char *trans, const integer *n, const integer *k,            \
@@ -212,12 +219,13 @@
 
 #define CBLAS_trmm(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int side, int uplo, int trans, int diagonal, integer m, integer n,       \
-               FACTOR_##t alpha, const void *a, integer lda, void *b, integer ldb),                \
-              (int, int, int, int, int, integer, integer, FACTOR_##t, const void *, integer,       \
-               void *, integer),                                                                   \
-              sb_describe_trmm(&call, LETTER_##t, order, side, uplo, trans, diagonal, m, n,        \
-                               VALUE(t, alpha), SB_MATRIX(a, lda), SB_MATRIX(b, ldb)),             \
+              (int order, int side, int uplo, int trans, int diagonal, int64_t m, int64_t n,       \
+               FACTOR_##t alpha, const void *a, int64_t lda, void *b, int64_t ldb),                \
+              (int, int, int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t,       \
+               void *, int64_t),                                                                   \
+              sb_describe_trmm(&call, LETTER_##t, order, side, uplo, trans, diagonal, (integer)m,  \
+                               (integer)n, VALUE(t, alpha), SB_MATRIX(a, (integer)lda),            \
+                               SB_MATRIX(b, (integer)ldb)),                                        \
               (order, side, uplo, trans, diagonal, m, n, alpha, a, lda, b, ldb))
 #define FORTRAN_trmm(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -237,13 +245,14 @@
 
 #define CBLAS_gemv(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int trans, integer m, integer n, FACTOR_##t alpha, const void *a,        \
-               integer lda, const void *x, integer incx, FACTOR_##t beta, void *y, integer incy),  \
-              (int, int, integer, integer, FACTOR_##t, const void *, integer, const void *,        \
-               integer, FACTOR_##t, void *, integer),                                              \
-              sb_describe_gemv(&call, LETTER_##t, order, trans, m, n, VALUE(t, alpha),             \
-                               SB_MATRIX(a, lda), SB_VECTOR(x, incx), VALUE(t, beta),              \
-                               SB_VECTOR(y, incy)),                                                \
+              (int order, int trans, int64_t m, int64_t n, FACTOR_##t alpha, const void *a,        \
+               int64_t lda, const void *x, int64_t incx, FACTOR_##t beta, void *y, int64_t incy),  \
+              (int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,        \
+               int64_t, FACTOR_##t, void *, int64_t),                                              \
+              sb_describe_gemv(&call, LETTER_##t, order, trans, (integer)m, (integer)n,            \
+                               VALUE(t, alpha), SB_MATRIX(a, (integer)lda),                        \
+                               SB_VECTOR(x, (integer)incx), VALUE(t, beta),                        \
+                               SB_VECTOR(y, (integer)incy)),                                       \
               (order, trans, m, n, alpha, a, lda, x, incx, beta, y, incy))
 #define FORTRAN_gemv(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -260,13 +269,13 @@
 
 #define CBLAS_symv(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, integer n, FACTOR_##t alpha, const void *a, integer lda,       \
-               const void *x, integer incx, FACTOR_##t beta, void *y, integer incy),               \
-              (int, int, integer, FACTOR_##t, const void *, integer, const void *, integer,        \
-               FACTOR_##t, void *, integer),                                                       \
-              sb_describe_symv(&call, LETTER_##t, order, uplo, n, VALUE(t, alpha),                 \
-                               SB_MATRIX(a, lda), SB_VECTOR(x, incx), VALUE(t, beta),              \
-                               SB_VECTOR(y, incy)),                                                \
+              (int order, int uplo, int64_t n, FACTOR_##t alpha, const void *a, int64_t lda,       \
+               const void *x, int64_t incx, FACTOR_##t beta, void *y, int64_t incy),               \
+              (int, int, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,        \
+               FACTOR_##t, void *, int64_t),                                                       \
+              sb_describe_symv(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),        \
+                               SB_MATRIX(a, (integer)lda), SB_VECTOR(x, (integer)incx),            \
+                               VALUE(t, beta), SB_VECTOR(y, (integer)incy)),                       \
               (order, uplo, n, alpha, a, lda, x, incx, beta, y, incy))
 #define FORTRAN_symv(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -282,11 +291,11 @@
 
 #define CBLAS_trmv(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, int diagonal, integer n, const void *a,             \
-               integer lda, void *x, integer incx),                                                \
-              (int, int, int, int, integer, const void *, integer, void *, integer),               \
-              sb_describe_trmv(&call, LETTER_##t, order, uplo, trans, diagonal, n,                 \
-                               SB_MATRIX(a, lda), SB_VECTOR(x, incx)),                             \
+              (int order, int uplo, int trans, int diagonal, int64_t n, const void *a,             \
+               int64_t lda, void *x, int64_t incx),                                                \
+              (int, int, int, int, int64_t, const void *, int64_t, void *, int64_t),               \
+              sb_describe_trmv(&call, LETTER_##t, order, uplo, trans, diagonal, (integer)n,        \
+                               SB_MATRIX(a, (integer)lda), SB_VECTOR(x, (integer)incx)),           \
               (order, uplo, trans, diagonal, n, a, lda, x, incx))
 #define FORTRAN_trmv(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -301,12 +310,13 @@
 
 #define CBLAS_ger(symbol, kernel, t, integer)                                                      \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, integer m, integer n, FACTOR_##t alpha, const void *x, integer incx,     \
-               const void *y, integer incy, void *a, integer lda),                                 \
-              (int, integer, integer, FACTOR_##t, const void *, integer, const void *, integer,    \
-               void *, integer),                                                                   \
-              sb_describe_ger(&call, LETTER_##t, order, m, n, VALUE(t, alpha), SB_VECTOR(x, incx), \
-                              SB_VECTOR(y, incy), SB_MATRIX(a, lda)),                              \
+              (int order, int64_t m, int64_t n, FACTOR_##t alpha, const void *x, int64_t incx,     \
+               const void *y, int64_t incy, void *a, int64_t lda),                                 \
+              (int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,    \
+               void *, int64_t),                                                                   \
+              sb_describe_ger(&call, LETTER_##t, order, (integer)m, (integer)n, VALUE(t, alpha),   \
+                              SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy),            \
+                              SB_MATRIX(a, (integer)lda)),                                         \
               (order, m, n, alpha, x, incx, y, incy, a, lda))
 #define FORTRAN_ger(symbol, kernel, t, integer)                                                    \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -321,11 +331,11 @@
 
 #define CBLAS_syr(symbol, kernel, t, integer)                                                      \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, integer n, FACTOR_##t alpha, const void *x, integer incx,      \
-               void *a, integer lda),                                                              \
-              (int, int, integer, FACTOR_##t, const void *, integer, void *, integer),             \
-              sb_describe_syr(&call, LETTER_##t, order, uplo, n, VALUE(t, alpha),                  \
-                              SB_VECTOR(x, incx), NO_VECTOR, SB_MATRIX(a, lda)),                   \
+              (int order, int uplo, int64_t n, FACTOR_##t alpha, const void *x, int64_t incx,      \
+               void *a, int64_t lda),                                                              \
+              (int, int, int64_t, FACTOR_##t, const void *, int64_t, void *, int64_t),             \
+              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),         \
+                              SB_VECTOR(x, (integer)incx), NO_VECTOR, SB_MATRIX(a, (integer)lda)), \
               (order, uplo, n, alpha, x, incx, a, lda))
 #define FORTRAN_syr(symbol, kernel, t, integer)                                                    \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -340,11 +350,11 @@
 
 #define CBLAS_her(symbol, kernel, t, integer)                                                      \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, integer n, REAL_##t alpha, const void *x, integer incx,        \
-               void *a, integer lda),                                                              \
-              (int, int, integer, REAL_##t, const void *, integer, void *, integer),               \
-              sb_describe_syr(&call, LETTER_##t, order, uplo, n, REAL_VALUE(t, alpha),             \
-                              SB_VECTOR(x, incx), NO_VECTOR, SB_MATRIX(a, lda)),                   \
+              (int order, int uplo, int64_t n, REAL_##t alpha, const void *x, int64_t incx,        \
+               void *a, int64_t lda),                                                              \
+              (int, int, int64_t, REAL_##t, const void *, int64_t, void *, int64_t),               \
+              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, REAL_VALUE(t, alpha),    \
+                              SB_VECTOR(x, (integer)incx), NO_VECTOR, SB_MATRIX(a, (integer)lda)), \
               (order, uplo, n, alpha, x, incx, a, lda))
 #define FORTRAN_her(symbol, kernel, t, integer)                                                    \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -359,12 +369,13 @@
 
 #define CBLAS_syr2(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, integer n, FACTOR_##t alpha, const void *x, integer incx,      \
-               const void *y, integer incy, void *a, integer lda),                                 \
-              (int, int, integer, FACTOR_##t, const void *, integer, const void *, integer,        \
-               void *, integer),                                                                   \
-              sb_describe_syr(&call, LETTER_##t, order, uplo, n, VALUE(t, alpha),                  \
-                              SB_VECTOR(x, incx), SB_VECTOR(y, incy), SB_MATRIX(a, lda)),          \
+              (int order, int uplo, int64_t n, FACTOR_##t alpha, const void *x, int64_t incx,      \
+               const void *y, int64_t incy, void *a, int64_t lda),                                 \
+              (int, int, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,        \
+               void *, int64_t),                                                                   \
+              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),         \
+                              SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy),            \
+                              SB_MATRIX(a, (integer)lda)),                                         \
               (order, uplo, n, alpha, x, incx, y, incy, a, lda))
 #define FORTRAN_syr2(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -383,8 +394,9 @@
 
 #define CBLAS_dot(symbol, kernel, t, integer)                                                      \
     FUNCTION(symbol, kernel, REAL_##t,                                                             \
-             (integer n, const void *x, integer incx, const void *y, integer incy),                \
-             sb_describe_dot(&call, LETTER_##t, n, SB_VECTOR(x, incx), SB_VECTOR(y, incy)),        \
+             (int64_t n, const void *x, int64_t incx, const void *y, int64_t incy),                \
+             sb_describe_dot(&call, LETTER_##t, (integer)n, SB_VECTOR(x, (integer)incx),           \
+                             SB_VECTOR(y, (integer)incy)),                                         \
              (n, x, incx, y, incy))
 #define FORTRAN_dot(symbol, kernel, t, integer)                                                    \
     FUNCTION(symbol, kernel, REAL_##t,                                                             \
@@ -395,24 +407,27 @@
 
 #define CBLAS_dot_sub(symbol, kernel, t, integer)                                                  \
     INTERPOSE(symbol, kernel, void,                                                                \
-              (integer n, const void *x, integer incx, const void *y, integer incy, void *result), \
-              (integer, const void *, integer, const void *, integer, void *),                     \
-              sb_describe_dot(&call, LETTER_##t, n, SB_VECTOR(x, incx), SB_VECTOR(y, incy)), ,     \
-              (n, x, incx, y, incy, result), result, BYTES_##t, return )
+              (int64_t n, const void *x, int64_t incx, const void *y, int64_t incy, void *result), \
+              (int64_t, const void *, int64_t, const void *, int64_t, void *),                     \
+              sb_describe_dot(&call, LETTER_##t, (integer)n, SB_VECTOR(x, (integer)incx),          \
+                              SB_VECTOR(y, (integer)incy)),                                        \
+              , (n, x, incx, y, incy, result), result, BYTES_##t, return )
 
 #define CBLAS_norm(symbol, kernel, t, integer)                                                     \
-    FUNCTION(symbol, kernel, REAL_##t, (integer n, const void *x, integer incx),                   \
-             sb_describe_dot(&call, LETTER_##t, n, SB_VECTOR(x, incx), NO_VECTOR), (n, x, incx))
+    FUNCTION(                                                                                      \
+        symbol, kernel, REAL_##t, (int64_t n, const void *x, int64_t incx),                        \
+        sb_describe_dot(&call, LETTER_##t, (integer)n, SB_VECTOR(x, (integer)incx), NO_VECTOR),    \
+        (n, x, incx))
 #define FORTRAN_norm(symbol, kernel, t, integer)                                                   \
     FUNCTION(symbol, kernel, REAL_##t, (const integer *n, const void *x, const integer *incx),     \
              sb_describe_dot(&call, LETTER_##t, *n, SB_VECTOR(x, *incx), NO_VECTOR), (n, x, incx))
 
 #define CBLAS_axpy(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
-              (integer n, FACTOR_##t alpha, const void *x, integer incx, void *y, integer incy),   \
-              (integer, FACTOR_##t, const void *, integer, void *, integer),                       \
-              sb_describe_axpy(&call, LETTER_##t, n, VALUE(t, alpha), SB_VECTOR(x, incx),          \
-                               SB_VECTOR(y, incy)),                                                \
+              (int64_t n, FACTOR_##t alpha, const void *x, int64_t incx, void *y, int64_t incy),   \
+              (int64_t, FACTOR_##t, const void *, int64_t, void *, int64_t),                       \
+              sb_describe_axpy(&call, LETTER_##t, (integer)n, VALUE(t, alpha),                     \
+                               SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy)),          \
               (n, alpha, x, incx, y, incy))
 #define FORTRAN_axpy(symbol, kernel, t, integer)                                                   \
     PROCEDURE(                                                                                     \
@@ -425,9 +440,10 @@
         (n, alpha, x, incx, y, incy))
 
 #define CBLAS_scal(symbol, kernel, t, integer)                                                     \
-    PROCEDURE(symbol, kernel, (integer n, FACTOR_##t alpha, void *x, integer incx),                \
-              (integer, FACTOR_##t, void *, integer),                                              \
-              sb_describe_scal(&call, LETTER_##t, n, VALUE(t, alpha), SB_VECTOR(x, incx)),         \
+    PROCEDURE(symbol, kernel, (int64_t n, FACTOR_##t alpha, void *x, int64_t incx),                \
+              (int64_t, FACTOR_##t, void *, int64_t),                                              \
+              sb_describe_scal(&call, LETTER_##t, (integer)n, VALUE(t, alpha),                     \
+                               SB_VECTOR(x, (integer)incx)),                                       \
               (n, alpha, x, incx))
 #define FORTRAN_scal(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel, (const integer *n, const void *alpha, void *x, const integer *incx), \
@@ -436,9 +452,10 @@
               (n, alpha, x, incx))
 
 #define CBLAS_rscal(symbol, kernel, t, integer)                                                    \
-    PROCEDURE(symbol, kernel, (integer n, REAL_##t alpha, void *x, integer incx),                  \
-              (integer, REAL_##t, void *, integer),                                                \
-              sb_describe_scal(&call, LETTER_##t, n, REAL_VALUE(t, alpha), SB_VECTOR(x, incx)),    \
+    PROCEDURE(symbol, kernel, (int64_t n, REAL_##t alpha, void *x, int64_t incx),                  \
+              (int64_t, REAL_##t, void *, int64_t),                                                \
+              sb_describe_scal(&call, LETTER_##t, (integer)n, REAL_VALUE(t, alpha),                \
+                               SB_VECTOR(x, (integer)incx)),                                       \
               (n, alpha, x, incx))
 #define FORTRAN_rscal(symbol, kernel, t, integer)                                                  \
     PROCEDURE(                                                                                     \

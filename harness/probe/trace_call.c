@@ -158,16 +158,16 @@ bool sb_trace_enter(struct sb_traced *call, const char *kernel, const struct sb_
 
 void sb_trace_before(struct sb_traced *call) {
     int saved = errno;
-    uint64_t began = clock_ns(CLOCK_MONOTONIC);
+    uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     depth++;
     if (call->valid)
         digest(call, false, call->options, call->n_options, call->in);
-    sb_trace_file_spent(0, clock_ns(CLOCK_MONOTONIC) - began);
     call->alone = __atomic_fetch_add(&inside, 1, __ATOMIC_ACQ_REL) == 0;
     if (!call->alone)
         __atomic_fetch_add(&overlaps, 1, __ATOMIC_ACQ_REL);
     call->overlaps = __atomic_load_n(&overlaps, __ATOMIC_ACQUIRE);
     call->thread_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    sb_trace_file_spent(0, call->thread_ns - began);
     call->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     errno = saved;
 }
@@ -182,7 +182,7 @@ static uint64_t spent(const struct sb_traced *call) {
 
 void sb_trace_after(struct sb_traced *call, const void *returned, size_t n) {
     int saved = errno;
-    uint64_t inside_ns = spent(call), began = clock_ns(CLOCK_MONOTONIC);
+    uint64_t inside_ns = spent(call), began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     __atomic_fetch_sub(&inside, 1, __ATOMIC_ACQ_REL);
     if (call->valid) {
         digest(call, true, returned, n, call->out);
@@ -190,7 +190,7 @@ void sb_trace_after(struct sb_traced *call, const void *returned, size_t n) {
     } else {
         sb_trace_file_lost();
     }
-    sb_trace_file_spent(inside_ns, clock_ns(CLOCK_MONOTONIC) - began);
+    sb_trace_file_spent(inside_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
     depth--;
     errno = saved;
 }
@@ -200,10 +200,10 @@ void sb_trace_note(const struct sb_traced *point) {
     if (!on)
         return;
     int saved = errno;
-    uint64_t began = clock_ns(CLOCK_MONOTONIC);
+    uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     digest(&call, false, call.options, call.n_options, call.in);
     digest(&call, true, NULL, 0, call.out);
     sb_trace_file_write(&call);
-    sb_trace_file_spent(0, clock_ns(CLOCK_MONOTONIC) - began);
+    sb_trace_file_spent(0, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
     errno = saved;
 }

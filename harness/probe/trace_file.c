@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@ enum {
     WINDOW = 1 << 20,
     LONGEST = 512, /* of one record, definitions before it included */
     NAMES = 256,
-    SHAPES = 256,
+    SHAPES = 1024,
     MOST_NAME = 63,
     PATH = 4096,
     TRIES = 1000
@@ -48,7 +49,7 @@ static struct {
     uint8_t *window;
     uint64_t window_at, at; /* offsets in the file */
     uint32_t threads;
-    size_t n_names;
+    size_t n_names, n_shapes;
     struct name names[NAMES];
     struct shape shapes[SHAPES];
 } file;
@@ -87,8 +88,12 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Space is taken before it is mapped: a full disk would be a SIGBUS in the program. */
+/* Space is taken before it is mapped: a full disk would be a SIGBUS in the program, and a limit
+ * that it set itself a SIGXFSZ. */
 static void *map(int fd, uint64_t at, size_t n) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < at + n)
+        return NULL;
     if (fd < 0 || posix_fallocate(fd, (off_t)at, (off_t)n) != 0)
         return NULL;
     void *mapped = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
@@ -147,17 +152,18 @@ static void put_process(void) {
 static bool open_file(void) {
     int fd = create();
     file.at = SB_TRACE_RECORDS;
-    file.head = map(fd, 0, sizeof *file.head);
-    if (!file.head || !map_window(fd)) {
-        if (fd >= 0)
-            syscall(SYS_close, fd);
-        return false;
+    file.head = map(fd, 0, SB_TRACE_RECORDS);
+    if (file.head) { /* which counts what is lost, too */
+        file.head->started_ns = now_ns();
+        memcpy(file.head->magic, SB_TRACE_HEAD_MAGIC, sizeof file.head->magic);
     }
-    syscall(SYS_close, fd);
+    bool open = file.head && map_window(fd);
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+    if (!open)
+        return false;
     put_process();
-    file.head->started_ns = now_ns();
     file.head->length = file.at - SB_TRACE_RECORDS;
-    memcpy(file.head->magic, SB_TRACE_HEAD_MAGIC, sizeof file.head->magic);
     return true;
 }
 
@@ -181,7 +187,7 @@ static uint32_t hash(const void *bytes, size_t n) {
     return value;
 }
 
-/* When the table fills up all names are forgotten, and defined anew where they come again. */
+/* When a table fills up all in it is forgotten, and defined anew where they come again. */
 static void keep_names_few(void) {
     if (file.n_names <= NAMES * 3 / 4)
         return;
@@ -206,7 +212,13 @@ static uint16_t name_id(const char *name) {
     return id;
 }
 
-/* Where two shapes meet in one place, the later one takes it: so the table does not grow. */
+static void keep_shapes_few(void) {
+    if (file.n_shapes <= SHAPES * 3 / 4)
+        return;
+    memset(file.shapes, 0, sizeof file.shapes);
+    file.n_shapes = 0;
+}
+
 static uint32_t shape_id(const struct sb_traced *call) {
     struct shape shape;
     memset(&shape, 0, sizeof shape);
@@ -215,10 +227,12 @@ static uint32_t shape_id(const struct sb_traced *call) {
     shape.known = true;
     memcpy(shape.sizes, call->sizes, call->n_sizes * sizeof *call->sizes);
     uint32_t id = hash(call->sizes, call->n_sizes * sizeof *call->sizes);
-    id = (id ^ id >> 15 ^ shape.dtype) % SHAPES;
-    if (memcmp(&file.shapes[id], &shape, sizeof shape) == 0)
-        return id;
+    for (id = (id ^ id >> 15) % SHAPES; file.shapes[id].known; id = (id + 1) % SHAPES) {
+        if (memcmp(&file.shapes[id], &shape, sizeof shape) == 0)
+            return id;
+    }
     file.shapes[id] = shape;
+    file.n_shapes++;
     uint8_t head[7] = {'S', (uint8_t)id, (uint8_t)(id >> 8), 0, 0, shape.dtype, shape.n};
     put(head, sizeof head);
     put(shape.sizes, shape.n * sizeof *shape.sizes);
@@ -231,6 +245,7 @@ void sb_trace_file_write(const struct sb_traced *call) {
         if (!thread_number)
             thread_number = ++file.threads;
         keep_names_few();
+        keep_shapes_few();
         const uint16_t names[2] = {name_id(call->kernel), name_id(call->library)};
         const uint32_t numbers[3] = {shape_id(call), thread_number, 0};
         const uint64_t number = file.head->calls + 1;

@@ -19,7 +19,7 @@ struct sb_trace_head {
     uint64_t calls;      /* noted; calls that such a call makes are not counted */
     uint64_t lost;       /* made but not noted: no room on the disk, or arguments that cannot be */
     uint64_t inside_ns;  /* CPU time in these calls */
-    uint64_t tracing_ns; /* time that tracing took */
+    uint64_t tracing_ns; /* CPU time that tracing took */
     uint64_t started_ns; /* of the system's monotonic clock, at the first call */
 };
 

@@ -188,14 +188,15 @@ int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, j
     if (rc == 0 && (to = openat(to_folder, name,
                                 O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)) < 0)
         rc = -errno;
-    if (rc == 0 && !pieces.n) /* a run without calls has a trace as well */
-        rc = sb_write_all(to, SB_TRACE_MAGIC, strlen(SB_TRACE_MAGIC));
-    uint64_t worker_calls = 0;
+    uint64_t worker_calls = 0, written = 0;
     for (size_t i = 0; rc == 0 && i < pieces.n; i++) {
         rc = copy_piece(folder, &pieces.items[i], to);
+        written += pieces.items[i].length;
         if (rc == 0 && pieces.items[i].at == 0)
             worker_calls = count_calls(to);
     }
+    if (rc == 0 && !written) /* a run without calls has a trace as well */
+        rc = sb_write_all(to, SB_TRACE_MAGIC, strlen(SB_TRACE_MAGIC));
     if (rc < 0)
         return rc;
     *trace = summary(&pieces, cpu_s, worker_calls);

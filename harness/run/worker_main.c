@@ -389,6 +389,13 @@ static int describe(const char *backend) {
     return text && fflush(stdout) == 0 ? EXIT_DONE : EXIT_ERROR;
 }
 
+/* A program names its points as it likes: nothing of that may end a column or steer a terminal. */
+static void print_name(const char *name) {
+    for (; *name; name++)
+        putchar((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name);
+    putchar('\t');
+}
+
 /* A trace as lines of columns, for people and scripts. */
 static int show_trace(const char *path) {
     struct sb_trace_reader *reader = NULL;
@@ -396,8 +403,10 @@ static int show_trace(const char *path) {
     struct sb_error err = {0};
     int rc = sb_trace_reader_open(path, &reader, &err);
     while (rc >= 0 && (rc = sb_trace_read(reader, &record, &err)) == 1) {
-        printf("%" PRIu64 "\t%" PRIu32 "\t%s\t%s\t%s\t", record.call, record.step, record.kernel,
-               record.backend, record.dtype < SB_N_DTYPES ? sb_dtype_names[record.dtype] : "?");
+        printf("%" PRIu64 "\t%" PRIu32 "\t", record.call, record.step);
+        print_name(record.kernel);
+        print_name(record.backend);
+        printf("%s\t", record.dtype < SB_N_DTYPES ? sb_dtype_names[record.dtype] : "?");
         for (size_t i = 0; i < record.n_sizes; i++)
             printf("%s%" PRIu64, i ? "x" : "", record.sizes[i]);
         for (size_t i = 0; i < 2 * SB_TRACE_DIGEST; i++)

@@ -234,6 +234,44 @@ START_TEST(results_that_changed_threads_are_no_divergence)
 }
 END_TEST
 
+/* Two processes: each makes a call of its own and adds up with the other, twice. */
+static void write_processes(const char *path, const uint64_t own[2][2], const uint64_t sums[2]) {
+    unlink(path);
+    for (unsigned process = 0; process < 2; process++) {
+        struct sb_trace_writer *writer;
+        ck_assert_int_eq(sb_trace_writer_open(path, &writer, NULL), 0);
+        for (unsigned round = 0; round < 2; round++) {
+            write_call(writer, "gemm", 1, 1, 2 * round + 1, 100 * process + round,
+                       own[process][round]);
+            write_call(writer, "MPI_Allreduce", 1, 1, 2 * round + 2, own[process][round],
+                       sums[round]);
+        }
+        ck_assert_int_eq(sb_trace_writer_close(writer, NULL), 0);
+    }
+}
+
+START_TEST(a_reduction_is_blamed_only_where_all_processes_put_in_the_same)
+{
+    static const uint64_t own[2][2] = {{1, 2}, {3, 4}}, other[2][2] = {{1, 2}, {9, 4}};
+    static const uint64_t sums[2] = {50, 60}, changed[2] = {51, 61}, late[2] = {50, 61};
+    new_paths();
+    /* The second process's gemm differs, and so all sums: it stands behind the first's sum. */
+    write_processes(paths[0], own, sums);
+    write_processes(paths[1], other, changed);
+    struct sb_divergence found = find();
+    ck_assert_uint_eq(found.culprit.seq, 5);
+    ck_assert_uint_eq(found.culprit.process, 2);
+    ck_assert_str_eq(found.culprit.kernel, "gemm");
+    sb_divergence_clear(&found);
+    write_processes(paths[1], own, late);
+    found = find();
+    ck_assert_uint_eq(found.culprit.seq, 4);
+    ck_assert_str_eq(found.culprit.kernel, "MPI_Allreduce");
+    sb_divergence_clear(&found);
+    remove_paths();
+}
+END_TEST
+
 START_TEST(what_is_no_trace_is_an_error)
 {
     struct sb_divergence divergence;
@@ -248,4 +286,6 @@ END_TEST
 
 SB_TEST_MAIN("attribute-divergence", a_planted_fault_is_the_culprit_in_ten_thousand_traces,
              other_data_has_no_culprit, turns_of_threads_and_further_calls_are_no_divergence,
-             results_that_changed_threads_are_no_divergence, what_is_no_trace_is_an_error)
+             results_that_changed_threads_are_no_divergence,
+             a_reduction_is_blamed_only_where_all_processes_put_in_the_same,
+             what_is_no_trace_is_an_error)

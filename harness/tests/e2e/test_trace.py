@@ -143,6 +143,37 @@ CBLAS(scipy_cblas_sgemm, int, scipy_sgemm_)
 CBLAS(scipy_cblas_sgemm64_, int64_t, scipy_sgemm_64_)
 """
 
+# The name has 32 bit integers elsewhere.
+WIDE = r"""
+#include <stdint.h>
+void cblas_dgemm(int order, int ta, int tb, int64_t m, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
+                 const double *b, int64_t ldb, double beta, double *c, int64_t ldc)
+{ c[0] = (m >> 32) + 10 * (lda >> 32) + 100 * (ldc >> 32); }
+"""
+
+CALLS_WIDE = SAVE + r"""
+void cblas_dgemm(int, int, int, int64_t, int64_t, int64_t, double, const double *, int64_t, const double *, int64_t, double,
+                 double *, int64_t);
+int main(void) {
+    double a[4] = {1, 2, 3, 4}, c[4] = {0};
+    cblas_dgemm(102, 111, 111, (1LL << 32) + 2, 2, 2, 1, a, (2LL << 32) + 2, a, 2, 0, c, (3LL << 32) + 2);
+    return save(c, sizeof c) || c[0] != 321;
+}
+"""
+
+# A limit on the size of files that leaves no room for a trace.
+LIMITED = SAVE + r"""
+#include <sys/resource.h>
+double cblas_ddot(int, const double *, int, const double *, int);
+int main(void) {
+    struct rlimit limit = {65536, 65536};
+    double x[3] = {1, 2, 3}, sum = 0;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (int i = 0; i < 10; i++) sum += cblas_ddot(3, x, 1, x, 1);
+    return save(&sum, sizeof sum) || sum != 140;
+}
+"""
+
 NAMES = SAVE + r"""
 #define FORTRAN(name, integer) { integer two = 2; \
     void name(const char *, const char *, const integer *, const integer *, const integer *, const float *, \
@@ -218,7 +249,7 @@ int main(void) {
     for (int step = 1; step <= 5; step++) {
         loss[0] = step + (getenv("FAULT") && step >= 4 ? atof(getenv("FAULT")) : 0);
         sb_trace("loss", loss, "f32", 2, dims);
-        sb_trace("step", &step, "i32", 0, NULL);
+        sb_trace("st\tep", &step, "i32", 0, NULL);
     }
     sb_trace("odd", loss, "f99", 0, NULL);
     return save(loss, sizeof loss);
@@ -265,8 +296,8 @@ class Trace(program.Program):
             self.skipTest("needs openblas: libopenblas.so.0 not found")
         return self.compile(text, "-l:libopenblas.so.0", *flags)
 
-    def with_stub(self, text):
-        self.compile(STUB, "-shared", "-fPIC", name="libstub.so")
+    def with_stub(self, text, stub=STUB):
+        self.compile(stub, "-shared", "-fPIC", name="libstub.so")
         return self.compile(text, self.path("libstub.so"), f"-Wl,-rpath,{self.folder}")
 
     def calls(self, run="r00001"):
@@ -303,6 +334,15 @@ class Trace(program.Program):
         calls = self.calls()
         self.assertEqual([call[2:6] for call in calls], [["sgemm", "libstub.so", "f32", "2x2x2"]] * 10)
         self.assertEqual([call[7] != calls[i - 1][7] for i, call in enumerate(calls)], [True] * 10)
+
+    def test_wide_integers_reach_a_library_that_has_them_under_the_names_of_narrow_ones(self):
+        self.traced(self.with_stub(CALLS_WIDE, WIDE))
+        self.assertEqual([call[5] for call in self.calls()], ["2x2x2"])
+
+    def test_a_limit_on_files_costs_the_trace_and_not_the_run(self):
+        result, trace = self.traced(self.with_openblas(LIMITED))
+        self.assertEqual((self.calls(), trace["calls"], trace["lost"]), ([], 0, 10))
+        self.assertIsNotNone(result["runs"][0]["fingerprint"])
 
     def test_inputs_are_the_elements_that_count(self):
         self.traced(self.with_openblas(LOGICAL))
@@ -360,7 +400,7 @@ class Trace(program.Program):
                 result, trace = self.traced(job, vary=("env:FAULT=0,1",), options=(*TWICE, "--force"))
                 self.assertEqual((trace["calls"], trace["lost"]), (10, 1))
                 self.assertEqual([call[2:6] for call in self.calls()[:2]],
-                                 [["loss", "sb_trace", "f32", "2x3"], ["step", "sb_trace", "i32", ""]])
+                                 [["loss", "sb_trace", "f32", "2x3"], ["st?ep", "sb_trace", "i32", ""]])
                 culprit = result["jobs"][0]["culprit"]
                 self.assertEqual((culprit["kernel"], culprit["seq"]), ("loss", 7))
 
