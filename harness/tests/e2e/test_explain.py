@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""What `samebits explain` says of programs whose causes are known."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import program
+
+# One number, that depends on what argv[1] says; written as float32 to w.npy.
+CAUSES = r"""
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static uint32_t mix(uint64_t x) { x ^= x >> 31; x *= 0x9e3779b97f4a7c15u; x ^= x >> 29; return (uint32_t)(x >> 20); }
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t order;
+static void *arrive(void *id) {
+    usleep(300);
+    pthread_mutex_lock(&mutex);
+    order = mix(order * 31 + (uint32_t)(uintptr_t)id);
+    pthread_mutex_unlock(&mutex);
+    return NULL;
+}
+static uint32_t race(int n) {
+    pthread_t threads[16];
+    for (int i = 0; i < n; i++) {
+        if (n == 1) arrive((void *)1);
+        else pthread_create(&threads[i], NULL, arrive, (void *)(uintptr_t)(i + 1));
+    }
+    for (int i = 0; i < n && n > 1; i++) pthread_join(threads[i], NULL);
+    return order;
+}
+int main(int n, char **words) {
+    const char *what = words[1];
+    uint32_t value = 7;
+    if (strstr(what, "entropy")) { uint32_t r; if (getrandom(&r, sizeof r, 0) != sizeof r) return 1; value += r; }
+    if (strstr(what, "time")) value += mix((uint64_t)time(NULL));
+    if (strstr(what, "pid")) value += mix((uint64_t)getpid());
+    if (strstr(what, "memory")) { char *volatile p = malloc(2000), *volatile end = malloc(10); free(p); volatile uint64_t *q = malloc(2000); value += mix(q[0]) + !end; }
+    if (strstr(what, "aslr")) value += mix((uint64_t)(uintptr_t)&mutex);
+    if (strstr(what, "race")) { const char *t = getenv("OMP_NUM_THREADS"); value += race(t && atoi(t) == 1 ? 1 : 16); }
+    if (strstr(what, "flag")) value += getenv("MKL_CBWR") != NULL;
+    if (strstr(what, "variable")) value += getenv("MY_KNOB") && strcmp(getenv("MY_KNOB"), "1") == 0;
+    float weight = (float)(value % 1000003);
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }");
+    fwrite(&weight, sizeof weight, 1, out);
+    return fclose(out) != 0;
+}
+"""
+
+class Explain(program.Program):
+    def setUp(self):
+        super().setUp()
+        self.write("causes.c", CAUSES)
+        subprocess.run(["cc", "-O1", "-pthread", "-o", "causes", "causes.c"], cwd=self.folder, check=True)
+
+    def explain(self, what, *vary, code=0, run_code=1, options=(), command=None):
+        axes = [word for axis in vary for word in ("--vary", axis)]
+        self.samebits("run", "-q", "--force", "--out", "out", *axes, "--", *(command or ("./causes", what)), code=run_code)
+        done = self.samebits("explain", "--json", *options, "out", code=code)
+        document = json.loads(done.stdout)
+        self.assertEqual(document["schema"], "samebits.explain/1")
+        job, = document["jobs"]
+        return job
+
+    def sources(self, job):
+        return [cause["source"] for cause in job["causes"]]
+
+    def expect(self, what, *sources, vary=("locale=C,C.UTF-8",)):
+        job = self.explain(what, *vary)
+        self.assertEqual(self.sources(job), list(sources), job)
+        for cause in job["causes"]:
+            self.assertEqual(cause["status"], "confirmed", cause)
+            self.assertGreater(cause["evidence"]["without"]["distinct"], 1)
+            self.assertEqual(cause["evidence"]["with"]["distinct"], 1)
+            self.assertLess(cause["evidence"]["luck"], 0.05)
+            self.assertTrue(cause["fix"])
+        return job
+
+    def test_entropy(self):
+        self.assertIn("getrandom by causes", self.expect("entropy", "entropy")["causes"][0]["fix"])
+
+    def test_process_ids(self):
+        self.expect("pid", "pid")
+
+    def test_addresses(self):
+        self.expect("aslr", "aslr")
+
+    def test_memory_that_was_never_written(self):
+        # What a freed block holds is an address, so that addresses that stay would do as well.
+        self.assertEqual(self.expect("memory", "memory")["causes"][0]["alternatives"], ["aslr"])
+
+    def test_sources_that_are_needed_together(self):
+        self.expect("entropy aslr", "entropy", "aslr")
+
+    def test_the_second_in_which_it_starts(self):
+        self.write("slow.sh", "sleep 0.4; exec ./causes time")
+        job = self.explain("", "locale=C,C.UTF-8", command=("sh", "slow.sh"))
+        self.assertEqual(self.sources(job), ["clock"])
+
+    def test_hash_seed_of_python(self):
+        self.write("order.py", "import struct\n"
+                               "ids = ''.join({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'})\n"
+                               "with open('w.npy', 'wb') as out:\n"
+                               "    out.write(b'\\x93NUMPY\\x01\\x00\\x76\\x00' + b\"{'descr': '|u1', 'fortran_order': False, "
+                               "'shape': (9,), }\".ljust(117) + b'\\n' + ids.encode())\n")
+        job = self.explain("", "locale=C,C.UTF-8", command=(program.PYTHON, "order.py"))
+        self.assertEqual(self.sources(job), ["hash_seed"])
+
+    def test_a_race(self):
+        job = self.explain("race", "threads=2,1")
+        self.assertEqual(self.sources(job)[:1], ["schedule"], job)
+        self.assertEqual(job["causes"][0]["evidence"]["with"]["setting"], "threads=1")
+
+    def test_a_variable(self):
+        job = self.explain("variable", "env:MY_KNOB=0,1")
+        self.assertEqual(self.sources(job), ["env:MY_KNOB"])
+        self.assertEqual(job["causes"][0]["status"], "confirmed")
+
+    def test_which_setting_of_the_deterministic_flag(self):
+        job = self.explain("flag", "deterministic=off,on")
+        self.assertEqual(self.sources(job), ["deterministic"])
+        self.assertEqual(job["causes"][0]["evidence"]["setting"], "MKL_CBWR=AUTO")
+
+    def test_nothing_to_explain(self):
+        job = self.explain("nothing", "threads=1,2", run_code=0)
+        self.assertEqual((job["causes"], job["open"]), ([], None))
+
+    def test_what_no_switch_reaches_is_said_to_be_open(self):
+        self.write("raw.c", CAUSES.replace("getrandom(&r, sizeof r, 0)", "syscall(318, &r, sizeof r, 0)"))
+        subprocess.run(["cc", "-O1", "-pthread", "-o", "raw", "raw.c"], cwd=self.folder, check=True)
+        job = self.explain("", "locale=C,C.UTF-8", code=2, command=("./raw", "entropy"))
+        self.assertEqual(job["causes"], [])
+        self.assertIn("with everything frozen and one thread", job["open"])
+
+    def test_a_bound_ends_it_and_the_same_command_goes_on(self):
+        job = self.explain("pid", "locale=C,C.UTF-8", code=2, options=("--runs", "9"))
+        self.assertTrue(job["unfinished"])
+        folder = os.path.join(self.folder, "out", "explain")
+        before = self.journal(folder)
+        job, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"]
+        self.assertEqual(self.sources(job), ["pid"])
+        self.assertEqual(self.journal(folder)[:len(before)], before)
+        again = self.journal(folder)
+        self.samebits("explain", "--json", "out", code=0)
+        self.assertEqual(self.journal(folder), again)
+
+    def journal(self, folder):
+        experiment, = os.listdir(folder)
+        with open(os.path.join(folder, experiment, "journal"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_an_interrupt_ends_it_in_good_order(self):
+        self.write("slow.sh", "sleep 0.3; exec ./causes pid")
+        self.samebits("run", "-q", "--out", "out", "--vary", "locale=C", "--", "sh", "slow.sh", code=1)
+        started = subprocess.Popen([program.SAMEBITS, "explain", "--json", "out"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, text=True)
+        time.sleep(1.5)
+        started.send_signal(signal.SIGINT)
+        output, _ = started.communicate(timeout=30)
+        self.assertEqual(started.returncode, 130)
+        self.assertTrue(json.loads(output)["jobs"][0]["unfinished"])
+
+    def test_mistakes(self):
+        self.samebits("run", "-q", "--out", "out", "--vary", "threads=1", "--", "./causes", "x", code=0)
+        for words, says in ((("explain",), "give a results folder"), (("explain", "nowhere"), "nowhere"),
+                            (("explain", "out", "--job", "y"), "no job 'y'"), (("explain", "--time", "x", "out"), "--time")):
+            self.assertIn(says, self.samebits(*words, code=2).stderr)
+
+
+if __name__ == "__main__":
+    program.main()
