@@ -67,12 +67,6 @@ bool sb_trace_is_on(void) {
 /* ---- Going on to the library ------------------------------------------------------------------
  */
 
-struct search {
-    const char *name;
-    const void *own;
-    void *function;
-};
-
 static void *look_up(const char *object, const char *name, const void *own) {
     void *handle = dlopen(object, RTLD_LAZY | RTLD_NOLOAD);
     void *function = handle ? dlsym(handle, name) : NULL;
@@ -81,12 +75,36 @@ static void *look_up(const char *object, const char *name, const void *own) {
     return function == own ? NULL : function;
 }
 
-static int look_into(struct dl_phdr_info *info, size_t size, void *argument) {
-    struct search *search = argument;
+struct objects {
+    char **paths;
+    size_t n;
+};
+
+/* Nothing is looked up in here: dlopen takes locks in the other order. */
+static int list_object(struct dl_phdr_info *info, size_t size, void *argument) {
+    struct objects *objects = argument;
     (void)size;
-    if (*info->dlpi_name)
-        search->function = look_up(info->dlpi_name, search->name, search->own);
-    return search->function != NULL;
+    char **paths =
+        *info->dlpi_name ? reallocarray(objects->paths, objects->n + 1, sizeof *paths) : NULL;
+    if (!paths)
+        return 0;
+    objects->paths = paths;
+    paths[objects->n] = strdup(info->dlpi_name);
+    objects->n += paths[objects->n] != NULL;
+    return 0;
+}
+
+static void *look_everywhere(const char *name, const void *own) {
+    struct objects objects = {0};
+    void *function = NULL;
+    dl_iterate_phdr(list_object, &objects);
+    for (size_t i = 0; i < objects.n; i++) {
+        if (!function)
+            function = look_up(objects.paths[i], name, own);
+        free(objects.paths[i]);
+    }
+    free(objects.paths);
+    return function;
 }
 
 /* Python's extension modules and what they load are known to those alone who asked for them: there
@@ -97,12 +115,7 @@ static void *search_for(const char *name, const void *own, const void *caller, b
     Dl_info object;
     if (!function && dladdr(caller, &object))
         function = look_up(object.dli_fname, name, own);
-    if (!function) {
-        struct search search = {.name = name, .own = own};
-        dl_iterate_phdr(look_into, &search);
-        function = search.function;
-    }
-    return function;
+    return function ? function : look_everywhere(name, own);
 }
 
 const struct sb_found *sb_trace_find(struct sb_real *real, const void *own, const void *caller) {

@@ -161,6 +161,20 @@ int main(void) {
 }
 """
 
+# Found by no search that the dynamic linker would make for the program.
+ELSEWHERE = SAVE + r"""
+#include <dlfcn.h>
+int main(void) {
+    int two = 2;
+    float a[4] = {1, 2, 3, 4}, c[4] = {0}, one = 1;
+    void *library = dlopen("./libstub.so", RTLD_NOW | RTLD_LOCAL);
+    void (*sgemm)() = (void (*)())dlsym(RTLD_DEFAULT, "sgemm_");
+    if (!library || !sgemm) return 1;
+    sgemm("N", "N", &two, &two, &two, &one, a, &two, a, &two, &one, c, &two);
+    return save(c, sizeof c) || c[0] != 1;
+}
+"""
+
 # A limit on the size of files that leaves no room for a trace.
 LIMITED = SAVE + r"""
 #include <sys/resource.h>
@@ -366,6 +380,11 @@ class Trace(program.Program):
         self.write("job.py", "import ctypes\nctypes.CDLL('./plugin.so').plugin()\n")
         _, trace = self.traced(sys.executable, "-S", "job.py")
         self.assertEqual(trace["calls"], 10)
+
+    def test_a_library_that_nobody_else_would_find_is_found_at_last(self):
+        self.compile(STUB, "-shared", "-fPIC", name="libstub.so")
+        _, trace = self.traced(self.compile(ELSEWHERE))
+        self.assertEqual(trace["calls"], 1)
 
     def test_the_culprit_is_the_first_call_with_equal_inputs_and_other_outputs(self):
         job = self.with_stub(NAMES)
