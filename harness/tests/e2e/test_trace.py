@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import unittest
+from random import Random
 
 import program
 from program import SAMEBITS, SOURCE
 
+FAULTS = 20  # planted in each kernel
 ONCE = ("--repeats", "1", "--exact-repeats", "--trace", "--out", "out")
 TWICE = ("--repeats", "2", "--exact-repeats", "--trace", "--out", "out")
 
@@ -230,6 +232,35 @@ int main(void) {
 }
 """
 
+# Pairs of calls that differ in what they must not read: the other triangle, by columns and by rows, and a unit diagonal.
+TRIANGLES = SAVE + r"""
+void cblas_ssymm(int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+void cblas_strmm(int, int, int, int, int, int, int, float, const float *, int, float *, int);
+void cblas_ssyrk(int, int, int, int, int, float, const float *, int, float, float *, int);
+int main(void) {
+    float b[4] = {1, 2, 3, 4}, c[4];
+    for (int i = 0; i < 2; i++) {
+        float upper[4] = {1, 90 + i, 2, 3}, lower[4] = {1, 2, 90 + i, 3}, unit[4] = {90 + i, 91 + i, 2, 92 + i};
+        cblas_ssymm(102, 141, 121, 2, 2, 1, upper, 2, b, 2, 0, c, 2);
+        cblas_ssymm(101, 141, 121, 2, 2, 1, lower, 2, b, 2, 0, c, 2);
+        cblas_ssymm(102, 141, 122, 2, 2, 1, lower, 2, b, 2, 0, c, 2);
+        memcpy(c, b, sizeof c);
+        cblas_strmm(102, 141, 121, 111, 132, 2, 2, 1, unit, 2, c, 2);
+        float sums[4] = {1, 90 + i, 2, 3};
+        cblas_ssyrk(102, 121, 111, 2, 2, 1, b, 2, 1, sums, 2);
+    }
+    return save(c, sizeof c);
+}
+"""
+
+POINTS_OF_PYTHON = """
+import ctypes
+library = ctypes.CDLL(None)
+if hasattr(library, "sb_trace_point"):
+    data = (ctypes.c_double * 6)(*range(6))
+    library.sb_trace_point(b"logits", data, b"f64", 2, (ctypes.c_uint64 * 2)(2, 3))
+"""
+
 # 1 + 400 + 10 + 5 + 7 calls: of the main thread, of four threads, of a child that leaves by _exit, of one that aborts,
 # and of a program that is exec'd; then an end without any ado.
 PROCESSES = SAVE + r"""
@@ -366,6 +397,17 @@ class Trace(program.Program):
         self.assertEqual(len(set(inputs)), 4)
         self.assertNotEqual(outputs[0], outputs[2])
 
+    def test_a_triangle_is_all_that_counts_of_a_matrix_that_is_one(self):
+        self.traced(self.with_openblas(TRIANGLES))
+        digests = [call[6:] for call in self.calls()]
+        self.assertEqual(digests[:5], digests[5:])
+        self.assertEqual(len({tuple(pair) for pair in digests}), 5)
+
+    def test_points_in_python(self):
+        self.job(body=POINTS_OF_PYTHON)
+        self.traced(sys.executable, "-S", "job.py")
+        self.assertEqual([call[2:6] for call in self.calls()], [["logits", "sb_trace", "f64", "2x3"]])
+
     def test_threads_children_and_sudden_ends_lose_nothing(self):
         _, trace = self.traced(self.with_openblas(PROCESSES, "-pthread"))
         self.assertEqual((trace["calls"], trace["lost"], trace["processes"]), (423, 0, 4))
@@ -440,6 +482,35 @@ class Trace(program.Program):
         self.assertEqual([call[2] for call in calls].count("adam"), 3)
         self.assertEqual(culprit["step"], int(calls[-1][1]))
         self.assertIsNone(result["runs"][0]["observed"]["trace"]["cpu_share"])
+
+    def test_planted_faults_are_named_and_nothing_else_is(self):
+        random = Random(1)
+        faults = [f"{random.choice(('ulp', 'swap'))}@{kernel}:{random.randint(1, most)}"
+                  for kernel, most in (("gemm", 200), ("adam", 100), ("bias_add", 80), ("relu", 40), ("bias_gradient", 80))
+                  for _ in range(FAULTS)]
+        jobs = "".join(f"""
+              - name: "{number}"
+                train: dense
+                backend: chaos
+                axes: {{"env:SAMEBITS_CHAOS": [none, "{fault}"]}}""" for number, fault in enumerate(faults))
+        self.write("suite.yaml", f"""
+            version: 1
+            defaults: {{repeats: 2}}
+            jobs:{jobs}
+            """)
+        result = self.run_json("suite.yaml", "--out", "out", "--trace", "--exact-repeats", code=2,
+                               env={"SAMEBITS_BACKEND_PATH": os.environ["SAMEBITS_TEST_MODULES"]})
+        named = 0
+        for fault, job in zip(faults, result["jobs"]):
+            with self.subTest(fault=fault):
+                if job["distinct"] == 1:  # it was lost in rounding, or never came
+                    self.assertIsNone(job["culprit"])
+                    continue
+                _, kernel, number = re.split("[@:]", fault)
+                before = self.calls(job["witness"]["a"])[:job["culprit"]["seq"]]
+                self.assertEqual((before[-1][2], [call[2] for call in before].count(kernel)), (kernel, int(number)))
+                named += 1
+        self.assertGreater(named, len(faults) / 5)
 
     def test_reductions_of_mpi_are_traced_and_blamed_for_nothing_that_went_in(self):
         self.compile(MPI, compiler="mpicc")
