@@ -151,8 +151,9 @@ static int copy_piece(int folder, const struct piece *piece, int to) {
     return rc;
 }
 
-static uint64_t count_calls(int fd) {
-    SB_AUTO_FREE char *path = sb_format("/proc/self/fd/%d", fd);
+/* Of the worker's file, which has no head to say it. */
+static uint64_t count_calls(int folder) {
+    SB_AUTO_FREE char *path = sb_format("/proc/self/fd/%d/%s", folder, worker_file);
     struct sb_trace_reader *reader;
     struct sb_trace_record record;
     uint64_t n = 0;
@@ -186,14 +187,14 @@ int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, j
     int rc = list_pieces(folder, &pieces);
     SB_AUTO_FD int to = -1;
     if (rc == 0 && (to = openat(to_folder, name,
-                                O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)) < 0)
+                                O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)) < 0)
         rc = -errno;
     uint64_t worker_calls = 0, written = 0;
     for (size_t i = 0; rc == 0 && i < pieces.n; i++) {
         rc = copy_piece(folder, &pieces.items[i], to);
         written += pieces.items[i].length;
         if (rc == 0 && pieces.items[i].at == 0)
-            worker_calls = count_calls(to);
+            worker_calls = count_calls(folder);
     }
     if (rc == 0 && !written) /* a run without calls has a trace as well */
         rc = sb_write_all(to, SB_TRACE_MAGIC, strlen(SB_TRACE_MAGIC));

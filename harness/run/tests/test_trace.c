@@ -106,6 +106,27 @@ START_TEST(processes_stand_in_the_order_in_which_they_began)
 }
 END_TEST
 
+START_TEST(a_worker_comes_last_and_is_counted)
+{
+    SB_AUTO_JSON json_t *trace = NULL;
+    char letters[64], path[192];
+    struct sb_trace_writer *writer;
+    struct sb_trace_record record = {.kernel = "worker", .backend = "ref"};
+    set_up();
+    snprintf(path, sizeof path, "%s/worker", folder);
+    ck_assert_int_eq(sb_trace_writer_open(path, &writer, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(sb_trace_write(writer, &record, NULL), 0);
+    ck_assert_int_eq(sb_trace_writer_close(writer, NULL), 0);
+    leave("1.0", "command", 2, 5, 0);
+    gather(3, &trace, letters);
+    ck_assert_str_eq(letters, "ccwww");
+    ck_assert_int_eq(number(trace, "calls"), 5);
+    ck_assert(json_is_null(json_object_get(trace, "cpu_share")));
+    tear_down();
+}
+END_TEST
+
 START_TEST(a_run_without_calls_has_an_empty_trace)
 {
     SB_AUTO_JSON json_t *trace = NULL;
@@ -156,5 +177,5 @@ START_TEST(the_folder_is_made_anew)
 END_TEST
 
 SB_TEST_MAIN("run-trace", processes_stand_in_the_order_in_which_they_began,
-             a_run_without_calls_has_an_empty_trace,
+             a_worker_comes_last_and_is_counted, a_run_without_calls_has_an_empty_trace,
              nothing_but_regular_files_is_read_and_no_more_than_there_is, the_folder_is_made_anew)
