@@ -257,21 +257,44 @@ static void add_causes(struct repeats *repeats) {
     }
 }
 
+/* "; the probe, which freezes, is not in rares, tool": of programs that were seen to run without
+ * it, statically linked or set-uid, in the run that shows the most. malloc'd, "" where there are
+ * none.
+ */
+static char *uncovered_text(const struct repeats *repeats) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    const json_t *most = NULL;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        const json_t *names = json_object_get(result->runs[i].seen.probe, "not_covered");
+        if (json_array_size(names) > json_array_size(most))
+            most = names;
+    }
+    SB_AUTO_TEXT struct sb_text text = {0};
+    size_t i;
+    json_t *name;
+    json_array_foreach(most, i, name)
+        sb_text_printf(&text, "%s%s", i ? ", " : "; the probe, which freezes, is not in ",
+                       json_string_value(name));
+    return sb_text_take(&text);
+}
+
 static char *unexplained_text(const struct repeats *repeats) {
     static const char ways[] =
         "what is left are sources that cannot be frozen from outside (raw system calls, RDRAND, "
-        "several processes, a GPU)";
+        "a GPU; in statically linked programs all but a few)";
     switch (repeats->answer.end) {
     case SB_SEARCH_NOT_REPRODUCED:
         return strdup("runs agree now, where they differed in the result: nothing to take apart");
     case SB_SEARCH_FAILED:
         return strdup("runs fail now (samebits rerun shows how)");
     default:
-        return sb_format("runs differ with everything frozen%s: %s%s%s",
-                         repeats->search.one_thread ? " and one thread" : "", ways,
-                         repeats->not_tried ? "; not tried: " : "",
-                         repeats->not_tried ? repeats->not_tried : "");
+        break;
     }
+    SB_AUTO_FREE char *uncovered = uncovered_text(repeats);
+    return sb_format("runs differ with everything frozen%s: %s%s%s%s",
+                     repeats->search.one_thread ? " and one thread" : "", ways,
+                     repeats->not_tried ? "; not tried: " : "",
+                     repeats->not_tried ? repeats->not_tried : "", uncovered ? uncovered : "");
 }
 
 static int search(struct repeats *repeats, struct sb_error *err) {

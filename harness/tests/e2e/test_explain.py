@@ -50,6 +50,7 @@ int main(int n, char **words) {
     if (strstr(what, "memory")) { char *volatile p = malloc(2000), *volatile end = malloc(10); free(p); volatile uint64_t *q = malloc(2000); value += mix(q[0]) + !end; }
     if (strstr(what, "aslr")) value += mix((uint64_t)(uintptr_t)&mutex);
     if (strstr(what, "race")) { const char *t = getenv("OMP_NUM_THREADS"); value += race(t && atoi(t) == 1 ? 1 : 16); }
+    if (strstr(what, "slow")) usleep(200000); /* long enough to be seen from outside */
     if (strstr(what, "flag")) value += getenv("MKL_CBWR") != NULL;
     if (strstr(what, "variable")) value += getenv("MY_KNOB") && strcmp(getenv("MY_KNOB"), "1") == 0;
     float weight = (float)(value % 1000003);
@@ -144,6 +145,24 @@ class Explain(program.Program):
         job = self.explain("", "locale=C,C.UTF-8", code=2, command=("./raw", "entropy"))
         self.assertEqual(job["causes"], [])
         self.assertIn("with everything frozen and one thread", job["open"])
+
+    def test_a_program_that_the_probe_is_not_in_is_named(self):
+        done = subprocess.run(["cc", "-O1", "-pthread", "-static", "-o", "alone", "causes.c"], cwd=self.folder,
+                              capture_output=True, check=False)
+        if done.returncode != 0:
+            self.skipTest("needs a static C library")
+        job = self.explain("", "locale=C,C.UTF-8", code=2, command=("./alone", "entropy slow"))
+        self.assertIn("is not in alone", job["open"])
+
+    def test_a_source_in_a_child_process_is_found(self):
+        self.write("child.sh", "./causes pid & wait")
+        self.assertEqual(self.sources(self.explain("", "locale=C,C.UTF-8", command=("sh", "child.sh"))), ["pid"])
+
+    def test_of_a_job_that_fails_by_now_that_is_said(self):
+        self.samebits("run", "-q", "--out", "out", "--vary", "locale=C", "--", "./causes", "pid", code=1)
+        os.remove(self.path("causes"))
+        job, = json.loads(self.samebits("explain", "--json", "out", code=2).stdout)["jobs"]
+        self.assertIn("runs fail now", job["open"])
 
     def test_a_bound_ends_it_and_the_same_command_goes_on(self):
         job = self.explain("pid", "locale=C,C.UTF-8", code=2, options=("--runs", "9"))
