@@ -2,11 +2,12 @@
 #   make build    the program, at build/samebits
 #   make run      installs what is missing, builds, and runs suites/quickstart.yaml
 #   make check    installs what is missing, builds, and passes all tests
+#   make check-frameworks   of these the suites in TensorFlow and PyTorch, and the Python helper; part of make check
 #   make bench    ratios against a floor or a rival, measured in one run
 #   make lint     formatting, stages, symbols, shell scripts
 BUILD ?= build
 
-.PHONY: build run check bench lint deps clean
+.PHONY: build run check check-frameworks bench lint deps clean
 
 build: $(BUILD)/build.ninja
 	@if [ -t 1 ]; then ninja -C $(BUILD); else ninja -C $(BUILD) --quiet; fi
@@ -22,12 +23,14 @@ run:
 	@$(BUILD)/samebits run suites/quickstart.yaml
 
 # A folder that `make run` made before Check was there has no tests yet.
-check:
+check: TESTS =
+check-frameworks: TESTS = e2e-suites e2e-python
+check check-frameworks:
 	@ci/install-deps --tests --frameworks
 	@$(MAKE) --no-print-directory build
 	@meson introspect $(BUILD) --tests | grep -q '"name"' || meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build
-	@ci/check $(BUILD)
+	@ci/check $(BUILD) $(TESTS)
 
 bench:
 	@ci/install-deps --tests
