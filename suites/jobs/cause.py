@@ -64,8 +64,8 @@ def set_of_words(samples):
 
 
 def set_of_objects(samples):
-    """Plain objects are hashed by their addresses."""
-    return train(list(set(samples)))
+    """Plain objects are hashed by their addresses; the order is drawn from the hashes."""
+    return train(sorted(set(samples), key=lambda sample: random.Random(hash(sample)).random()))
 
 
 def folder_order(samples):
