@@ -8,7 +8,6 @@
 
 #include "attribute/luck.h"
 
-#include <limits.h>
 #include <math.h>
 
 /* Runs with nothing switched: so many at least, for a rate to judge others by; and so many at most
@@ -163,8 +162,8 @@ static sb_switches find_alternatives(struct step *step, sb_switches base, sb_swi
 }
 
 /* Several that are needed together: what is frozen is given up one by one, beginning with what is
- * furthest from the program's own fault. True: all runs that it rests on are there. */
-static bool eliminate(struct step *step, sb_switches base, sb_switches frozen,
+ * furthest from the program's own fault. */
+static void eliminate(struct step *step, sb_switches base, sb_switches frozen,
                       struct sb_search_answer *answer) {
     sb_switches set = frozen;
     for (unsigned s = step->search->n_sources; s-- > 0;) {
@@ -172,12 +171,12 @@ static bool eliminate(struct step *step, sb_switches base, sb_switches frozen,
             continue;
         enum state state = look(step, base | (set & ~source_bit(s)), way_limit);
         if (state == UNKNOWN)
-            return false;
+            return;
         if (state == AGREES)
             set &= ~source_bit(s);
     }
     if (look(step, base | set, answer_limit) != AGREES)
-        return false;
+        return;
     for (unsigned s = 0; s < step->search->n_sources; s++) {
         if (!(set & source_bit(s)))
             continue;
@@ -189,7 +188,6 @@ static bool eliminate(struct step *step, sb_switches base, sb_switches frozen,
                                      .alternatives = alternatives};
     }
     answer->cured = base | set;
-    return !step->n_asks;
 }
 
 /* What has to be frozen, when with `frozen` and the base runs agree. */
@@ -209,7 +207,7 @@ static void find_fix(struct step *step, struct sb_search_answer *answer) {
 /* With everything frozen runs differ still: by threads? */
 static void find_race(struct step *step, sb_switches frozen, struct sb_search_answer *answer) {
     sb_switches one = step->search->one_thread;
-    if (!one || (answer->unusable & one)) {
+    if (!one) {
         answer->end = SB_SEARCH_UNEXPLAINED;
         return;
     }
@@ -225,7 +223,6 @@ static void find_race(struct step *step, sb_switches frozen, struct sb_search_an
     if (state == UNKNOWN)
         return;
     if (state == AGREES) {
-        answer->race_with = frozen;
         find_sources(step, one, frozen, answer);
         return;
     }

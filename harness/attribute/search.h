@@ -54,13 +54,12 @@ struct sb_search_answer {
     enum sb_search_end end;
     struct sb_search_cause causes[SB_SEARCH_SOURCES]; /* each has to be frozen */
     size_t n_causes;
-    bool race;             /* one thread is needed too, or alone */
-    sb_switches race_with; /* what was on besides one_thread when runs agreed */
-    sb_switches cured;     /* the setting that the answer rests on */
-    double luck;           /* chance that its runs agree by luck, at the rate at which they disagree
-                              with nothing switched */
-    bool flag_cures;       /* with the flag instead of one thread, runs agree */
-    sb_switches unusable;  /* switches under which runs fail */
+    bool race;         /* one thread is needed too, or alone */
+    sb_switches cured; /* the setting that the answer rests on */
+    double luck;     /* chance that its runs agree by luck, as often as those of the setting do not
+                        whose runs differ least often */
+    bool flag_cures; /* with the flag instead of one thread, runs agree */
+    sb_switches unusable; /* switches under which runs fail */
 };
 
 struct sb_search_tally sb_search_tally(const struct sb_search_run *runs, size_t n, sb_switches on);

@@ -253,3 +253,17 @@ char *sb_program_path(void) {
     path[n] = '\0';
     return strdup(path);
 }
+
+char *sb_find_beside_program(const char *const *folders, const char *name) {
+    SB_AUTO_FREE char *program = sb_program_path();
+    char *slash = program ? strrchr(program, '/') : NULL;
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    for (; *folders; folders++) {
+        SB_AUTO_FREE char *path = sb_format("%s/%s/%s", program, *folders, name);
+        if (path && access(path, R_OK) == 0)
+            return realpath(path, NULL);
+    }
+    return NULL;
+}

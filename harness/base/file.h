@@ -43,4 +43,8 @@ char *sb_path_join(const char *a, const char *b);
 /* Path of the running program, malloc'd, or NULL. */
 char *sb_program_path(void);
 
+/* The real path of what can be read at <program's folder>/<folders[i]>/<name>, of the first folder
+ * (the list ends with NULL) that has it; malloc'd, or NULL. */
+char *sb_find_beside_program(const char *const *folders, const char *name);
+
 #endif

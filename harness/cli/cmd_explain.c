@@ -18,64 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Shared by what explains (cli/explain.h) -------------------------------------------------
- */
-
-void sb_explanation_clear(struct sb_explanation *explanation) {
-    json_decref(explanation->causes);
-    free(explanation->open_question);
-}
-
-const char *sb_explain_level(const struct sb_job_plan *plan, size_t cell, size_t axis) {
-    const struct sb_job_axis *found = &plan->axes[axis];
-    return found->n_levels ? found->levels[plan->cells[cell].level[axis]] : NULL;
-}
-
-int sb_explain_hold(const struct sb_job_plan *plan, size_t cell, struct sb_knobs *knobs) {
-    int rc = 0;
-    for (size_t i = 0; i < plan->n_axes && rc == 0; i++) {
-        const char *level = sb_explain_level(plan, cell, i);
-        if (level)
-            rc = sb_knobs_add(knobs, plan->axes[i].name, level, NULL);
-    }
-    return rc;
-}
-
-struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
-                                         size_t cell) {
-    struct sb_cell_runs found = {0};
-    for (size_t i = 0; i < n; i++) {
-        if (runs[i].job != job || runs[i].cell != cell)
-            continue;
-        if (runs[i].status != SB_STATUS_OK || !runs[i].fingerprint) {
-            found.failed++;
-            continue;
-        }
-        bool met = false;
-        for (size_t k = 0; k < i && !met; k++)
-            met = runs[k].job == job && runs[k].cell == cell && runs[k].fingerprint &&
-                  strcmp(runs[k].fingerprint, runs[i].fingerprint) == 0;
-        found.good++;
-        found.distinct += !met;
-        if (!found.fingerprint)
-            found.fingerprint = runs[i].fingerprint;
-    }
-    return found;
-}
-
-json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting) {
-    return json_pack("{s:o, s:i, s:i, s:i}", "setting", sb_json_string(setting), "runs",
-                     (int)runs->good, "distinct", (int)runs->distinct, "failed", (int)runs->failed);
-}
-
-json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,
-                         json_t *alternatives) {
-    SB_AUTO_FREE char *owned = fix;
-    return json_pack("{s:o, s:s, s:o, s:o, s:o}", "source", sb_json_string(source), "status",
-                     confirmed ? "confirmed" : "suspected", "evidence", evidence, "fix",
-                     sb_json_string(owned), "alternatives", alternatives);
-}
-
 /* ---- One result ------------------------------------------------------------------------------
  */
 

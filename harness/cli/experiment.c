@@ -231,6 +231,7 @@ static int schedule(struct rounds *rounds, struct sb_reader *reader, const char 
         .n_shards = 1,
         .environment = sb_request_environment(request),
         .program = program,
+        .forget_weights = true, /* whether bits are equal is all that is asked */
         .done = done,
         .n_done = n_done,
     };

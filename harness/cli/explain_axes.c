@@ -70,7 +70,7 @@ static int run_each_cell(struct sb_explanation *explanation, const struct sb_kno
         return rc;
     struct each_cell each = {.runs = runs, .n_cells = experiment->plan->jobs[0].n_cells};
     rc = sb_experiment_run(experiment, &explanation->restored->request, ask_each_cell, &each, err);
-    explanation->unfinished |= experiment->result.interrupted || experiment->bounds->over;
+    explanation->unfinished |= experiment->result.n_runs < each.n_cells * runs;
     return rc;
 }
 

@@ -2,10 +2,10 @@
 #include "cli/inject.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "samebits-config.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,26 +14,17 @@ static const char seed_variable[] = "SAMEBITS_SEED", search_variable[] = "PYTHON
 
 /* In a build folder it lies below the program's, installed where modules do. */
 static int find_folder(char **folder, struct sb_error *err) {
-    static const char *const folders[] = {"python", SB_MODULES_FROM_PROGRAM "/python"};
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && i < sizeof folders / sizeof *folders; i++) {
-        SB_AUTO_FREE char *path = sb_format("%s/%s/inject", program, folders[i]);
-        SB_AUTO_FREE char *file = path ? sb_format("%s/sitecustomize.py", path) : NULL;
-        SB_AUTO_FREE char *found = file && access(file, R_OK) == 0 ? realpath(path, NULL) : NULL;
-        if (!found)
-            continue;
-        if (strchr(found, ':')) /* which separates what PYTHONPATH lists */
-            return sb_error_set(err, -EINVAL, "--inject-seeds: its path has a colon in it: %s",
-                                found);
-        *folder = sb_steal_pointer(&found);
-        return 0;
-    }
-    return sb_error_set(err, -ENOENT, "--inject-seeds: python/inject is not beside the program");
+    static const char *const folders[] = {"python/inject", SB_MODULES_FROM_PROGRAM "/python/inject",
+                                          NULL};
+    SB_AUTO_FREE char *found = sb_find_beside_program(folders, "sitecustomize.py");
+    if (!found)
+        return sb_error_set(err, -ENOENT,
+                            "--inject-seeds: python/inject is not beside the program");
+    *strrchr(found, '/') = '\0';
+    if (strchr(found, ':')) /* which separates what PYTHONPATH lists */
+        return sb_error_set(err, -EINVAL, "--inject-seeds: its path has a colon in it: %s", found);
+    *folder = sb_steal_pointer(&found);
+    return 0;
 }
 
 /* As Python reads them: a whole number. */

@@ -2,39 +2,26 @@
  * (harness/probe), and what its axes share. */
 #include "probe/probe.h"
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "matrix/axis.h"
 #include "samebits-config.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* In a build folder it lies below the program's, installed where modules do. */
 int sb_machine_find_probe(struct sb_machine *machine) {
-    static const char *const folders[] = {".", "harness/probe", SB_MODULES_FROM_PROGRAM};
-    char program[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(program, '/');
-    if (slash)
-        *slash = '\0';
-    for (size_t i = 0; slash && i < sizeof folders / sizeof *folders; i++) {
-        SB_AUTO_FREE char *path = sb_format("%s/%s/%s", program, folders[i], SB_PROBE_LIBRARY);
-        SB_AUTO_FREE char *found = path ? realpath(path, NULL) : NULL;
-        if (!found)
-            continue;
-        if (strpbrk(found, " :")) /* ld.so(8): they separate what LD_PRELOAD lists */
-            machine->no_probe =
-                sb_format("the probe's path has a blank or a colon in it: %s", found);
-        else
-            machine->probe = sb_steal_pointer(&found);
-        return machine->probe || machine->no_probe ? 0 : -ENOMEM;
-    }
-    machine->no_probe = sb_format("%s is not beside the program", SB_PROBE_LIBRARY);
-    return machine->no_probe ? 0 : -ENOMEM;
+    static const char *const folders[] = {".", "harness/probe", SB_MODULES_FROM_PROGRAM, NULL};
+    SB_AUTO_FREE char *found = sb_find_beside_program(folders, SB_PROBE_LIBRARY);
+    if (!found)
+        machine->no_probe = sb_format("%s is not beside the program", SB_PROBE_LIBRARY);
+    else if (strpbrk(found, " :")) /* ld.so(8): they separate what LD_PRELOAD lists */
+        machine->no_probe = sb_format("the probe's path has a blank or a colon in it: %s", found);
+    else
+        machine->probe = sb_steal_pointer(&found);
+    return machine->probe || machine->no_probe ? 0 : -ENOMEM;
 }
 
 char *sb_probe_unavailable(const struct sb_machine *machine, const char *level) {

@@ -27,8 +27,8 @@
 #define LETTER_c 'c'
 #define LETTER_z 'z'
 
-#define VALUE(t, factor) ((struct sb_factor){ADDRESS_##t(factor), BYTES_##t})
-#define POINTED(t, at) ((struct sb_factor){at, BYTES_##t})
+#define FACTOR_VALUE(t, factor) ((struct sb_factor){ADDRESS_##t(factor), BYTES_##t})
+#define FACTOR_POINTED(t, at) ((struct sb_factor){at, BYTES_##t})
 #define REAL_VALUE(t, factor) ((struct sb_factor){&(factor), sizeof(REAL_##t)})
 #define REAL_POINTED(t, at) ((struct sb_factor){at, sizeof(REAL_##t)})
 #define NO_MATRIX SB_MATRIX(NULL, 0)
@@ -79,8 +79,8 @@
               (int, int, int, int64_t, int64_t, int64_t, FACTOR_##t, const void *, int64_t,        \
                const void *, int64_t, FACTOR_##t, void *, int64_t),                                \
               sb_describe_gemm(&call, LETTER_##t, order, ta, tb, (integer)m, (integer)n,           \
-                               (integer)k, VALUE(t, alpha), SB_MATRIX(a, (integer)lda),            \
-                               SB_MATRIX(b, (integer)ldb), VALUE(t, beta),                         \
+                               (integer)k, FACTOR_VALUE(t, alpha), SB_MATRIX(a, (integer)lda),     \
+                               SB_MATRIX(b, (integer)ldb), FACTOR_VALUE(t, beta),                  \
                                SB_MATRIX(c, (integer)ldc)),                                        \
               (order, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_gemm(symbol, kernel, t, integer)                                                   \
@@ -92,22 +92,23 @@
                const void *, const void *, const integer *, const void *, const integer *,         \
                const void *, void *, const integer *LENGTH LENGTH),                                \
               sb_describe_gemm(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_TRANSPOSE_OF(ta),            \
-                               SB_TRANSPOSE_OF(tb), *m, *n, *k, POINTED(t, alpha),                 \
-                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), POINTED(t, beta),           \
+                               SB_TRANSPOSE_OF(tb), *m, *n, *k, FACTOR_POINTED(t, alpha),          \
+                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), FACTOR_POINTED(t, beta),    \
                                SB_MATRIX(c, *ldc)),                                                \
               (ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
 
 #define CBLAS_symm(symbol, kernel, t, integer)                                                     \
-    PROCEDURE(                                                                                     \
-        symbol, kernel,                                                                            \
-        (int order, int side, int uplo, int64_t m, int64_t n, FACTOR_##t alpha, const void *a,     \
-         int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c, int64_t ldc),          \
-        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
-         int64_t, FACTOR_##t, void *, int64_t),                                                    \
-        sb_describe_symm(&call, LETTER_##t, order, side, uplo, (integer)m, (integer)n,             \
-                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
-                         VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                              \
-        (order, side, uplo, m, n, alpha, a, lda, b, ldb, beta, c, ldc))
+    PROCEDURE(symbol, kernel,                                                                      \
+              (int order, int side, int uplo, int64_t m, int64_t n, FACTOR_##t alpha,              \
+               const void *a, int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c,   \
+               int64_t ldc),                                                                       \
+              (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,   \
+               int64_t, FACTOR_##t, void *, int64_t),                                              \
+              sb_describe_symm(&call, LETTER_##t, order, side, uplo, (integer)m, (integer)n,       \
+                               FACTOR_VALUE(t, alpha), SB_MATRIX(a, (integer)lda),                 \
+                               SB_MATRIX(b, (integer)ldb), FACTOR_VALUE(t, beta),                  \
+                               SB_MATRIX(c, (integer)ldc)),                                        \
+              (order, side, uplo, m, n, alpha, a, lda, b, ldb, beta, c, ldc))
 #define FORTRAN_symm(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
               (const char *side, const char *uplo, const integer *m, const integer *n,             \
@@ -117,21 +118,25 @@
                const void *, const integer *, const void *, const integer *, const void *, void *, \
                const integer *LENGTH LENGTH),                                                      \
               sb_describe_symm(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_SIDE_OF(side),               \
-                               SB_UPLO_OF(uplo), *m, *n, POINTED(t, alpha), SB_MATRIX(a, *lda),    \
-                               SB_MATRIX(b, *ldb), POINTED(t, beta), SB_MATRIX(c, *ldc)),          \
+                               SB_UPLO_OF(uplo), *m, *n, FACTOR_POINTED(t, alpha),                 \
+                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), FACTOR_POINTED(t, beta),    \
+                               SB_MATRIX(c, *ldc)),                                                \
               (side, uplo, m, n, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
 
-#define CBLAS_syrk(symbol, kernel, t, integer)                                                     \
+/* Updates of rank k and 2k: of Hermitian matrices the factors (of rank 2k beta alone) are real. */
+#define CBLAS_rank_k(symbol, kernel, t, integer, kind)                                             \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha,             \
-               const void *a, int64_t lda, FACTOR_##t beta, void *c, int64_t ldc),                 \
-              (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, FACTOR_##t,     \
+              (int order, int uplo, int trans, int64_t n, int64_t k, kind##_##t alpha,             \
+               const void *a, int64_t lda, kind##_##t beta, void *c, int64_t ldc),                 \
+              (int, int, int, int64_t, int64_t, kind##_##t, const void *, int64_t, kind##_##t,     \
                void *, int64_t),                                                                   \
               sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,      \
-                               VALUE(t, alpha), SB_MATRIX(a, (integer)lda), NO_MATRIX,             \
-                               VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                        \
+                               kind##_VALUE(t, alpha), SB_MATRIX(a, (integer)lda), NO_MATRIX,      \
+                               kind##_VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                 \
               (order, uplo, trans, n, k, alpha, a, lda, beta, c, ldc))
-#define FORTRAN_syrk(symbol, kernel, t, integer)                                                   \
+#define CBLAS_syrk(symbol, kernel, t, integer) CBLAS_rank_k(symbol, kernel, t, integer, FACTOR)
+#define CBLAS_herk(symbol, kernel, t, integer) CBLAS_rank_k(symbol, kernel, t, integer, REAL)
+#define FORTRAN_rank_k(symbol, kernel, t, integer, kind)                                           \
     PROCEDURE(symbol, kernel,                                                                      \
               (const char *uplo, const char *trans, const integer *n, const integer *k,            \
                const void *alpha, const void *a, const integer *lda, const void *beta, void *c,    \
@@ -139,83 +144,43 @@
               (const char *, const char *, const integer *, const integer *, const void *,         \
                const void *, const integer *, const void *, void *, const integer *LENGTH LENGTH), \
               sb_describe_syrk(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo),               \
-                               SB_TRANSPOSE_OF(trans), *n, *k, POINTED(t, alpha),                  \
-                               SB_MATRIX(a, *lda), NO_MATRIX, POINTED(t, beta),                    \
+                               SB_TRANSPOSE_OF(trans), *n, *k, kind##_POINTED(t, alpha),           \
+                               SB_MATRIX(a, *lda), NO_MATRIX, kind##_POINTED(t, beta),             \
                                SB_MATRIX(c, *ldc)),                                                \
               (uplo, trans, n, k, alpha, a, lda, beta, c, ldc ONE ONE))
+#define FORTRAN_syrk(symbol, kernel, t, integer) FORTRAN_rank_k(symbol, kernel, t, integer, FACTOR)
+#define FORTRAN_herk(symbol, kernel, t, integer) FORTRAN_rank_k(symbol, kernel, t, integer, REAL)
 
-#define CBLAS_herk(symbol, kernel, t, integer)                                                     \
+#define CBLAS_rank_2k(symbol, kernel, t, integer, kind)                                            \
     PROCEDURE(symbol, kernel,                                                                      \
-              (int order, int uplo, int trans, int64_t n, int64_t k, REAL_##t alpha,               \
-               const void *a, int64_t lda, REAL_##t beta, void *c, int64_t ldc),                   \
-              (int, int, int, int64_t, int64_t, REAL_##t, const void *, int64_t, REAL_##t, void *, \
-               int64_t),                                                                           \
+              (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha,             \
+               const void *a, int64_t lda, const void *b, int64_t ldb, kind##_##t beta, void *c,   \
+               int64_t ldc),                                                                       \
+              (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,   \
+               int64_t, kind##_##t, void *, int64_t),                                              \
               sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,      \
-                               REAL_VALUE(t, alpha), SB_MATRIX(a, (integer)lda), NO_MATRIX,        \
-                               REAL_VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                   \
-              (order, uplo, trans, n, k, alpha, a, lda, beta, c, ldc))
-#define FORTRAN_herk(symbol, kernel, t, integer)                                                   \
+                               FACTOR_VALUE(t, alpha), SB_MATRIX(a, (integer)lda),                 \
+                               SB_MATRIX(b, (integer)ldb), kind##_VALUE(t, beta),                  \
+                               SB_MATRIX(c, (integer)ldc)),                                        \
+              (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+#define CBLAS_syr2k(symbol, kernel, t, integer) CBLAS_rank_2k(symbol, kernel, t, integer, FACTOR)
+#define CBLAS_her2k(symbol, kernel, t, integer) CBLAS_rank_2k(symbol, kernel, t, integer, REAL)
+#define FORTRAN_rank_2k(symbol, kernel, t, integer, kind)                                          \
     PROCEDURE(symbol, kernel,                                                                      \
               (const char *uplo, const char *trans, const integer *n, const integer *k,            \
-               const void *alpha, const void *a, const integer *lda, const void *beta, void *c,    \
-               const integer *ldc),                                                                \
+               const void *alpha, const void *a, const integer *lda, const void *b,                \
+               const integer *ldb, const void *beta, void *c, const integer *ldc),                 \
               (const char *, const char *, const integer *, const integer *, const void *,         \
-               const void *, const integer *, const void *, void *, const integer *LENGTH LENGTH), \
+               const void *, const integer *, const void *, const integer *, const void *, void *, \
+               const integer *LENGTH LENGTH),                                                      \
               sb_describe_syrk(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo),               \
-                               SB_TRANSPOSE_OF(trans), *n, *k, REAL_POINTED(t, alpha),             \
-                               SB_MATRIX(a, *lda), NO_MATRIX, REAL_POINTED(t, beta),               \
+                               SB_TRANSPOSE_OF(trans), *n, *k, FACTOR_POINTED(t, alpha),           \
+                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), kind##_POINTED(t, beta),    \
                                SB_MATRIX(c, *ldc)),                                                \
-              (uplo, trans, n, k, alpha, a, lda, beta, c, ldc ONE ONE))
-
-#define CBLAS_syr2k(symbol, kernel, t, integer)                                                    \
-    PROCEDURE(                                                                                     \
-        symbol, kernel,                                                                            \
-        (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha, const void *a,    \
-         int64_t lda, const void *b, int64_t ldb, FACTOR_##t beta, void *c, int64_t ldc),          \
-        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
-         int64_t, FACTOR_##t, void *, int64_t),                                                    \
-        sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,            \
-                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
-                         VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                              \
-        (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+              (uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
 #define FORTRAN_syr2k(symbol, kernel, t, integer)                                                  \
-    PROCEDURE(symbol, kernel,                                                                      \
-              (const char *uplo, const char *trans, const integer *n, const integer *k,            \
-               const void *alpha, const void *a, const integer *lda, const void *b,                \
-               const integer *ldb, const void *beta, void *c, const integer *ldc),                 \
-              (const char *, const char *, const integer *, const integer *, const void *,         \
-               const void *, const integer *, const void *, const integer *, const void *, void *, \
-               const integer *LENGTH LENGTH),                                                      \
-              sb_describe_syrk(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo),               \
-                               SB_TRANSPOSE_OF(trans), *n, *k, POINTED(t, alpha),                  \
-                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), POINTED(t, beta),           \
-                               SB_MATRIX(c, *ldc)),                                                \
-              (uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
-
-#define CBLAS_her2k(symbol, kernel, t, integer)                                                    \
-    PROCEDURE(                                                                                     \
-        symbol, kernel,                                                                            \
-        (int order, int uplo, int trans, int64_t n, int64_t k, FACTOR_##t alpha, const void *a,    \
-         int64_t lda, const void *b, int64_t ldb, REAL_##t beta, void *c, int64_t ldc),            \
-        (int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,         \
-         int64_t, REAL_##t, void *, int64_t),                                                      \
-        sb_describe_syrk(&call, LETTER_##t, order, uplo, trans, (integer)n, (integer)k,            \
-                         VALUE(t, alpha), SB_MATRIX(a, (integer)lda), SB_MATRIX(b, (integer)ldb),  \
-                         REAL_VALUE(t, beta), SB_MATRIX(c, (integer)ldc)),                         \
-        (order, uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
-#define FORTRAN_her2k(symbol, kernel, t, integer)                                                  \
-    PROCEDURE(symbol, kernel,                                                                      \
-              (const char *uplo, const char *trans, const integer *n, const integer *k,            \
-               const void *alpha, const void *a, const integer *lda, const void *b,                \
-               const integer *ldb, const void *beta, void *c, const integer *ldc),                 \
-              (const char *, const char *, const integer *, const integer *, const void *,         \
-               const void *, const integer *, const void *, const integer *, const void *, void *, \
-               const integer *LENGTH LENGTH),                                                      \
-              sb_describe_syrk(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo),               \
-                               SB_TRANSPOSE_OF(trans), *n, *k, POINTED(t, alpha),                  \
-                               SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb), REAL_POINTED(t, beta),      \
-                               SB_MATRIX(c, *ldc)),                                                \
-              (uplo, trans, n, k, alpha, a, lda, b, ldb, beta, c, ldc ONE ONE))
+    FORTRAN_rank_2k(symbol, kernel, t, integer, FACTOR)
+#define FORTRAN_her2k(symbol, kernel, t, integer) FORTRAN_rank_2k(symbol, kernel, t, integer, REAL)
 
 #define CBLAS_trmm(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -224,7 +189,7 @@
               (int, int, int, int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t,       \
                void *, int64_t),                                                                   \
               sb_describe_trmm(&call, LETTER_##t, order, side, uplo, trans, diagonal, (integer)m,  \
-                               (integer)n, VALUE(t, alpha), SB_MATRIX(a, (integer)lda),            \
+                               (integer)n, FACTOR_VALUE(t, alpha), SB_MATRIX(a, (integer)lda),     \
                                SB_MATRIX(b, (integer)ldb)),                                        \
               (order, side, uplo, trans, diagonal, m, n, alpha, a, lda, b, ldb))
 #define FORTRAN_trmm(symbol, kernel, t, integer)                                                   \
@@ -237,7 +202,8 @@
                const integer *LENGTH LENGTH LENGTH LENGTH),                                        \
               sb_describe_trmm(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_SIDE_OF(side),               \
                                SB_UPLO_OF(uplo), SB_TRANSPOSE_OF(trans), SB_DIAGONAL_OF(diagonal), \
-                               *m, *n, POINTED(t, alpha), SB_MATRIX(a, *lda), SB_MATRIX(b, *ldb)), \
+                               *m, *n, FACTOR_POINTED(t, alpha), SB_MATRIX(a, *lda),               \
+                               SB_MATRIX(b, *ldb)),                                                \
               (side, uplo, trans, diagonal, m, n, alpha, a, lda, b, ldb ONE ONE ONE ONE))
 
 /* ---- Level 2 ---------------------------------------------------------------------------------
@@ -250,8 +216,8 @@
               (int, int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *,        \
                int64_t, FACTOR_##t, void *, int64_t),                                              \
               sb_describe_gemv(&call, LETTER_##t, order, trans, (integer)m, (integer)n,            \
-                               VALUE(t, alpha), SB_MATRIX(a, (integer)lda),                        \
-                               SB_VECTOR(x, (integer)incx), VALUE(t, beta),                        \
+                               FACTOR_VALUE(t, alpha), SB_MATRIX(a, (integer)lda),                 \
+                               SB_VECTOR(x, (integer)incx), FACTOR_VALUE(t, beta),                 \
                                SB_VECTOR(y, (integer)incy)),                                       \
               (order, trans, m, n, alpha, a, lda, x, incx, beta, y, incy))
 #define FORTRAN_gemv(symbol, kernel, t, integer)                                                   \
@@ -263,8 +229,8 @@
                const integer *, const void *, const integer *, const void *, void *,               \
                const integer *LENGTH),                                                             \
               sb_describe_gemv(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_TRANSPOSE_OF(trans), *m, *n, \
-                               POINTED(t, alpha), SB_MATRIX(a, *lda), SB_VECTOR(x, *incx),         \
-                               POINTED(t, beta), SB_VECTOR(y, *incy)),                             \
+                               FACTOR_POINTED(t, alpha), SB_MATRIX(a, *lda), SB_VECTOR(x, *incx),  \
+                               FACTOR_POINTED(t, beta), SB_VECTOR(y, *incy)),                      \
               (trans, m, n, alpha, a, lda, x, incx, beta, y, incy ONE))
 
 #define CBLAS_symv(symbol, kernel, t, integer)                                                     \
@@ -273,9 +239,9 @@
                const void *x, int64_t incx, FACTOR_##t beta, void *y, int64_t incy),               \
               (int, int, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,        \
                FACTOR_##t, void *, int64_t),                                                       \
-              sb_describe_symv(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),        \
+              sb_describe_symv(&call, LETTER_##t, order, uplo, (integer)n, FACTOR_VALUE(t, alpha), \
                                SB_MATRIX(a, (integer)lda), SB_VECTOR(x, (integer)incx),            \
-                               VALUE(t, beta), SB_VECTOR(y, (integer)incy)),                       \
+                               FACTOR_VALUE(t, beta), SB_VECTOR(y, (integer)incy)),                \
               (order, uplo, n, alpha, a, lda, x, incx, beta, y, incy))
 #define FORTRAN_symv(symbol, kernel, t, integer)                                                   \
     PROCEDURE(symbol, kernel,                                                                      \
@@ -285,8 +251,8 @@
               (const char *, const integer *, const void *, const void *, const integer *,         \
                const void *, const integer *, const void *, void *, const integer *LENGTH),        \
               sb_describe_symv(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo), *n,           \
-                               POINTED(t, alpha), SB_MATRIX(a, *lda), SB_VECTOR(x, *incx),         \
-                               POINTED(t, beta), SB_VECTOR(y, *incy)),                             \
+                               FACTOR_POINTED(t, alpha), SB_MATRIX(a, *lda), SB_VECTOR(x, *incx),  \
+                               FACTOR_POINTED(t, beta), SB_VECTOR(y, *incy)),                      \
               (uplo, n, alpha, a, lda, x, incx, beta, y, incy ONE))
 
 #define CBLAS_trmv(symbol, kernel, t, integer)                                                     \
@@ -314,27 +280,27 @@
                const void *y, int64_t incy, void *a, int64_t lda),                                 \
               (int, int64_t, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,    \
                void *, int64_t),                                                                   \
-              sb_describe_ger(&call, LETTER_##t, order, (integer)m, (integer)n, VALUE(t, alpha),   \
-                              SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy),            \
-                              SB_MATRIX(a, (integer)lda)),                                         \
+              sb_describe_ger(&call, LETTER_##t, order, (integer)m, (integer)n,                    \
+                              FACTOR_VALUE(t, alpha), SB_VECTOR(x, (integer)incx),                 \
+                              SB_VECTOR(y, (integer)incy), SB_MATRIX(a, (integer)lda)),            \
               (order, m, n, alpha, x, incx, y, incy, a, lda))
 #define FORTRAN_ger(symbol, kernel, t, integer)                                                    \
-    PROCEDURE(symbol, kernel,                                                                      \
-              (const integer *m, const integer *n, const void *alpha, const void *x,               \
-               const integer *incx, const void *y, const integer *incy, void *a,                   \
-               const integer *lda),                                                                \
-              (const integer *, const integer *, const void *, const void *, const integer *,      \
-               const void *, const integer *, void *, const integer *),                            \
-              sb_describe_ger(&call, LETTER_##t, SB_COLUMN_MAJOR, *m, *n, POINTED(t, alpha),       \
-                              SB_VECTOR(x, *incx), SB_VECTOR(y, *incy), SB_MATRIX(a, *lda)),       \
-              (m, n, alpha, x, incx, y, incy, a, lda))
+    PROCEDURE(                                                                                     \
+        symbol, kernel,                                                                            \
+        (const integer *m, const integer *n, const void *alpha, const void *x,                     \
+         const integer *incx, const void *y, const integer *incy, void *a, const integer *lda),    \
+        (const integer *, const integer *, const void *, const void *, const integer *,            \
+         const void *, const integer *, void *, const integer *),                                  \
+        sb_describe_ger(&call, LETTER_##t, SB_COLUMN_MAJOR, *m, *n, FACTOR_POINTED(t, alpha),      \
+                        SB_VECTOR(x, *incx), SB_VECTOR(y, *incy), SB_MATRIX(a, *lda)),             \
+        (m, n, alpha, x, incx, y, incy, a, lda))
 
 #define CBLAS_syr(symbol, kernel, t, integer)                                                      \
     PROCEDURE(symbol, kernel,                                                                      \
               (int order, int uplo, int64_t n, FACTOR_##t alpha, const void *x, int64_t incx,      \
                void *a, int64_t lda),                                                              \
               (int, int, int64_t, FACTOR_##t, const void *, int64_t, void *, int64_t),             \
-              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),         \
+              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, FACTOR_VALUE(t, alpha),  \
                               SB_VECTOR(x, (integer)incx), NO_VECTOR, SB_MATRIX(a, (integer)lda)), \
               (order, uplo, n, alpha, x, incx, a, lda))
 #define FORTRAN_syr(symbol, kernel, t, integer)                                                    \
@@ -344,7 +310,7 @@
               (const char *, const integer *, const void *, const void *, const integer *, void *, \
                const integer *LENGTH),                                                             \
               sb_describe_syr(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo), *n,            \
-                              POINTED(t, alpha), SB_VECTOR(x, *incx), NO_VECTOR,                   \
+                              FACTOR_POINTED(t, alpha), SB_VECTOR(x, *incx), NO_VECTOR,            \
                               SB_MATRIX(a, *lda)),                                                 \
               (uplo, n, alpha, x, incx, a, lda ONE))
 
@@ -373,7 +339,7 @@
                const void *y, int64_t incy, void *a, int64_t lda),                                 \
               (int, int, int64_t, FACTOR_##t, const void *, int64_t, const void *, int64_t,        \
                void *, int64_t),                                                                   \
-              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, VALUE(t, alpha),         \
+              sb_describe_syr(&call, LETTER_##t, order, uplo, (integer)n, FACTOR_VALUE(t, alpha),  \
                               SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy),            \
                               SB_MATRIX(a, (integer)lda)),                                         \
               (order, uplo, n, alpha, x, incx, y, incy, a, lda))
@@ -385,7 +351,7 @@
               (const char *, const integer *, const void *, const void *, const integer *,         \
                const void *, const integer *, void *, const integer *LENGTH),                      \
               sb_describe_syr(&call, LETTER_##t, SB_COLUMN_MAJOR, SB_UPLO_OF(uplo), *n,            \
-                              POINTED(t, alpha), SB_VECTOR(x, *incx), SB_VECTOR(y, *incy),         \
+                              FACTOR_POINTED(t, alpha), SB_VECTOR(x, *incx), SB_VECTOR(y, *incy),  \
                               SB_MATRIX(a, *lda)),                                                 \
               (uplo, n, alpha, x, incx, y, incy, a, lda ONE))
 
@@ -426,7 +392,7 @@
     PROCEDURE(symbol, kernel,                                                                      \
               (int64_t n, FACTOR_##t alpha, const void *x, int64_t incx, void *y, int64_t incy),   \
               (int64_t, FACTOR_##t, const void *, int64_t, void *, int64_t),                       \
-              sb_describe_axpy(&call, LETTER_##t, (integer)n, VALUE(t, alpha),                     \
+              sb_describe_axpy(&call, LETTER_##t, (integer)n, FACTOR_VALUE(t, alpha),              \
                                SB_VECTOR(x, (integer)incx), SB_VECTOR(y, (integer)incy)),          \
               (n, alpha, x, incx, y, incy))
 #define FORTRAN_axpy(symbol, kernel, t, integer)                                                   \
@@ -435,21 +401,22 @@
         (const integer *n, const void *alpha, const void *x, const integer *incx, void *y,         \
          const integer *incy),                                                                     \
         (const integer *, const void *, const void *, const integer *, void *, const integer *),   \
-        sb_describe_axpy(&call, LETTER_##t, *n, POINTED(t, alpha), SB_VECTOR(x, *incx),            \
+        sb_describe_axpy(&call, LETTER_##t, *n, FACTOR_POINTED(t, alpha), SB_VECTOR(x, *incx),     \
                          SB_VECTOR(y, *incy)),                                                     \
         (n, alpha, x, incx, y, incy))
 
 #define CBLAS_scal(symbol, kernel, t, integer)                                                     \
     PROCEDURE(symbol, kernel, (int64_t n, FACTOR_##t alpha, void *x, int64_t incx),                \
               (int64_t, FACTOR_##t, void *, int64_t),                                              \
-              sb_describe_scal(&call, LETTER_##t, (integer)n, VALUE(t, alpha),                     \
+              sb_describe_scal(&call, LETTER_##t, (integer)n, FACTOR_VALUE(t, alpha),              \
                                SB_VECTOR(x, (integer)incx)),                                       \
               (n, alpha, x, incx))
 #define FORTRAN_scal(symbol, kernel, t, integer)                                                   \
-    PROCEDURE(symbol, kernel, (const integer *n, const void *alpha, void *x, const integer *incx), \
-              (const integer *, const void *, void *, const integer *),                            \
-              sb_describe_scal(&call, LETTER_##t, *n, POINTED(t, alpha), SB_VECTOR(x, *incx)),     \
-              (n, alpha, x, incx))
+    PROCEDURE(                                                                                     \
+        symbol, kernel, (const integer *n, const void *alpha, void *x, const integer *incx),       \
+        (const integer *, const void *, void *, const integer *),                                  \
+        sb_describe_scal(&call, LETTER_##t, *n, FACTOR_POINTED(t, alpha), SB_VECTOR(x, *incx)),    \
+        (n, alpha, x, incx))
 
 #define CBLAS_rscal(symbol, kernel, t, integer)                                                    \
     PROCEDURE(symbol, kernel, (int64_t n, REAL_##t alpha, void *x, int64_t incx),                  \

@@ -242,7 +242,8 @@ static void keep_weights(struct sb_schedule *schedule, struct sb_slot *slot,
     run->all_nan = digest->all_nan;
     /* The bits are known, so the run is good evidence; but --resume does it again, since a
      * difference could not be looked at. */
-    if (sb_store_keep(schedule->folder, run->fingerprint, &slot->weights, &digest->parts, true,
+    if (!schedule->options->forget_weights &&
+        sb_store_keep(schedule->folder, run->fingerprint, &slot->weights, &digest->parts, true,
                       &err) < 0)
         sb_run_note(run, sb_format("its weights could not be kept: %s", err.text));
 }

@@ -90,7 +90,8 @@ static int take_from_journal(struct sb_schedule *schedule, struct sb_due *due,
                             done->job + 1, due->repeat, due->cell + 1, schedule->job + 1);
     }
     /* Bits without weights cannot be compared. */
-    if (!done->fingerprint || sb_store_has(schedule->folder, done->fingerprint))
+    if (!done->fingerprint || schedule->options->forget_weights ||
+        sb_store_has(schedule->folder, done->fingerprint))
         due->done = done;
     return 0;
 }

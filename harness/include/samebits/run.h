@@ -254,6 +254,7 @@ struct sb_schedule_options {
     uint64_t seed; /* order of runs */
     enum sb_isolation isolate;
     bool trace;               /* every run */
+    bool forget_weights;      /* keep the fingerprints alone */
     unsigned shard, n_shards; /* 1/1: all */
     char *const *environment; /* base environment of every run */
     const char *program;      /* path of samebits itself, for the worker */

@@ -86,6 +86,8 @@ class Program(unittest.TestCase):
 
 
 def works(*command):
+    if not shutil.which(command[0]):
+        return False
     return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 

@@ -172,6 +172,8 @@ class Explain(program.Program):
         job, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"]
         self.assertEqual(self.sources(job), ["pid"])
         self.assertEqual(self.journal(folder)[:len(before)], before)
+        experiment, = os.listdir(folder)
+        self.assertEqual(os.listdir(os.path.join(folder, experiment, "weights")), [])  # fingerprints are enough
         again = self.journal(folder)
         self.samebits("explain", "--json", "out", code=0)
         self.assertEqual(self.journal(folder), again)
