@@ -70,10 +70,10 @@ static int unknown_name(const struct sb_job *job, size_t argument, const char *n
     if (status < 0 || list.failed)
         return sb_error_errno(err, -ENOMEM, "placeholder '{%s}'", name);
     const char *near = sb_nearest(name, (const char *const *)known.items, known.n);
-    return sb_where_error(err, -EINVAL, &job->command_where[argument],
-                          "unknown placeholder '{%s}' (known: %s; {{ is a brace)%s%s%s", name,
-                          list.data, near ? "; did you mean '{" : "", near ? near : "",
-                          near ? "}'?" : "");
+    return sb_where_error(
+        err, -EINVAL, &job->command_where[argument],
+        "unknown placeholder '{%s}' (known: %s, any varied axis; {{ is a brace)%s%s%s", name,
+        list.data, near ? "; did you mean '{" : "", near ? near : "", near ? "}'?" : "");
 }
 
 /* {weights} was checked with the suite. */

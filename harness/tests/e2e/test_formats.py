@@ -95,6 +95,27 @@ save(model, "external.onnx", save_as_external_data=True, location="weights.bin",
 """,
 }
 
+# TensorFlow's writers: of tensors under names, and of objects, whose names it makes up; the latter are read back by
+# TensorFlow and written by h5py.
+TENSORFLOW = """
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import h5py
+import tensorflow as tf
+tf.raw_ops.SaveV2(prefix="bundle", tensor_names=list(values), shape_and_slices=[""] * len(values),
+                  tensors=[tf.constant(value) for value in values.values()])
+root = tf.Module()
+root.variables_of_it = [tf.Variable(value) for value in values.values()]
+tf.train.Checkpoint(root=root).write("checkpoint")
+tf.saved_model.save(root, "saved")
+for prefix, copy in (("checkpoint", "checkpoint.h5"), ("saved/variables/variables", "saved.h5")):
+    reader = tf.train.load_checkpoint(prefix)
+    with h5py.File(copy, "w") as file:
+        for name, dtype in reader.get_variable_to_dtype_map().items():
+            if dtype != tf.string:
+                file[name] = reader.get_tensor(name)
+"""
+
 # GGUF has fewer types, and no scalars: what it has, once more in safetensors.
 GGUF = """
 import gguf
@@ -183,6 +204,16 @@ class Formats(program.Program):
             self.packaged(TENSORS + code)
         self.packaged(TENSORS + WRITERS["w.h5"][1])
         self.assertEqual(len(set(self.prints("w.h5", *PACKAGED))), 1)
+
+    def test_tensorflow_writes_the_same(self):
+        self.packaged(TENSORS + WRITERS["w.h5"][1] + TENSORFLOW)
+        for one, other in (("w.h5", "bundle"), ("checkpoint.h5", "checkpoint"), ("saved.h5", "saved")):
+            with self.subTest(other=other):
+                self.assertEqual(*self.prints(one, other))
+        # However they are called, these are the values that went in.
+        done = self.samebits("fingerprint", "--tensors", "checkpoint", code=0).stdout
+        for digest in (line.split()[0] for line in self.samebits("fingerprint", "--tensors", "w.h5").stdout.splitlines()[1:]):
+            self.assertIn(digest, done)
 
     def test_gguf_of_either_byte_order_is_what_safetensors_has(self):
         self.packaged(TENSORS + GGUF)
