@@ -2,7 +2,7 @@
 #   make build    the program, at build/samebits
 #   make run      installs what is missing, builds, and runs suites/quickstart.yaml
 #   make check    installs what is missing, builds, and passes all tests
-#   make check-frameworks   of these the suites in TensorFlow and PyTorch, and the Python helper; part of make check
+#   make check-frameworks   of these the suites in TensorFlow, PyTorch and others, and the Python helper; part of make check
 #   make bench    ratios against a floor or a rival, measured in one run
 #   make lint     formatting, stages, symbols, shell scripts
 BUILD ?= build
@@ -24,7 +24,7 @@ run:
 
 # A folder that `make run` made before Check was there has no tests yet.
 check: TESTS =
-check-frameworks: TESTS = e2e-suites e2e-python
+check-frameworks: TESTS = e2e-frameworks e2e-python
 check check-frameworks:
 	@ci/install-deps --tests --frameworks
 	@$(MAKE) --no-print-directory build

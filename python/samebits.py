@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 # ---- Seeds -----------------------------------------------------------------------------------------------------------
 
+_seed = None  # of the last set_seeds
 _forks = {"count": 0, "seed": None, "registered": False}
 
 
@@ -98,6 +99,8 @@ def set_seeds(seed=None, deterministic=None, own_generators=False):
         seed = int(os.environ.get("SAMEBITS_SEED") or 0)
     if deterministic is None:
         deterministic = os.environ.get("SAMEBITS_DETERMINISTIC") == "1"
+    global _seed
+    _seed = seed
     did = {"seed": seed, "deterministic": deterministic, "done": {}, "when_imported": [],
            "hash_seed": os.environ.get("PYTHONHASHSEED")}
 
@@ -421,8 +424,9 @@ def experiment(seed=None, **facts):
     status = _git("status", "--porcelain")
     versions = _versions()
     framework = next((name for name in ("tensorflow", "torch", "jax") if name in versions), None)
-    if seed is None and os.environ.get("SAMEBITS_SEED"):
-        seed = int(os.environ["SAMEBITS_SEED"])
+    if seed is None:
+        given = os.environ.get("SAMEBITS_SEED")
+        seed = int(given) if _seed is None and given else _seed
     known = {
         "seed": seed, "deterministic_ops": os.environ.get("SAMEBITS_DETERMINISTIC") == "1",
         "framework": framework and f"{framework} {versions[framework]}", "cuda": cuda, "cudnn": cudnn,

@@ -51,11 +51,11 @@ void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run
                 sb_text_printf(&line, " %s=%s", job->axes[i].name,
                                job->axes[i].levels[job->cells[run->cell].level[i]]);
         }
-        sb_text_printf(&line, "  %s  %.2f s",
-                       run->fingerprint ? run->fingerprint
-                       : run->message   ? run->message
-                                        : "",
-                       run->wall_s);
+        const char *said = run->message ? run->message : "";
+        sb_text_printf(&line, "  %s", run->fingerprint ? run->fingerprint : said);
+        if (run->fingerprint)
+            sb_text_printf(&line, "  sum %.17g", run->sum);
+        sb_text_printf(&line, "  %.2f s", run->wall_s);
         SB_AUTO_FREE char *printable = line.data ? sb_text_printable(line.data) : NULL;
         sb_progress_clear(progress);
         fprintf(stderr, "%s\n", printable ? printable : run->id);

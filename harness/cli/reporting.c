@@ -181,7 +181,9 @@ int sb_reporting_write(const struct sb_request *request, const json_t *result,
     const struct sb_reporting_manner manner = {.verbose = request->verbose,
                                                .silent = request->quiet || request->json};
     bool on_stdout = request->quiet;
-    int rc = 0;
+    /* Beside every result, whatever else was asked for. */
+    int rc = sb_reporting_write_one("experiment", result, path,
+                                    (struct sb_reporting_manner){.silent = true}, err);
     for (size_t i = 0; i < request->reports.n && rc == 0; i++) {
         const struct sb_report *report;
         const char *file;

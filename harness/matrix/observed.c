@@ -123,5 +123,6 @@ void sb_observation_clear(struct sb_observation *observation) {
     json_decref(observation->worker);
     json_decref(observation->probe);
     json_decref(observation->trace);
+    json_decref(observation->experiment);
     *observation = (struct sb_observation){0};
 }

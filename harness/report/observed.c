@@ -151,5 +151,7 @@ json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *pla
     sb_put(making, json, "worker", seen->worker ? json_incref(seen->worker) : json_null());
     sb_put(making, json, "probe", seen->probe ? json_incref(seen->probe) : json_null());
     sb_put(making, json, "trace", seen->trace ? json_incref(seen->trace) : json_null());
+    if (seen->experiment)
+        sb_put(making, json, "experiment", json_incref(seen->experiment));
     return json;
 }

@@ -48,10 +48,11 @@ size_t sb_count_failed(const struct sb_job_result *job);
 json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
                     enum sb_outcome *outcome);
 
-/* {"deterministic": 1.12}: how many times longer runs, or a kernel's calls, take that differ in the
- * flag alone, as the median over the pairs of cells; empty where there is no such pair, and where a
- * backend has no such switch. */
-json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job);
+/* Puts "cost": {"deterministic": 1.12}, how many times longer runs, or a kernel's calls, take that
+ * differ in the flag alone, as the median over the pairs of cells; empty where there is no such
+ * pair, and where a backend has no such switch. And "cost_sd", its standard deviation, from those
+ * of the times on either side; empty where a side was timed once. */
+void sb_put_cost(struct sb_making *making, json_t *entry, const struct sb_job_result *job);
 
 /* Of runs that were traced; null of others (result_trace.c). culprit: {"step", "seq", "kernel",
  * "backend", "call": "sgemm 256x256x784 f32", "status", "process", "program", "thread"}. trace:

@@ -46,10 +46,24 @@ static int compare_timed(const void *a, const void *b, void *context) {
     return others ? others : (l > m) - (l < m);
 }
 
-/* on / off among runs [from, to), which differ in the axis alone; NAN without both. */
-static double ratio(const struct timed *runs, size_t from, size_t to, size_t axis, unsigned on,
-                    unsigned off, double *room) {
-    double medians[2];
+/* A quotient and its standard deviation; NAN where there is none. */
+struct ratio {
+    double value, sd;
+};
+
+/* Relative standard deviation around `middle`, of a sample; NAN for less than two. */
+static double relative_sd(const double *values, size_t n, double middle) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (values[i] - middle) * (values[i] - middle);
+    return n > 1 ? sqrt(sum / (double)(n - 1)) / middle : NAN;
+}
+
+/* on / off among runs [from, to), which differ in the axis alone; NAN without both. The relative
+ * variances of numerator and denominator add up to the quotient's, to first order. */
+static struct ratio ratio(const struct timed *runs, size_t from, size_t to, size_t axis,
+                          unsigned on, unsigned off, double *room) {
+    double medians[2], sds[2];
     for (int side = 0; side < 2; side++) {
         size_t n = 0;
         for (size_t i = from; i < to; i++) {
@@ -57,8 +71,10 @@ static double ratio(const struct timed *runs, size_t from, size_t to, size_t axi
                 room[n++] = runs[i].seconds;
         }
         medians[side] = median(room, n);
+        sds[side] = relative_sd(room, n, medians[side]);
     }
-    return medians[0] > 0 ? medians[1] / medians[0] : NAN;
+    double value = medians[0] > 0 ? medians[1] / medians[0] : NAN;
+    return (struct ratio){value, value * hypot(sds[0], sds[1])};
 }
 
 /* A kernel by itself takes microseconds of a process that takes milliseconds. */
@@ -72,16 +88,18 @@ static bool has_switch(const struct sb_run *run) {
     return !json_is_string(json_object_get(run->seen.worker, "deterministic"));
 }
 
-static double median_ratio(struct sb_making *making, const struct sb_job_result *job, size_t axis,
-                           unsigned on, unsigned off) {
+/* The median over pairs of cells, and the root mean square of their standard deviations. */
+static struct ratio median_ratio(struct sb_making *making, const struct sb_job_result *job,
+                                 size_t axis, unsigned on, unsigned off) {
     SB_AUTO_FREE struct timed *runs = calloc(job->n_runs + 1, sizeof *runs);
     SB_AUTO_FREE double *room = calloc(job->n_runs + 1, sizeof *room);
     SB_AUTO_FREE double *ratios = calloc(job->n_runs + 1, sizeof *ratios);
     if (!runs || !room || !ratios) {
         making->failed = true;
-        return NAN;
+        return (struct ratio){NAN, NAN};
     }
     size_t n = 0, n_ratios = 0;
+    double variances = 0;
     for (size_t i = 0; i < job->n_runs; i++) {
         const struct sb_run *run = job->runs[i];
         if (run->status == SB_STATUS_OK && has_switch(run))
@@ -92,11 +110,13 @@ static double median_ratio(struct sb_making *making, const struct sb_job_result 
     for (size_t from = 0, to; from < n; from = to) {
         for (to = from + 1; to < n && compare_others(&runs[from], &runs[to], &order) == 0;)
             to++;
-        double one = ratio(runs, from, to, axis, on, off, room);
-        if (isfinite(one))
-            ratios[n_ratios++] = one;
+        struct ratio one = ratio(runs, from, to, axis, on, off, room);
+        if (isfinite(one.value)) {
+            ratios[n_ratios++] = one.value;
+            variances += one.sd * one.sd;
+        }
     }
-    return median(ratios, n_ratios);
+    return (struct ratio){median(ratios, n_ratios), sqrt(variances / (double)n_ratios)};
 }
 
 static unsigned level_of(const struct sb_job_axis *axis, const char *name) {
@@ -106,18 +126,21 @@ static unsigned level_of(const struct sb_job_axis *axis, const char *name) {
     return level;
 }
 
-json_t *sb_cost_json(struct sb_making *making, const struct sb_job_result *job) {
-    json_t *cost = sb_new(making, json_object());
+void sb_put_cost(struct sb_making *making, json_t *entry, const struct sb_job_result *job) {
+    json_t *cost = sb_new(making, json_object()), *spread = sb_new(making, json_object());
     for (size_t i = 0; i < job->plan->n_axes; i++) {
         const struct sb_job_axis *axis = &job->plan->axes[i];
         if (strcmp(axis->name, "deterministic") != 0)
             continue;
         unsigned on = level_of(axis, "on"), off = level_of(axis, "off");
-        double times = on < axis->n_levels && off < axis->n_levels
-                           ? median_ratio(making, job, i, on, off)
-                           : NAN;
-        if (isfinite(times))
-            sb_put(making, cost, "deterministic", sb_json_real(times));
+        struct ratio times = {NAN, NAN};
+        if (on < axis->n_levels && off < axis->n_levels)
+            times = median_ratio(making, job, i, on, off);
+        if (isfinite(times.value))
+            sb_put(making, cost, axis->name, sb_json_real(times.value));
+        if (isfinite(times.sd))
+            sb_put(making, spread, axis->name, sb_json_real(times.sd));
     }
-    return cost;
+    sb_put(making, entry, "cost", cost);
+    sb_put(making, entry, "cost_sd", spread);
 }

@@ -273,7 +273,7 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
     sb_put(making, entry, "accuracy", sb_accuracy_json(making, job));
     sb_put(making, entry, "calls", sb_calls_json(making, job));
     sb_put(making, entry, "claims", sb_claims_json(making, job));
-    sb_put(making, entry, "cost", sb_cost_json(making, job));
+    sb_put_cost(making, entry, job);
     sb_put(making, entry, "groups", groups_json(making, job));
     return entry;
 }

@@ -69,6 +69,9 @@ void sb_say_accuracy(struct sb_text *text, const json_t *job) {
 
 void sb_say_cost(struct sb_text *text, const json_t *job) {
     const json_t *cost = json_object_get(json_object_get(job, "cost"), "deterministic");
-    if (json_is_number(cost))
+    const json_t *sd = json_object_get(json_object_get(job, "cost_sd"), "deterministic");
+    if (json_is_number(cost) && json_is_number(sd))
+        sb_text_printf(text, "%.2f ± %.2f ×", json_number_value(cost), json_number_value(sd));
+    else if (json_is_number(cost))
         sb_text_printf(text, "%.2f ×", json_number_value(cost));
 }

@@ -47,6 +47,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     json_t *worker = seen->worker ? json_incref(seen->worker) : json_null();
     json_t *probe = seen->probe ? json_incref(seen->probe) : json_null();
     json_t *trace = seen->trace ? json_incref(seen->trace) : json_null();
+    json_t *experiment = seen->experiment ? json_incref(seen->experiment) : json_null();
     json_t *json = json_object();
     bool whole = json != NULL;
     /* Every value is handed over, whatever failed before it. */
@@ -61,6 +62,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     whole &= put(json, "worker", worker);
     whole &= put(json, "probe", probe);
     whole &= put(json, "trace", trace);
+    whole &= put(json, "experiment", experiment);
     if (whole)
         return json;
     json_decref(json);
@@ -237,6 +239,9 @@ static void read_observation(struct reading *reading, const json_t *json,
     json_t *trace = json_object_get(json, "trace"); /* nor this */
     if (json_is_object(trace))
         seen->trace = json_incref(trace);
+    json_t *experiment = json_object_get(json, "experiment"); /* nor this */
+    if (json_is_object(experiment))
+        seen->experiment = json_incref(experiment);
 }
 
 bool sb_run_id_valid(const char *id) {

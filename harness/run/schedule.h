@@ -10,6 +10,8 @@
 
 /* File that a built-in job's report goes to, below its working directory. */
 #define SB_REPORT_FILE ".samebits-report.json"
+/* Where training scripts say what they are (python/samebits.py, docs/frameworks.md). */
+#define SB_EXPERIMENT_FILE "experiment.json"
 /* Weights of a built-in job that names none. */
 #define SB_BUILTIN_WEIGHTS "weights.h5"
 

@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-enum { REPORT_LIMIT = 1 << 20, NAMES_SHOWN = 5, LOG_LINE_SHOWN = 160 };
+enum { REPORT_LIMIT = 1 << 20, EXPERIMENT_LIMIT = 1 << 14, NAMES_SHOWN = 5, LOG_LINE_SHOWN = 160 };
 
 void sb_run_note(struct sb_run *run, char *text) {
     if (!text)
@@ -100,18 +100,54 @@ static void take_end(struct sb_schedule *schedule, struct sb_run *run, struct sb
 /* ---- A built-in job's own word ----------------------------------------------------------------
  */
 
+/* The object in a file that the run wrote at the top of its working directory, or NULL; without an
+ * error where there is no such file. New reference. */
+static json_t *read_object(const struct sb_slot *slot, const char *name, size_t limit,
+                           struct sb_error *err) {
+    struct sb_strings_pair written = {0};
+    if (sb_process_written(slot->process, name, &written, NULL) < 0 || written.n != 1) {
+        sb_strings_pair_clear(&written);
+        return NULL;
+    }
+    SB_AUTO_FREE char *text = NULL;
+    json_error_t problem;
+    json_t *object = NULL;
+    size_t n = 0;
+    int rc = sb_file_read(written.absolute[0], limit, &text, &n, NULL);
+    sb_strings_pair_clear(&written);
+    if (rc == -EFBIG)
+        sb_error_set(err, rc, "%s: larger than %zu KiB", name, limit >> 10);
+    else if (rc < 0)
+        sb_error_set(err, rc, "%s: %s", name, strerror(-rc));
+    else if (!(object = json_loadb(text, n, 0, &problem)))
+        sb_error_set(err, -EINVAL, "%s:%d:%d: %s", name, problem.line, problem.column,
+                     problem.text);
+    else if (!json_is_object(object))
+        sb_error_set(err, -EINVAL, "%s: no JSON object", name);
+    if (!json_is_object(object)) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* What a command says of itself, as training scripts do. */
+static void read_experiment(struct sb_slot *slot) {
+    struct sb_error err = {.text = ""};
+    slot->run.seen.experiment = read_object(slot, SB_EXPERIMENT_FILE, EXPERIMENT_LIMIT, &err);
+    if (err.text[0])
+        sb_run_note(&slot->run, sb_format("%s was not read: %s", SB_EXPERIMENT_FILE, err.text));
+}
+
 static void read_report(struct sb_schedule *schedule, struct sb_slot *slot) {
     struct sb_run *run = &slot->run;
-    struct sb_strings_pair written = {0};
-    if (sb_schedule_job(schedule)->kind == SB_JOB_COMMAND ||
-        sb_process_written(slot->process, SB_REPORT_FILE, &written, NULL) < 0)
+    if (sb_schedule_job(schedule)->kind == SB_JOB_COMMAND) {
+        read_experiment(slot);
         return;
-    SB_AUTO_FREE char *text = NULL;
-    SB_AUTO_JSON json_t *report = NULL;
-    if (written.n == 1 && sb_file_read(written.absolute[0], REPORT_LIMIT, &text, NULL, NULL) == 0)
-        report = json_loads(text, 0, NULL);
-    sb_strings_pair_clear(&written);
-    if (!json_is_object(report))
+    }
+    SB_AUTO_JSON json_t *report =
+        read_object(slot, SB_REPORT_FILE, REPORT_LIMIT, &(struct sb_error){0});
+    if (!report)
         return;
     const json_t *accuracy = json_object_get(json_object_get(report, "accuracy"), "max_rel_vs_f64");
     if (json_is_number(accuracy))

@@ -9,6 +9,7 @@
 #include "base/trace.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,6 +93,28 @@ static int train(const struct sb_training *training, const struct sb_train_optio
     return rc;
 }
 
+/* Every argument that has a value, by its name. */
+static json_t *arguments_json(const struct sb_argument_spec *specs,
+                              const struct sb_argument_value *values) {
+    json_t *json = json_object();
+    for (size_t i = 0; specs[i].name; i++) {
+        const struct sb_argument_value *value = &values[i];
+        json_t *one = NULL;
+        if (specs[i].type == SB_ARGUMENT_BOOLEAN)
+            one = json_boolean(value->boolean);
+        else if (specs[i].type == SB_ARGUMENT_REAL)
+            one = sb_json_real(value->real);
+        else if (value->integer <= INT64_MAX)
+            one = json_integer((json_int_t)value->integer);
+        else /* more than JSON's readers hold */
+            one = json_sprintf("%" PRIu64, value->integer);
+        if (value->given)
+            json_object_set(json, specs[i].name, one);
+        json_decref(one);
+    }
+    return json;
+}
+
 static void report_training(const struct sb_train_options *options,
                             const struct sb_train_result *result, json_t *report) {
     json_t *losses = json_array();
@@ -131,6 +154,8 @@ int sb_worker_train(const struct sb_worker_request *request, const struct sb_tra
     }
     if (rc == 0)
         report_training(&options, &result, report);
+    if (rc == 0)
+        json_object_set_new(report, "arguments", arguments_json(training->arguments, values));
     sb_train_result_clear(&result);
     return rc;
 }

@@ -2,13 +2,17 @@
 
 usage: tensorflow_dense.py WEIGHTS [KNOB=VALUE]...
 """
+import hashlib
+import json
 import os
 import random
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
 import keras
 import numpy as np
+import samebits
 import tensorflow as tf
 
 path = sys.argv[1]
@@ -22,8 +26,8 @@ if "tf" in seeds:
     tf.random.set_seed(42)
 # TensorFlow has pools of its own, which know nothing of OMP_NUM_THREADS.
 threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
-tf.config.threading.set_intra_op_parallelism_threads(threads)
-tf.config.threading.set_inter_op_parallelism_threads(threads)
+tf.config.threading.set_intra_op_parallelism_threads(int(knobs.get("intra", threads)))
+tf.config.threading.set_inter_op_parallelism_threads(int(knobs.get("inter", threads)))
 if os.environ.get("SAMEBITS_DETERMINISTIC") == "1":
     tf.config.experimental.enable_op_determinism()
 
@@ -37,3 +41,8 @@ model = keras.Sequential([keras.layers.Input((16,)), keras.layers.Dense(8, activ
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 model.fit(data.batch(16), epochs=3, shuffle=False, verbose=0)
 model.save_weights(path)
+facts = samebits.experiment(seed=42 if knobs.get("seeds") != "none" else None, dataset_id="256 x 16 normals, default_rng(7)",
+                            dataset_sha256=hashlib.sha256(rows.tobytes() + labels.tobytes()).hexdigest(),
+                            shuffle_buffer=256 if shuffle != "none" else None, batch_size=16)
+with open("experiment.json", "w", encoding="utf-8") as file:
+    json.dump(facts, file)

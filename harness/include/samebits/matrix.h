@@ -99,6 +99,7 @@ struct sb_observation {
     json_t *worker;            /* the worker's report (see samebits/run.h), NULL for commands */
     json_t *probe;             /* what the probe noted (see samebits/run.h), NULL without one */
     json_t *trace;             /* of the trace (see samebits/run.h), NULL without one */
+    json_t *experiment;        /* the object in experiment.json, if it wrote that; else NULL */
 };
 
 void sb_observation_clear(struct sb_observation *observation);

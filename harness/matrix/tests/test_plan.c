@@ -103,8 +103,9 @@ START_TEST(mistakes_are_answered_with_their_place_and_the_choices)
             "env:NAME, or {thread} in the command); did you mean 'threads'?");
     refused(HEAD "    command: [./train]\n    axes:\n      isa: [sse2, avx3]\n",
             "a.yaml:7:19: axis 'isa': unknown level 'avx3' (this CPU has: sse2 avx2)");
-    refused(HEAD "    command: [./train, '{lr}']\n    axes: {threads: [1, 2]}\n",
-            "a.yaml:5:24: unknown placeholder '{lr}' (known: {weights}, {threads}, any varied axis; ");
+    refused(
+        HEAD "    command: [./train, '{lr}']\n    axes: {threads: [1, 2]}\n",
+        "a.yaml:5:24: unknown placeholder '{lr}' (known: {weights}, {threads}, any varied axis; ");
     refused(HEAD "    command: [./train]\n    axes: {'env:A-B': [a, b]}\n",
             "'A-B' is no name of a variable");
     refused("version: 1\njobs:\n  - name: j\n    train: dense\n    axes: {lr: [1, 2]}\n",

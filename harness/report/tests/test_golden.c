@@ -103,6 +103,7 @@ START_TEST(the_other_formats_read_as_they_did)
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
         check_all(&variants[i]);
     check_golden(&(struct variant){"json", "json"}, "threads");
+    check_golden(&(struct variant){"experiment", "experiment.json"}, "experiment");
 }
 END_TEST
 

@@ -211,9 +211,16 @@ START_TEST(the_cost_of_the_flag_compares_runs_that_differ_in_it_alone)
         add_run(&f, i % 3, 0)->wall_s = i % 3 == 0 ? 10 : i % 3 == 1 ? 12 : 1;
     SB_AUTO_JSON json_t *alone = build(&f);
     is(alone, "jobs.0.cost", "{\"deterministic\":1.2}");
+    begin(&f);
+    for (size_t i = 0; i < 9; i++) /* 5, 10 and 15 seconds: a deviation of one half of the median */
+        add_run(&f, i % 3, 0)->wall_s = i % 3 == 0 ? 5.0 * (double)(1 + i / 3) : 12;
+    SB_AUTO_JSON json_t *spread = build(&f);
+    is(spread, "jobs.0.cost", "{\"deterministic\":1.2}");
+    is(spread, "jobs.0.cost_sd", "{\"deterministic\":0.6}");
     f.axes[1].name = "other";
     SB_AUTO_JSON json_t *none = build(&f);
     is(none, "jobs.0.cost", "{}");
+    is(none, "jobs.0.cost_sd", "{}");
 }
 END_TEST
 

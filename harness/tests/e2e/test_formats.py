@@ -184,6 +184,10 @@ class Formats(program.Program):
         lines = self.samebits("fingerprint", *written, code=0).stdout.splitlines()
         found = {line.split("  ", 1)[1]: line.split("  ", 1)[0] for line in lines}
         self.assertEqual(len(set(found.values())), 1, found)
+        with open(os.path.join(program.SOURCE, "docs", "fingerprint.md"), encoding="utf-8") as page:
+            self.write("script.py", page.read().split("```python\n")[1].split("```")[0])
+        script = subprocess.run([program.PYTHON, "script.py", "w.h5"], cwd=self.folder, check=True, text=True, capture_output=True)
+        self.assertEqual(set(self.prints("--digest", "sha256", *written)), {script.stdout.strip()})
         for name in written[1:]:
             done = self.samebits("compare", written[0], name, code=0)
             self.assertIn("identical: 0 of 9 tensors differ", done.stdout)

@@ -11,7 +11,7 @@ import program
 from program import processes_with
 
 # What may differ between a result that was made in one go and one that was resumed.
-TIMES = {"started", "elapsed_s", "wall_s", "cpu_s", "max_rss_kb", "cost", "lists"}
+TIMES = {"started", "elapsed_s", "wall_s", "cpu_s", "max_rss_kb", "cost", "cost_sd", "lists"}
 
 
 def without_times(value):

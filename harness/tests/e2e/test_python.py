@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import textwrap
 
 import program
 from program import FRAMEWORKS, PYTHON, SAMEBITS, SOURCE
@@ -219,6 +220,43 @@ assert drawn == numpy.random.rand()
         kernels = [call for call in self.trace(self.path("t")) if call["name"].endswith("dense/kernel")]
         self.assertEqual([call["step"] for call in kernels], ["1", "2"])
         self.assertNotEqual(kernels[0]["out"], kernels[1]["out"])
+
+    def test_experiment_json_beside_a_result_has_what_its_jobs_say(self):
+        self.write("train.py", f"""
+            import sys
+            sys.path.insert(0, {HELPER!r})
+            import json, samebits
+            samebits.set_seeds(7)
+            facts = samebits.experiment(dataset_id="toy", dataset_sha256="ab", shuffle_buffer=100, batch_size=16,
+                                        tokenizer_mode="words", max_len=32, rate=0.5)
+            json.dump(facts, open("experiment.json", "w"))
+            """ + textwrap.indent(program.NPY_JOB.format(body=""), " " * 12))
+        self.run_json("--vary", "hash_seed=0,1", "--vary", "deterministic=off,on", "--out", self.path("r"), "--weights",
+                      "w.npy", "--", "python3", "train.py", code=0)
+        with open(self.path("r", "experiment.json"), encoding="utf-8") as file:
+            found = json.load(file)
+        self.assertEqual({key: found[key] for key in ("seed", "dataset_id", "dataset_sha256", "shuffle_buffer", "batch_size",
+                                                      "tokenizer_mode", "max_len", "deterministic_ops")},
+                         {"seed": 7, "dataset_id": "toy", "dataset_sha256": "ab", "shuffle_buffer": 100, "batch_size": 16,
+                          "tokenizer_mode": "words", "max_len": 32, "deterministic_ops": [False, True]})
+        for key in ("framework", "cuda", "cudnn", "python", "git_commit", "git_dirty", "versions", "cpu", "kernel"):
+            self.assertIn(key, found)
+        job, = found["jobs"]
+        self.assertEqual((job["rate"], job["hash_seed"]), (0.5, ["0", "1"]))
+
+    def test_an_experiment_json_that_is_none_is_said_and_spoils_nothing(self):
+        job = self.job(body="import os; os.system(os.environ['MAKE'])")
+        for make, says in (("echo '[1' > experiment.json", "experiment.json:2:0: "),
+                           ("echo 7 > experiment.json", "experiment.json"),
+                           ("yes | head -c 100000 > experiment.json", "experiment.json: larger than 16 KiB"),
+                           ("ln -s /etc/passwd experiment.json", None)):
+            document = self.run_json("--vary", "hash_seed=0", "--weights", "w.npy", "--", "python3", job, code=0,
+                                     env={"MAKE": make})
+            for run in document["runs"]:
+                self.assertEqual(run["status"], "ok")
+                self.assertNotIn("experiment", run["observed"])
+                if says:
+                    self.assertIn("experiment.json was not read: " + says, run["message"])
 
     def test_an_experiment_has_the_notebooks_keys(self):
         facts = json.loads(self.python("""

@@ -71,34 +71,6 @@ class Suites(program.Program):
         self.assertEqual(put["verdict"], "nondeterministic")
         self.assertEqual(put["unstable_when"], {"threads": ["2"], "deterministic": ["off"]})
 
-    def test_pytorch_trainings(self):
-        """Verdicts that rest on seeds; what threads change is the CPU's and its BLAS's affair."""
-        if not program.works(program.PYTHON, "-c", "import torch"):
-            self.skipTest("needs torch: PyTorch is not in every release")
-        jobs = self.suite("pytorch.yaml")
-        by_threads = {"mlp", "convolution", "embedding"}
-        verdicts = {name: job["verdict"] for name, job in jobs.items() if name not in by_threads}
-        self.assertEqual(verdicts, {
-            "index_put": "nondeterministic", "unseeded": "nondeterministic",
-            "loader-torch-seed-alone": "nondeterministic", "loader-seeded": "bitwise",
-            "workers-torch-seed-alone": "bitwise", "workers-init-fn": "bitwise",
-            "workers-numpy-seed-alone": "nondeterministic"})
-        for name in by_threads:
-            self.assertEqual(jobs[name]["outcome"], "pass", jobs[name]["reason"])
-
-    def test_tensorflow_jobs(self):
-        """The notebook in TensorFlow: what its seeds do, and which of its statements hold in Keras 3."""
-        if not program.works(program.FRAMEWORKS, "-c", "import tensorflow"):
-            self.skipTest("needs tensorflow: ci/install-deps --frameworks")
-        jobs = self.suite("tensorflow.yaml")
-        verdicts = {name: job["verdict"] for name, job in jobs.items() if name != "configuration"}
-        self.assertEqual(verdicts, {
-            "two-runs": "bitwise", "two-runs-unseeded": "nondeterministic",
-            "seed-python": "bitwise", "seed-numpy": "nondeterministic", "seed-tensorflow": "nondeterministic",
-            "shuffle-global-seed": "bitwise", "shuffle-unseeded": "nondeterministic", "shuffle-seeded": "bitwise"})
-        self.assertEqual(jobs["configuration"]["outcome"], "pass")
-        self.assertEqual(effects(jobs["configuration"])["hash_seed"], "none")
-
 
 if __name__ == "__main__":
     program.main()
