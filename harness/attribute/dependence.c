@@ -82,6 +82,32 @@ static int find_edges(const struct sb_view *view, size_t *cells, sb_mask certain
     return 0;
 }
 
+/* The axes of a set, and those that they imply. */
+static sb_mask implied(const struct sb_evidence *evidence, sb_mask axes) {
+    sb_mask all = axes;
+    for (sb_mask rest = axes; rest; rest &= rest - 1)
+        all |= evidence->implies[__builtin_ctzll(rest)];
+    return all;
+}
+
+/* Drops explanations that say all that another one says, and more. */
+static void drop_implied(const struct sb_evidence *evidence, struct sb_masks *explanations) {
+    bool drop[SB_MAX_EXPLANATIONS] = {false};
+    size_t kept = 0;
+    for (size_t i = 0; i < explanations->n && i < SB_MAX_EXPLANATIONS; i++) {
+        sb_mask one = implied(evidence, explanations->sets[i]);
+        for (size_t k = 0; k < explanations->n && !drop[i]; k++) {
+            sb_mask other = implied(evidence, explanations->sets[k]);
+            drop[i] = other != one && (other & ~one) == 0;
+        }
+    }
+    for (size_t i = 0; i < explanations->n; i++) {
+        if (i >= SB_MAX_EXPLANATIONS || !drop[i])
+            explanations->sets[kept++] = explanations->sets[i];
+    }
+    explanations->n = kept;
+}
+
 int sb_explanations_find(const struct sb_view *view, struct sb_masks *explanations, bool *complete,
                          struct sb_error *err) {
     SB_AUTO_FREE size_t *cells = sb_stable_cells(view);
@@ -99,6 +125,8 @@ int sb_explanations_find(const struct sb_view *view, struct sb_masks *explanatio
         return sb_error_errno(err, rc, "explanations");
     for (size_t i = 0; i < explanations->n; i++)
         explanations->sets[i] |= certain;
+    if (view->evidence->implies)
+        drop_implied(view->evidence, explanations);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static char *trace_of(const struct sb_folder *folder, const struct sb_run *run) {
     SB_AUTO_FREE char *name = sb_format("logs/%s.trace", run->id);
@@ -23,6 +24,11 @@ void sb_traced_witness_read(const struct sb_folder *folder, struct sb_job_result
     if (!a->seen.trace || !b->seen.trace)
         return;
     SB_AUTO_FREE char *path_a = trace_of(folder, a), *path_b = trace_of(folder, b);
+    if (path_a && path_b && (access(path_a, F_OK) < 0 || access(path_b, F_OK) < 0)) {
+        job->no_divergence = witness->problem =
+            sb_format("the trace of %s is not there", access(path_a, F_OK) < 0 ? a->id : b->id);
+        return;
+    }
     int rc = path_a && path_b ? sb_divergence_find(path_a, path_b, &witness->divergence, &err)
                               : sb_error_errno(&err, -ENOMEM, "traces");
     witness->found = rc == 0;

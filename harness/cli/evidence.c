@@ -60,6 +60,7 @@ static int fill_axes(struct sb_job_evidence *evidence) {
     for (size_t i = 0; i < plan->n_axes; i++) {
         const struct sb_job_axis *axis = &plan->axes[i];
         evidence->axes[i] = axis->name;
+        evidence->implies[i] = axis->implies;
         evidence->levels[i] = axis->n_levels ? (const char *const *)axis->levels : no_level;
         evidence->n_levels[i] = axis->n_levels ? (unsigned)axis->n_levels : 1;
     }
@@ -81,8 +82,9 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
     evidence->levels = calloc(job_plan->n_axes + 1, sizeof *evidence->levels);
     evidence->n_levels = calloc(job_plan->n_axes + 1, sizeof *evidence->n_levels);
     evidence->cells = calloc(job_plan->n_cells + 1, sizeof *evidence->cells);
+    evidence->implies = calloc(job_plan->n_axes + 1, sizeof *evidence->implies);
     int rc = evidence->runs && evidence->trials && evidence->trial_run && evidence->axes &&
-                     evidence->levels && evidence->n_levels && evidence->cells
+                     evidence->levels && evidence->n_levels && evidence->cells && evidence->implies
                  ? 0
                  : -ENOMEM;
     for (size_t i = 0; rc == 0 && i < n_runs; i++) {
@@ -106,6 +108,7 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
         .n_cells = job_plan->n_cells,
         .cells = evidence->cells,
         .fractional = job_plan->fractional,
+        .implies = evidence->implies,
         .trials = evidence->trials,
         .n_trials = evidence->n_runs,
         .seed = seed,
@@ -125,6 +128,7 @@ void sb_job_evidence_clear(struct sb_job_evidence *evidence) {
     free(evidence->levels);
     free(evidence->n_levels);
     free(evidence->cells);
+    free(evidence->implies);
     sb_groups_clear(&evidence->groups);
     *evidence = (struct sb_job_evidence){0};
 }
@@ -145,6 +149,11 @@ static int compare_groups(struct sb_group_comparisons *comparisons, size_t a, si
         rc = sb_store_find(comparisons->folder,
                            comparisons->evidence->groups.names.items[sides[side]], &files[side],
                            err);
+        if (rc == -ENOENT && comparisons->partial) {
+            if (!comparisons->lacking)
+                comparisons->first_lacking = sides[side];
+            comparisons->lacking = true;
+        }
         if (rc < 0)
             break;
         weights[side] = (struct sb_weights_files){
@@ -199,6 +208,7 @@ static bool make_room(struct sb_group_comparisons *comparisons) {
 const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *comparisons, size_t a,
                                                 size_t b) {
     struct sb_error err = {0};
+    comparisons->pair_lacking = false;
     if (a >= comparisons->evidence->n_saved || b >= comparisons->evidence->n_saved)
         return NULL;
     struct sb_compared_pair *pair =
@@ -207,21 +217,28 @@ const struct sb_comparison *sb_group_comparison(struct sb_group_comparisons *com
     if (pair && !pair->comparison) {
         struct sb_comparison *comparison = calloc(1, sizeof *comparison);
         if (comparison) {
-            *pair = (struct sb_compared_pair){a, b, comparison};
+            *pair = (struct sb_compared_pair){.a = a, .b = b, .comparison = comparison};
             comparisons->n_pairs++;
             rc = compare_groups(comparisons, a, b, comparison, &err);
+            pair->lacking = rc == -ENOENT && comparisons->partial;
         }
     }
     if (!pair || !pair->comparison)
         rc = sb_error_errno(&err, -ENOMEM, "comparing weights");
+    comparisons->pair_lacking = pair && pair->lacking;
+    if (comparisons->pair_lacking)
+        return NULL;
     if (rc < 0 && !comparisons->problem.text[0])
         comparisons->problem = err;
     return rc == 0 && pair->comparison->n_tensors ? pair->comparison : NULL;
 }
 
 bool sb_groups_within_tolerance(void *context, int group_a, int group_b) {
+    struct sb_group_comparisons *comparisons = context;
     const struct sb_comparison *comparison =
-        sb_group_comparison(context, (size_t)group_b, (size_t)group_a);
+        sb_group_comparison(comparisons, (size_t)group_b, (size_t)group_a);
+    if (comparisons->pair_lacking)
+        return comparisons->assumed;
     return comparison && comparison->grade <= SB_GRADE_ROUNDING;
 }
 

@@ -23,6 +23,7 @@ struct sb_job_evidence {
     const char *const **levels;
     unsigned *n_levels;
     const unsigned **cells;
+    uint64_t *implies;
 };
 
 /* The evidence of one job among all runs (any order; sorted here). */
@@ -38,6 +39,7 @@ int sb_job_evidence_add_calls(struct sb_job_evidence *evidence);
 struct sb_compared_pair {
     size_t a, b;
     struct sb_comparison *comparison; /* NULL: a free slot */
+    bool lacking;                     /* not made: weights are not there */
 };
 
 /* So many groups, the first by their first run, are compared with the reference: of a job whose
@@ -51,6 +53,11 @@ struct sb_group_comparisons {
     struct sb_compared_pair *pairs; /* a hash table of those made */
     size_t n_pairs, room;
     struct sb_error problem; /* the first that occurred; text[0] == 0: none */
+    bool partial;            /* weights that are not there are lacking, which is no problem */
+    bool lacking;            /* some were */
+    size_t first_lacking;    /* the first group of those asked about that has none */
+    bool pair_lacking;       /* those of the pair that was asked about last */
+    bool assumed;            /* of such a pair: is it within tolerance? */
 };
 
 void sb_group_comparisons_open(const struct sb_job_evidence *evidence, struct sb_folder *folder,

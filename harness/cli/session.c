@@ -5,10 +5,10 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/culprit.h"
 #include "cli/digesting.h"
 #include "cli/evidence.h"
 #include "cli/inputs.h"
+#include "cli/judging.h"
 #include "report/display.h"
 
 #include <errno.h>
@@ -169,31 +169,9 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
     return rc;
 }
 
-/* What is kept of one job between its analysis and result.json. */
-struct judged_job {
-    struct sb_job_evidence evidence;
-    struct sb_analysis analysis;
-    struct sb_group_comparisons comparisons;
-    struct sb_comparison
-        *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
-    char *requirements_reason, *requirements_limit;
-    char *spoiled;
-    struct sb_traced_witness traced;
-};
-
-static void judged_job_clear(struct judged_job *judged) {
-    sb_group_comparisons_clear(&judged->comparisons);
-    sb_analysis_clear(&judged->analysis);
-    sb_job_evidence_clear(&judged->evidence);
-    free(judged->against_reference);
-    free(judged->requirements_reason);
-    free(judged->requirements_limit);
-    free(judged->spoiled);
-    sb_traced_witness_clear(&judged->traced);
-}
-
 /* Of a job of which no run came to an end. */
-static const char *why_no_runs(const struct sb_session *session, size_t job) {
+static const char *why_no_runs(const void *context, size_t job) {
+    const struct sb_session *session = context;
     const struct sb_schedule_result *runs = &session->runs;
     bool started = false;
     for (size_t i = 0; i < runs->n_runs; i++)
@@ -203,70 +181,6 @@ static const char *why_no_runs(const struct sb_session *session, size_t job) {
            : runs->stopped           ? "not run: bits differed before, and --stop-after was given"
            : session->request->shard ? "no run of it is in this shard"
                                      : "no run of it was due";
-}
-
-/* What a backend said to every run of a job: that it cannot do this. NULL: not to every one. */
-static const char *unsupported(const struct sb_job_evidence *evidence) {
-    const char *why = NULL;
-    for (size_t i = 0; i < evidence->n_runs; i++) {
-        const struct sb_run *run = evidence->runs[i];
-        why = json_string_value(json_object_get(run->seen.worker, "unsupported"));
-        if (!why || run->status == SB_STATUS_OK)
-            return NULL;
-    }
-    return why;
-}
-
-static int judge_job(struct sb_session *session, size_t job, struct judged_job *judged,
-                     struct sb_job_result *result, struct sb_error *err) {
-    const struct sb_job_plan *plan = &session->plan->jobs[job];
-    *result = (struct sb_job_result){
-        .plan = plan, .skipped = session->skipped[job], .requirements_met = true};
-    int rc = sb_job_evidence_make(session->plan, job, session->runs.runs, session->runs.n_runs,
-                                  session->request->seed, &judged->evidence, err);
-    if (rc < 0)
-        return rc;
-    const struct sb_job_evidence *evidence = &judged->evidence;
-    result->runs = evidence->runs;
-    result->n_runs = evidence->n_runs;
-    result->stopped = session->runs.stopped;
-    if (!evidence->n_runs) {
-        if (!result->skipped)
-            result->skipped = why_no_runs(session, job);
-        return 0;
-    }
-    if (!result->skipped)
-        result->skipped = unsupported(evidence);
-    rc = sb_analyse(&evidence->evidence, &judged->analysis, err);
-    if (rc < 0)
-        return rc;
-    sb_group_comparisons_open(evidence, session->folder, &judged->comparisons);
-    size_t n = evidence->groups.names.n;
-    judged->against_reference = calloc(n + 1, sizeof *judged->against_reference);
-    if (!judged->against_reference)
-        return sb_error_errno(err, -ENOMEM, "comparing weights");
-    for (size_t i = 1; i < n && i <= SB_MOST_COMPARED; i++) {
-        const struct sb_comparison *one = sb_group_comparison(&judged->comparisons, 0, i);
-        if (one)
-            judged->against_reference[i] = *one;
-    }
-    result->analysis = &judged->analysis;
-    result->trial_run = evidence->trial_run;
-    result->groups = (const char *const *)evidence->groups.names.items;
-    result->n_groups = n;
-    result->comparisons = judged->against_reference;
-    result->requirements_met = sb_requirements_met(
-        &evidence->evidence, plan->job, sb_groups_within_tolerance, &judged->comparisons,
-        &judged->requirements_reason, &judged->requirements_limit);
-    result->requirements_reason = judged->requirements_reason;
-    result->requirements_limit = judged->requirements_limit;
-    sb_traced_witness_read(session->folder, result, &judged->traced);
-    if (judged->comparisons.problem.text[0]) {
-        judged->spoiled =
-            sb_format("weights could not be compared: %s", judged->comparisons.problem.text);
-        result->spoiled = judged->spoiled;
-    }
-    return 0;
 }
 
 static int build_result(struct sb_session *session, const struct sb_job_result *jobs,
@@ -308,32 +222,35 @@ static char *changed_inputs(const struct sb_session *session, size_t job) {
 }
 
 /* Inputs that changed while runs were under way make every verdict on them worthless. */
-static void mark_changed_inputs(const struct sb_session *session, struct judged_job *judged,
+static void mark_changed_inputs(const struct sb_session *session, struct sb_judged *judged,
                                 struct sb_job_result *jobs) {
     for (size_t i = 0; i < session->plan->n_jobs; i++) {
         char *changed = changed_inputs(session, i);
-        if (!changed)
-            continue;
-        free(judged[i].spoiled);
-        jobs[i].spoiled = judged[i].spoiled = changed;
+        if (changed)
+            sb_judged_spoil(judged, jobs, i, changed);
     }
 }
 
 int sb_session_result(struct sb_session *session, json_t **result, struct sb_error *err) {
-    size_t n = session->plan->n_jobs;
-    struct judged_job *judged = calloc(n + 1, sizeof *judged);
-    struct sb_job_result *jobs = calloc(n + 1, sizeof *jobs);
-    int rc = judged && jobs ? 0 : sb_error_errno(err, -ENOMEM, "result.json");
-    for (size_t i = 0; rc == 0 && i < n; i++)
-        rc = judge_job(session, i, &judged[i], &jobs[i], err);
+    const struct sb_judging judging = {
+        .plan = session->plan,
+        .folder = session->folder,
+        .runs = session->runs.runs,
+        .n_runs = session->runs.n_runs,
+        .seed = session->request->seed,
+        .skipped = session->skipped,
+        .stopped = session->runs.stopped,
+        .why_no_runs = why_no_runs,
+        .context = session,
+    };
+    struct sb_judged *judged = NULL;
+    struct sb_job_result *jobs = NULL;
+    int rc = sb_judge(&judging, &judged, &jobs, err);
     if (rc == 0) {
         mark_changed_inputs(session, judged, jobs);
         rc = build_result(session, jobs, result, err);
     }
-    for (size_t i = 0; judged && i < n; i++)
-        judged_job_clear(&judged[i]);
-    free(judged);
-    free(jobs);
+    sb_judged_free(judged, jobs, session->plan->n_jobs);
     return rc;
 }
 

@@ -7,8 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a result.json says of an axis of the run, malloc'd, or NULL. */
+static char *stated_of(const struct sb_job_axis *axis, const struct sb_observation *seen,
+                       const char *key, const char *unknown) {
+    const json_t *said = json_object_get(json_object_get(seen->stated, key), axis->name);
+    const char *text = json_string_value(said);
+    return text && strcmp(text, unknown) != 0 ? strdup(text) : NULL;
+}
+
 char *sb_axis_observe(const struct sb_job_axis *axis, const char *level,
                       const struct sb_observation *seen) {
+    if (seen->stated && json_object_get(json_object_get(seen->stated, "axes"), axis->name))
+        return stated_of(axis, seen, "axes", "unknown");
     if (!axis->axis)
         return strdup(level);
     return axis->axis->observe ? axis->axis->observe(axis->name, level, seen) : NULL;
@@ -39,16 +49,20 @@ static int join_level(const struct sb_job_axis *axis, size_t level,
     return texts.n && !*joined ? -ENOMEM : 0;
 }
 
+char *sb_axis_arrived(const struct sb_job_axis *axis, const struct sb_observation *seen) {
+    if (seen->stated)
+        return stated_of(axis, seen, "arrived", "");
+    return axis->axis && axis->axis->arrived ? axis->axis->arrived(axis->name, seen) : NULL;
+}
+
 /* Was the same thing of the axis in the processes of every run, so that its levels cannot have
  * mattered? */
 static int arrived_alike(const struct sb_job_axis *axis, const struct sb_axis_sight *sights,
                          size_t n_sights, char **text) {
     SB_AUTO_FREE char *first = NULL;
     *text = NULL;
-    if (!axis->axis || !axis->axis->arrived)
-        return 0;
     for (size_t i = 0; i < n_sights; i++) {
-        SB_AUTO_FREE char *one = axis->axis->arrived(axis->name, sights[i].seen);
+        SB_AUTO_FREE char *one = sb_axis_arrived(axis, sights[i].seen);
         if (!one || (first && strcmp(one, first) != 0))
             return 0;
         if (!first)
@@ -124,5 +138,6 @@ void sb_observation_clear(struct sb_observation *observation) {
     json_decref(observation->probe);
     json_decref(observation->trace);
     json_decref(observation->experiment);
+    json_decref(observation->stated);
     *observation = (struct sb_observation){0};
 }

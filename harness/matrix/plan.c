@@ -108,7 +108,8 @@ static int take_levels(struct sb_job_axis *axis, const struct sb_suite_axis *wri
     SB_AUTO_STRINGS struct sb_strings reasons = {0};
     SB_AUTO_STRINGS struct sb_strings as_written = {0};
     struct sb_strings levels = {0};
-    int status = 0;
+    axis->from = calloc(written->n_levels + 1, sizeof *axis->from);
+    int status = axis->from ? 0 : -ENOMEM;
     bool reference = true;
     for (size_t l = 0; l < written->n_levels && status == 0; l++) {
         const char *level = written->levels[l];
@@ -120,8 +121,10 @@ static int take_levels(struct sb_job_axis *axis, const struct sb_suite_axis *wri
         if (status == 0 && why && !sb_strings_contain(&reasons, why))
             status = sb_strings_add(&reasons, why);
         reference &= l > 0 || !why;
-        if (status == 0 && !why && reference)
+        if (status == 0 && !why && reference) {
+            axis->from[levels.n] = (unsigned)l;
             status = sb_strings_add(&levels, resolved);
+        }
         axis->levels = levels.items;
         axis->n_levels = levels.n;
     }
@@ -267,6 +270,7 @@ void sb_plan_free(struct sb_plan *plan) {
             free(job->axes[a].name);
             free_strings(job->axes[a].levels);
             free_strings(job->axes[a].written);
+            free(job->axes[a].from);
             free(job->axes[a].unavailable);
         }
         free(job->axes);

@@ -33,6 +33,30 @@ static json_t *cpu_json(void) {
     return cpu;
 }
 
+/* Where NVIDIA's driver lists its devices, a folder each. */
+static const char gpus[] = "/proc/driver/nvidia/gpus";
+
+/* Models of the GPUs that a driver shows, sorted; null where there is none. */
+static json_t *gpu_json(void) {
+    static const char label[] = "Model:";
+    SB_AUTO_STRINGS struct sb_strings models = {0};
+    SB_AUTO_DIR DIR *folder = opendir(gpus);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        SB_AUTO_FREE char *path = sb_format("%s/%s/information", gpus, entry->d_name);
+        SB_AUTO_FREE char *text = NULL;
+        if (!path || sb_file_read(path, 1 << 16, &text, NULL, NULL) < 0)
+            continue;
+        const char *found = strstr(text, label);
+        if (!found)
+            continue;
+        found += strlen(label);
+        found += strspn(found, " \t");
+        sb_strings_take(&models, strndup(found, strcspn(found, "\n")));
+    }
+    sb_strings_sort(&models);
+    return models.n ? sb_json_strings((const char *const *)models.items) : json_null();
+}
+
 static json_t *environment_json(char *const *environment) {
     json_t *json = json_object();
     for (size_t i = 0; environment[i]; i++) {
@@ -85,9 +109,10 @@ int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, s
     uname(&kernel);
     SB_AUTO_FREE char *release =
         sb_format("%s %s %s", kernel.sysname, kernel.release, kernel.machine);
-    *manifest = json_pack("{s:o, s:o, s:o, s:o, s:n, s:o, s:O?, s:o, s:O?}", "seed",
+    *manifest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:O?}", "seed",
                           argument_json(suite, "seed"), "deterministic", deterministic_json(suite),
-                          "versions", sb_versions_json(runs, n_runs), "cpu", cpu_json(), "gpu",
+                          "versions", sb_versions_json(runs, n_runs), "host",
+                          sb_json_string(kernel.nodename), "cpu", cpu_json(), "gpu", gpu_json(),
                           "kernel", sb_json_string(release), "git", git, "environment",
                           environment_json(environment), "inputs", inputs);
     return *manifest ? 0 : sb_error_errno(err, -ENOMEM, "manifest");

@@ -1,43 +1,12 @@
 /* Stage 7: what a run really had, for people and for later questions. */
 #include "report/result.h"
+#include "report/shared_lists.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
 
 #include <string.h>
 #include <sys/personality.h>
-#include <xxhash.h>
-
-/* Most runs of a job have the same libraries and processes: such runs name one list of the
- * document by the digest of the texts that it is made of, so that documents can be merged. */
-struct key {
-    XXH3_state_t *state;
-    char text[40];
-};
-
-static void key_add(struct key *key, const char *text) {
-    if (key->state)
-        XXH3_128bits_update(key->state, text ? text : "", text ? strlen(text) + 1 : 1);
-}
-
-static void key_begin(struct key *key, const char *kind) {
-    key->state = XXH3_createState();
-    if (key->state)
-        XXH3_128bits_reset(key->state);
-    key_add(key, kind);
-}
-
-static void key_end(struct sb_making *making, struct key *key) {
-    if (!key->state) {
-        making->failed = true;
-        return;
-    }
-    XXH128_hash_t hash = XXH3_128bits_digest(key->state);
-    snprintf(key->text, sizeof key->text, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
-    XXH3_freeState(key->state);
-    key->state = NULL;
-}
 
 static bool is_kept(const char *variable) {
     SB_AUTO_FREE char *name = strndup(variable, strcspn(variable, "="));
@@ -46,7 +15,7 @@ static bool is_kept(const char *variable) {
 
 /* The key of the list, which the document holds once: as an earlier run made it, or as `make` makes
  * it. */
-static json_t *shared_list(struct sb_making *making, const struct key *key,
+static json_t *shared_list(struct sb_making *making, const struct sb_list_key *key,
                            const struct sb_observation *seen,
                            json_t *(*make)(struct sb_making *, const struct sb_observation *)) {
     if (!json_object_get(making->seen, key->text))
@@ -68,11 +37,11 @@ static json_t *make_libraries(struct sb_making *making, const struct sb_observat
 }
 
 static json_t *libraries_json(struct sb_making *making, const struct sb_observation *seen) {
-    struct key key;
-    key_begin(&key, "libraries");
+    struct sb_list_key key;
+    sb_list_key_begin(&key, "libraries");
     for (size_t i = 0; i < seen->n_libraries; i++)
-        key_add(&key, seen->libraries[i]);
-    key_end(making, &key);
+        sb_list_key_add(&key, seen->libraries[i]);
+    making->failed |= !sb_list_key_end(&key);
     return shared_list(making, &key, seen, make_libraries);
 }
 
@@ -101,20 +70,20 @@ static json_t *make_processes(struct sb_making *making, const struct sb_observat
 }
 
 static json_t *processes_json(struct sb_making *making, const struct sb_observation *seen) {
-    struct key key;
-    key_begin(&key, "processes");
+    struct sb_list_key key;
+    sb_list_key_begin(&key, "processes");
     for (size_t i = 0; i < seen->n_processes; i++) {
         const struct sb_seen_process *process = &seen->processes[i];
-        key_add(&key, process->exe);
+        sb_list_key_add(&key, process->exe);
         for (char **argument = process->arguments; argument && *argument; argument++)
-            key_add(&key, *argument);
-        key_add(&key, process->environment ? "environment" : "");
+            sb_list_key_add(&key, *argument);
+        sb_list_key_add(&key, process->environment ? "environment" : "");
         for (char **item = process->environment; item && *item; item++) {
             if (is_kept(*item))
-                key_add(&key, *item);
+                sb_list_key_add(&key, *item);
         }
     }
-    key_end(making, &key);
+    making->failed |= !sb_list_key_end(&key);
     return shared_list(making, &key, seen, make_processes);
 }
 
@@ -132,9 +101,55 @@ static json_t *axes_json(struct sb_making *making, const struct sb_job_plan *pla
     return axes;
 }
 
+/* The key of a list, which it takes and the document holds. */
+static json_t *refer_to(struct sb_making *making, const struct sb_shared_list *shared,
+                        json_t *list) {
+    struct sb_list_key key;
+    if (sb_shared_list_key(shared, list, &key) < 0)
+        making->failed = true;
+    else if (!json_object_get(making->seen, key.text))
+        sb_put(making, making->seen, key.text, json_incref(list));
+    json_decref(list);
+    return making->failed ? json_null() : json_string(key.text);
+}
+
+/* What reached processes of axes that can be seen so. */
+static json_t *arrived_json(struct sb_making *making, const struct sb_job_plan *plan,
+                            const struct sb_run *run) {
+    json_t *arrived = sb_new(making, json_object());
+    for (size_t i = 0; i < plan->n_axes; i++) {
+        SB_AUTO_FREE char *text =
+            plan->axes[i].n_levels ? sb_axis_arrived(&plan->axes[i], &run->seen) : NULL;
+        if (text)
+            sb_put_named(making, arrived, plan->axes[i].name, sb_json_string(text));
+    }
+    return making->refer ? refer_to(making, &sb_shared_lists[SB_N_SHARED_LISTS - 1], arrived)
+                         : arrived;
+}
+
+/* As another result.json has it. */
+static json_t *stated_json(struct sb_making *making, const struct sb_job_plan *plan,
+                           const struct sb_run *run) {
+    json_t *json = sb_new(making, json_copy(run->seen.stated));
+    sb_put(making, json, "axes", axes_json(making, plan, run));
+    for (size_t i = 0; i < SB_N_SHARED_LISTS; i++) {
+        const char *name = sb_shared_lists[i].name;
+        json_t *said = json_object_get(json, name);
+        const char *key = json_string_value(said);
+        json_t *list = key ? json_object_get(making->lists, key) : said;
+        if (list && making->refer)
+            sb_put(making, json, name, refer_to(making, &sb_shared_lists[i], json_incref(list)));
+        else if (list)
+            sb_put(making, json, name, json_incref(list));
+    }
+    return json;
+}
+
 json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *plan,
                          const struct sb_run *run) {
     const struct sb_observation *seen = &run->seen;
+    if (seen->stated)
+        return stated_json(making, plan, run);
     json_t *json = sb_new(making, json_object());
     sb_put(making, json, "axes", axes_json(making, plan, run));
     sb_put(making, json, "samples", json_integer(seen->n_samples));
@@ -148,6 +163,7 @@ json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *pla
     sb_put(making, json, "cwd", sb_json_string(seen->cwd));
     sb_put(making, json, "libraries", libraries_json(making, seen));
     sb_put(making, json, "processes", processes_json(making, seen));
+    sb_put(making, json, "arrived", arrived_json(making, plan, run));
     sb_put(making, json, "worker", seen->worker ? json_incref(seen->worker) : json_null());
     sb_put(making, json, "probe", seen->probe ? json_incref(seen->probe) : json_null());
     sb_put(making, json, "trace", seen->trace ? json_incref(seen->trace) : json_null());

@@ -41,6 +41,15 @@ static json_t *cell_json(struct sb_making *making, const struct sb_job_plan *pla
     return json;
 }
 
+/* Of what a verdict cannot rest on; null of the others. */
+static json_t *degenerate_json(const struct sb_run *run) {
+    const char *what = run->all_zero    ? "zero"
+                       : run->all_nan   ? "nan"
+                       : run->untrained ? "untrained"
+                                        : NULL;
+    return run->status == SB_STATUS_OK ? sb_json_string(what) : json_null();
+}
+
 static json_t *run_json(struct sb_making *making, const struct sb_result_input *input,
                         const struct sb_run *run) {
     const struct sb_job_plan *plan = &input->plan->jobs[run->job];
@@ -57,6 +66,7 @@ static json_t *run_json(struct sb_making *making, const struct sb_result_input *
     sb_put(making, json, "signal", run->signal ? json_integer(run->signal) : json_null());
     sb_put(making, json, "fingerprint", sb_json_string(run->fingerprint));
     sb_put(making, json, "sum", run->fingerprint ? sb_json_real(run->sum) : json_null());
+    sb_put(making, json, "degenerate", degenerate_json(run));
     sb_put(making, json, "wall_s", sb_json_real(run->wall_s));
     sb_put(making, json, "cpu_s", sb_json_real(run->cpu_s));
     sb_put(making, json, "max_rss_kb", json_integer(run->max_rss_kb));
@@ -136,7 +146,8 @@ static json_t *document(struct sb_making *making, const struct sb_result_input *
 int sb_result_build(const struct sb_result_input *input, json_t **result, struct sb_error *err) {
     /* A run that says all of itself is easier to read, while the whole stays small. */
     enum { MOST_REPEATED = 1000 };
-    struct sb_making making = {.seen = json_object(), .refer = input->n_runs > MOST_REPEATED};
+    struct sb_making making = {
+        .seen = json_object(), .refer = input->n_runs > MOST_REPEATED, .lists = input->lists};
     json_t *made = document(&making, input);
     json_decref(making.seen);
     if (making.failed) {

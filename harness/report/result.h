@@ -9,8 +9,9 @@
 /* A document in the making. `failed` stays once memory ran out, so that it is checked once. */
 struct sb_making {
     bool failed;
-    json_t *seen; /* lists of libraries and of processes by their digest, once each */
-    bool refer;   /* runs name the lists by their keys, and the document has them once */
+    json_t *seen;  /* lists of libraries and of processes by their digest, once each */
+    bool refer;    /* runs name the lists by their keys, and the document has them once */
+    json_t *lists; /* by key, of runs that were read from a result.json; or NULL */
 };
 
 /* Each takes `value`; NULL counts as out of memory. sb_put_named takes any bytes for a key. */
@@ -69,6 +70,10 @@ json_t *sb_claims_json(struct sb_making *making, const struct sb_job_result *job
 json_t *sb_accuracy_json(struct sb_making *making, const struct sb_job_result *job);
 /* Median seconds of one call in the run's process, NAN where it is not known. */
 double sb_call_seconds(const struct sb_run *run);
+
+/* `asked` of a job: what of the suite its runs and their judgement rest on, so that results can be
+ * told to be of one suite, and judged again. */
+json_t *sb_asked_json(struct sb_making *making, const struct sb_job_plan *plan);
 
 /* What one run really had: per axis under its name, and cpus, threads, libraries, processes. */
 json_t *sb_observed_json(struct sb_making *making, const struct sb_job_plan *plan,

@@ -159,6 +159,8 @@ static json_t *limits_json(struct sb_making *making, const struct sb_job_result 
         sb_push(making, limits, sb_json_string(text));
         making->failed |= !text;
     }
+    if (job->lacking)
+        sb_push(making, limits, sb_json_string(job->lacking));
     if (job->requirements_limit)
         sb_push(making, limits, sb_json_string(job->requirements_limit));
     push_limits_of_axes(making, job, limits);
@@ -275,5 +277,7 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
     sb_put(making, entry, "claims", sb_claims_json(making, job));
     sb_put_cost(making, entry, job);
     sb_put(making, entry, "groups", groups_json(making, job));
+    sb_put(making, entry, "inputs_changed", sb_json_string(job->inputs_changed));
+    sb_put(making, entry, "asked", sb_asked_json(making, job->plan));
     return entry;
 }

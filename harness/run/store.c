@@ -110,6 +110,23 @@ static int fill_parts(const char *path, const struct sb_strings_pair *parts, boo
     return rc < 0 ? rc : sb_file_write(to, list.data, list.length, err);
 }
 
+static char *temporary_path(struct sb_folder *folder) {
+    return sb_format("%s/" STORE "/.new-%ld-%u", folder->path, (long)getpid(),
+                     folder->temporaries++);
+}
+
+/* Takes the temporary folder's name where it is no longer one. */
+static int put_in_place(char **temporary, const char *entry, struct sb_error *err) {
+    if (rename(*temporary, entry) == 0) {
+        free(sb_steal_pointer(temporary));
+        return 0;
+    }
+    /* Another one came first: it holds the same bits. */
+    if (errno == EEXIST || errno == ENOTEMPTY)
+        return 0;
+    return sb_error_errno(err, -errno, "%s", entry);
+}
+
 int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
                   const struct sb_strings_pair *files, const struct sb_strings_pair *parts,
                   bool move, struct sb_error *err) {
@@ -121,23 +138,14 @@ int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
         return 0;
     if (files->n == 0)
         return sb_error_set(err, -EINVAL, "%s: no files to keep", fingerprint);
-    SB_CLEANUP(cleanup_tree)
-    char *temporary =
-        sb_format("%s/" STORE "/.new-%ld-%u", folder->path, (long)getpid(), folder->temporaries++);
+    SB_CLEANUP(cleanup_tree) char *temporary = temporary_path(folder);
     if (!temporary)
         return sb_error_errno(err, -ENOMEM, "%s", entry);
     rc = sb_remove_tree(temporary, err);
     if (rc < 0 || (rc = fill_entry(temporary, files, move, err)) < 0 ||
         (parts->n && (rc = fill_parts(temporary, parts, move, err)) < 0))
         return rc;
-    if (rename(temporary, entry) == 0) {
-        free(sb_steal_pointer(&temporary));
-        return 0;
-    }
-    /* Another one came first: it holds the same bits. */
-    if (errno == EEXIST || errno == ENOTEMPTY)
-        return 0;
-    return sb_error_errno(err, -errno, "%s", entry);
+    return put_in_place(&temporary, entry, err);
 }
 
 bool sb_store_has(const struct sb_folder *folder, const char *fingerprint) {
@@ -233,4 +241,43 @@ int sb_store_find(const struct sb_folder *folder, const char *fingerprint,
         rc = make_pair(entry, &names, files);
     }
     return rc < 0 ? sb_error_errno(err, rc, "%s", entry) : 0;
+}
+
+/* ---- Copying ---------------------------------------------------------------------------------
+ */
+
+static int copy_entry(const char *from, const char *to, struct sb_error *err) {
+    SB_AUTO_STRINGS struct sb_strings names = {0};
+    int rc = list_files(from, "", &names);
+    if (rc == 0 && names.n == 0)
+        rc = -ENOENT;
+    if (rc < 0)
+        return sb_error_errno(err, rc, "%s", from);
+    for (size_t i = 0; i < names.n; i++) {
+        SB_AUTO_FREE char *source = sb_path_join(from, names.items[i]);
+        SB_AUTO_FREE char *target = sb_path_join(to, names.items[i]);
+        rc = source && target ? keep_file(source, target, false, err)
+                              : sb_error_errno(err, -ENOMEM, "%s", to);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int sb_store_copy(struct sb_folder *folder, const struct sb_folder *from, const char *fingerprint,
+                  struct sb_error *err) {
+    int rc = 0;
+    SB_AUTO_FREE char *entry = entry_path(folder, fingerprint, err, &rc);
+    SB_AUTO_FREE char *source = entry ? entry_path(from, fingerprint, err, &rc) : NULL;
+    if (!entry || !source)
+        return rc;
+    if (access(entry, F_OK) == 0)
+        return 0;
+    SB_CLEANUP(cleanup_tree) char *temporary = temporary_path(folder);
+    if (!temporary)
+        return sb_error_errno(err, -ENOMEM, "%s", entry);
+    rc = sb_remove_tree(temporary, err);
+    if (rc == 0)
+        rc = copy_entry(source, temporary, err);
+    return rc == 0 ? put_in_place(&temporary, entry, err) : rc;
 }

@@ -338,6 +338,43 @@ START_TEST(evidence_out_of_range_is_refused)
 }
 END_TEST
 
+/* Cells (host, cpu) of machines: what the bits of each are, and what is made of them. */
+static void check_machines(const char *const *machines, size_t n, const char *bits,
+                           const uint64_t *implies, const char *verdict) {
+    struct sample *sample = sample_make("host=a,b,c cpu=x,y", SB_DESIGN_FULL, NULL);
+    unsigned rows[3][2];
+    const unsigned *cells[3];
+    for (size_t i = 0; i < n; i++) {
+        rows[i][0] = (unsigned)(machines[i][0] - 'a');
+        rows[i][1] = (unsigned)(machines[i][1] - 'x');
+        cells[i] = rows[i];
+        for (size_t repeat = 0; repeat < 5; repeat++)
+            sample->trials[sample->evidence.n_trials++] = (struct sb_trial){i, bits[i] - 'a'};
+    }
+    sample->evidence.cells = cells;
+    sample->evidence.n_cells = n;
+    sample->evidence.fractional = true;
+    sample->evidence.implies = implies;
+    struct sb_analysis analysis = analyse(&sample->evidence);
+    char *text = text_of_verdict(&sample->evidence, &analysis);
+    ck_assert_str_eq(text, verdict);
+    free(text);
+    sb_analysis_clear(&analysis);
+    sample_free(sample);
+}
+
+START_TEST(what_implies_an_explanation_and_more_is_none)
+{
+    static const char *const machines[] = {"ax", "bx", "cy"}, *const alone[] = {"ax", "by"};
+    static const uint64_t host_implies_cpu[] = {2, 0}, each_other[] = {2, 1};
+    check_machines(machines, 3, "aab", NULL, "inconclusive on host|cpu");
+    check_machines(machines, 3, "aab", host_implies_cpu, "config-dependent on cpu");
+    check_machines(machines, 3, "abb", host_implies_cpu, "config-dependent on host");
+    check_machines(machines, 3, "aaa", host_implies_cpu, "bitwise on nothing");
+    check_machines(alone, 2, "ab", each_other, "inconclusive on host|cpu");
+}
+END_TEST
+
 SB_TEST_MAIN("attribute-verdict", all_runs_alike_are_bitwise,
              bits_that_follow_an_axis_are_config_dependent_on_it,
              one_at_a_time_designs_name_the_axis, pairwise_designs_may_leave_several_explanations,
@@ -353,4 +390,5 @@ SB_TEST_MAIN("attribute-verdict", all_runs_alike_are_bitwise,
              classes_join_levels_that_agree_wherever_they_meet,
              an_axis_that_matters_at_one_level_of_another_has_a_condition,
              what_was_not_compared_makes_no_condition,
-             the_witness_differs_in_as_few_axes_as_possible, evidence_out_of_range_is_refused)
+             the_witness_differs_in_as_few_axes_as_possible,
+             what_implies_an_explanation_and_more_is_none, evidence_out_of_range_is_refused)

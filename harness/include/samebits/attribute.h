@@ -36,7 +36,11 @@ struct sb_evidence {
     size_t n_cells;                   /* cells planned */
     const unsigned *const *cells;     /* cells[cell][axis]: a level index */
     bool fractional;                  /* not every combination was planned */
-    const struct sb_trial *trials;    /* in order of run ids */
+    /* [n_axes], or NULL: bits of other axes whose levels this one's levels imply, these of those
+     * included (a host has one CPU). An explanation that says more than another one is none: where
+     * the CPU explains, the host says nothing more. */
+    const uint64_t *implies;
+    const struct sb_trial *trials; /* in order of run ids */
     size_t n_trials;
     bool degenerate; /* all weights zero, all NaN, or never trained */
     const char *degenerate_reason;

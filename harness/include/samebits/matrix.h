@@ -100,6 +100,8 @@ struct sb_observation {
     json_t *probe;             /* what the probe noted (see samebits/run.h), NULL without one */
     json_t *trace;             /* of the trace (see samebits/run.h), NULL without one */
     json_t *experiment;        /* the object in experiment.json, if it wrote that; else NULL */
+    json_t *stated; /* runs[].observed of a result.json that the run was read from, its lists named
+                       by their keys: then processes and libraries are empty. NULL: seen here */
 };
 
 void sb_observation_clear(struct sb_observation *observation);
@@ -163,6 +165,10 @@ struct sb_job_axis {
     size_t n_levels;
     char **written; /* levels as the suite has them, including unavailable ones */
     size_t n_written;
+    unsigned *from;    /* [n_levels]: index into `written` of what each level was made of; NULL: its
+                          own index */
+    uint64_t implies;  /* bits of other axes of the job whose levels this one's levels imply: a host
+                          has one CPU */
     bool in_command;   /* {name} stands in the command's arguments: each level reaches it there */
     char *unavailable; /* why levels are missing ("hostname: no privilege …"), NULL: none is. An
                           axis whose reference level is unavailable is not varied at all: n_levels
@@ -173,6 +179,9 @@ struct sb_job_axis {
  * for a {placeholder} axis. */
 char *sb_axis_observe(const struct sb_job_axis *axis, const char *level,
                       const struct sb_observation *seen);
+
+/* What of the axis reached the run's processes, malloc'd, or NULL: axis->arrived. */
+char *sb_axis_arrived(const struct sb_job_axis *axis, const struct sb_observation *seen);
 
 /* One run, as an axis of its job sees it. */
 struct sb_axis_sight {

@@ -32,8 +32,10 @@ struct sb_job_result {
     const char *requirements_limit;  /* why not all was judged, or NULL */
     /* Of the witness's traces; NULL: not both were traced, or could not be read (why, then). */
     const struct sb_divergence *divergence;
-    const char *no_divergence; /* NULL: nothing to say */
-    const char *spoiled;       /* why no verdict on it counts (its inputs changed), or NULL */
+    const char *no_divergence;  /* NULL: nothing to say */
+    const char *spoiled;        /* why no verdict on it counts, or NULL */
+    const char *inputs_changed; /* the same, where its inputs changed; or NULL */
+    const char *lacking; /* why magnitudes are not known: weights that are not there; or NULL */
 };
 
 struct sb_result_input {
@@ -49,6 +51,7 @@ struct sb_result_input {
     const char *started; /* ISO 8601, UTC */
     double elapsed_s;
     bool interrupted;
+    json_t *lists; /* of runs read from a result.json: what their `stated` names; else NULL */
 };
 
 /* The whole document: per-job outcome, verdict, axes with observed levels, classes and effects,

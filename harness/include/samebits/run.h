@@ -197,6 +197,10 @@ int sb_journal_read(struct sb_folder *folder, struct sb_run **runs, size_t *n,
 int sb_store_keep(struct sb_folder *folder, const char *fingerprint,
                   const struct sb_strings_pair *files, const struct sb_strings_pair *parts,
                   bool move, struct sb_error *err);
+/* Copies what another folder keeps of a fingerprint, parts and all; -ENOENT when that is nothing.
+ */
+int sb_store_copy(struct sb_folder *folder, const struct sb_folder *from, const char *fingerprint,
+                  struct sb_error *err);
 /* The kept files of a fingerprint, without their parts, which lie beside them; -ENOENT when there
  * are none. */
 int sb_store_find(const struct sb_folder *folder, const char *fingerprint,
