@@ -8,27 +8,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-
-/* Where the reports of what was named go: "latest" and "0003" are folders in samebits-results/, as
- * for rerun; a result.json stands for its folder. malloc'd. */
-static char *folder_of(const char *given) {
-    struct stat found;
-    if (stat(given, &found) < 0 && !strchr(given, '/')) {
-        SB_AUTO_FREE char *numbered = sb_format("samebits-results/%s", given);
-        if (numbered && access(numbered, F_OK) == 0)
-            return sb_steal_pointer(&numbered);
-    } else if (S_ISREG(found.st_mode)) {
-        const char *slash = strrchr(given, '/');
-        return slash ? strndup(given, (size_t)(slash - given) + (slash == given)) : strdup(".");
-    }
-    return strdup(given);
-}
 
 static int report_one(const char *given, const struct sb_strings *reports,
                       struct sb_reporting_manner manner, struct sb_error *err) {
     SB_AUTO_JSON json_t *result = NULL;
-    SB_AUTO_FREE char *folder = folder_of(given);
+    SB_AUTO_FREE char *folder = sb_reporting_folder(given);
     int rc = folder ? 0 : sb_error_errno(err, -ENOMEM, "%s", given);
     if (rc == 0)
         rc = sb_result_load(access(given, F_OK) == 0 ? given : folder, &result, err);

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "cli/digesting.h"
 
+#include <samebits/report.h>
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,22 @@ static const char *run_of(const char *name) {
     return slash + 1;
 }
 
+/* By result.json, which of a merged result alone has all runs. malloc'd, or NULL. */
+static char *fingerprint_of(const struct sb_folder *folder, const char *id) {
+    SB_AUTO_JSON json_t *result = NULL;
+    if (sb_result_load(sb_folder_path(folder), &result, NULL) < 0)
+        return NULL;
+    size_t i;
+    json_t *run;
+    json_array_foreach(json_object_get(result, "runs"), i, run) {
+        const char *fingerprint = json_string_value(json_object_get(run, "fingerprint"));
+        const char *name = json_string_value(json_object_get(run, "id"));
+        if (name && fingerprint && strcmp(name, id) == 0)
+            return strdup(fingerprint);
+    }
+    return NULL;
+}
+
 static int find_run(struct sb_folder *folder, const char *name, const char *id,
                     struct sb_compared *compared, struct sb_error *err) {
     struct sb_run *runs = NULL;
@@ -35,7 +53,10 @@ static int find_run(struct sb_folder *folder, const char *name, const char *id,
         return rc;
     while (at < n && strcmp(runs[at].id, id) != 0)
         at++;
-    if (at == n)
+    SB_AUTO_FREE char *merged = at == n ? fingerprint_of(folder, id) : NULL;
+    if (merged)
+        rc = sb_store_find(folder, merged, &compared->stored, err);
+    else if (at == n)
         rc = sb_error_set(err, -ENOENT, "%s: no such run (runs: %s to %s)", name,
                           n ? runs[0].id : "none", n ? runs[n - 1].id : "none");
     else if (!runs[at].fingerprint)

@@ -108,6 +108,19 @@ const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, siz
     return buffer;
 }
 
+char *sb_reporting_folder(const char *given) {
+    struct stat found;
+    if (stat(given, &found) < 0 && !strchr(given, '/')) {
+        SB_AUTO_FREE char *numbered = sb_format("samebits-results/%s", given);
+        if (numbered && access(numbered, F_OK) == 0)
+            return sb_steal_pointer(&numbered);
+    } else if (S_ISREG(found.st_mode)) {
+        const char *slash = strrchr(given, '/');
+        return slash ? strndup(given, (size_t)(slash - given) + (slash == given)) : strdup(".");
+    }
+    return strdup(given);
+}
+
 /* A report without a path lands among the results, where nobody would look for it unasked. */
 static int write_file(const char *file, const char *content, size_t n, bool silent,
                       struct sb_error *err) {

@@ -25,6 +25,10 @@ struct sb_reporting_manner {
 int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
                            struct sb_reporting_manner manner, struct sb_error *err);
 
+/* The folder of a result as it was named: "latest" and "0003" are folders in samebits-results/, and
+ * a result.json stands for its folder. malloc'd, or NULL. */
+char *sb_reporting_folder(const char *given);
+
 /* The folder as people would type it: relative to here where it lies below. In `buffer`. */
 const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, size_t n);
 
