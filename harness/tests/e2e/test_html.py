@@ -3,6 +3,8 @@ import atexit
 import copy
 import json
 import os
+import shutil
+import tempfile
 
 import browser
 import program
@@ -13,7 +15,7 @@ HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window
 
 
 class Page(program.Program):
-    shared = None
+    shared = made = None
 
     def setUp(self):
         super().setUp()
@@ -24,8 +26,17 @@ class Page(program.Program):
             atexit.register(Page.shared.close)
         self.browser = Page.shared
 
-    def page(self, *options, code=1):
-        """A result with a dependence, a race, a crash and a pass, and its page."""
+    def page(self):
+        """A result with a dependence, a race, a crash and a pass, and its page; made once."""
+        if not Page.made:
+            Page.made = tempfile.mkdtemp(prefix="samebits-e2e-page-")
+            atexit.register(shutil.rmtree, Page.made, ignore_errors=True)
+            self.make()
+            shutil.copytree(self.folder, Page.made, dirs_exist_ok=True, symlinks=True)
+        shutil.copytree(Page.made, self.folder, dirs_exist_ok=True, symlinks=True)
+        self.browser.open(self.path("page.html"))
+
+    def make(self):
         self.job("train.py", body="""
             import os, random
             kind = sys.argv.pop()
@@ -38,8 +49,7 @@ class Page(program.Program):
                                           (HOSTILE, "none")))
         self.write("s.yaml", "version: 1\ndefaults: {repeats: 2, axes: {hash_seed: [0, 1], deterministic: [off, on]}}\n"
                              "jobs:\n" + jobs)
-        self.samebits("run", "s.yaml", "--out", "out", "--report", "html:page.html", *options, code=2)
-        self.browser.open(self.path("page.html"))
+        self.samebits("run", "s.yaml", "--out", "out", "--report", "html:page.html", code=2)
 
     def names(self):
         return [name for name in self.browser.texts("tbody th") if name != HOSTILE]
