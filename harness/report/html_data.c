@@ -103,9 +103,9 @@ static json_t *groups_json(const json_t *job) {
 }
 
 static void add_details(json_t *entry, const json_t *job) {
-    static const char *const as_they_are[] = {"axes",       "witness", "culprit",       "trace",
-                                              "confidence", "reason",  "unstable_when", "limits",
-                                               "failed"};
+    static const char *const as_they_are[] = {"axes",          "witness",    "culprit",
+                                              "trace",         "confidence", "reason",
+                                              "unstable_when", "limits",     "failed"};
     for (size_t i = 0; i < sizeof as_they_are / sizeof *as_they_are; i++) {
         if (json_object_get(job, as_they_are[i]))
             copy(entry, as_they_are[i], job, as_they_are[i]);

@@ -142,6 +142,7 @@ START_TEST(the_worst_of_all_groups_is_named)
                                          .share = 0.25,
                                          .first = {1, 2},
                                          .worst = {3, 4},
+                                         .ulp_histogram = {30, 7, 3},
                                          .shape = SB_SHAPE_UNRELATED};
     struct sb_comparison comparisons[3] = {{.n_tensors = 0},
                                            compared(&small, SB_GRADE_ROUNDING),
@@ -154,7 +155,8 @@ START_TEST(the_worst_of_all_groups_is_named)
     is(result, "jobs.0.grade", "\"divergent\"");
     is(result, "jobs.0.worst",
        "{\"tensor\":\"b\",\"index\":[1,2],\"worst_index\":[3,4],\"max_abs\":0.5,"
-       "\"max_rel\":\"inf\",\"max_ulp\":3.0,\"share\":0.25,\"shape_of_difference\":\"unrelated\"}");
+       "\"max_rel\":\"inf\",\"max_ulp\":3.0,\"share\":0.25,\"ulp_histogram\":[30,7,3],"
+       "\"shape_of_difference\":\"unrelated\"}");
     large.state = SB_TENSOR_ONLY_B;
     sb_comparison_clear(&comparisons[2]);
     comparisons[2] = compared(&large, SB_GRADE_DIVERGENT);

@@ -121,14 +121,13 @@ class Usage(program.Program):
 
     def test_what_is_not_in_this_build_is_known_by_name_and_not_offered(self):
         for arguments in (["run", "--baseline", "b.json", "--", "true"], ["run", "--launcher", "slurm", "--", "true"],
-                          ["run", "--report", "html", "--", "true"],
                           ["baseline", "save"], ["history", "a"]):
             with self.subTest(arguments=arguments):
                 self.refused(*arguments, says="not in this build")
         for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"],
                           ["run", "--vary", "zzzz=1", "--", "true"]):
             done = self.samebits(*arguments, code=2)
-            for word in ("gpu", "baseline", "history", "html", "slurm"):
+            for word in ("gpu", "baseline", "history", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
     def test_list_asks_for_a_subject(self):
