@@ -43,9 +43,10 @@ static int parse_marks(const char *text, unsigned *marks, struct sb_error *err) 
 static int read_inputs(const struct sb_strings *given, struct sb_merge *merge,
                        struct sb_error *err) {
     merge->inputs = calloc(given->n, sizeof *merge->inputs);
-    int rc = merge->inputs ? 0 : sb_error_errno(err, -ENOMEM, "samebits merge");
+    merge->lists = json_object();
+    int rc = merge->inputs && merge->lists ? 0 : sb_error_errno(err, -ENOMEM, "samebits merge");
     for (size_t i = 0; rc == 0 && i < given->n; i++) {
-        rc = sb_merge_read(given->items[i], &merge->inputs[i], err);
+        rc = sb_merge_read(given->items[i], merge->lists, &merge->inputs[i], err);
         merge->n_inputs = i + 1;
     }
     return rc;

@@ -62,8 +62,9 @@ struct sb_merge {
 
 void sb_merge_clear(struct sb_merge *merge);
 
-/* Reads a result and checks what later steps rest on. */
-int sb_merge_read(const char *given, struct sb_merge_input *input, struct sb_error *err);
+/* Reads a result, checks what later steps rest on, and has `lists` hold its runs' lists. */
+int sb_merge_read(const char *given, json_t *lists, struct sb_merge_input *input,
+                  struct sb_error *err);
 
 /* Are the inputs of one suite? Fills machines and jobs. -EINVAL naming two inputs and what differs.
  */
@@ -79,7 +80,7 @@ int sb_merge_machine_of(const struct sb_merge *merge, const struct sb_merge_inpu
 const char *sb_merge_mark_text(const struct sb_merge *merge, size_t machine,
                                enum sb_merge_mark mark);
 
-/* Fills lists and runs. -EINVAL where two inputs say different things of one run. */
+/* Fills runs. -EINVAL where two inputs say different things of one run. */
 int sb_merge_find_runs(struct sb_merge *merge, struct sb_error *err);
 
 /* Fills suite and plan: the axes of the suite, then those of the machines; and `made`. */

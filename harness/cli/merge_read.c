@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/reporting.h"
+#include "report/shared_lists.h"
 
 #include <errno.h>
 #include <string.h>
@@ -141,7 +142,25 @@ static int check_job(const struct sb_merge_input *input, const json_t *job, size
     return check_asked(input, job, id, err);
 }
 
-int sb_merge_read(const char *given, struct sb_merge_input *input, struct sb_error *err) {
+/* Lists that most runs share are in memory once, however many results have them. */
+static int share_lists(const struct sb_merge_input *input, json_t *lists, struct sb_error *err) {
+    const json_t *own = json_object_get(input->result, "lists");
+    size_t i;
+    json_t *run;
+    json_array_foreach(json_object_get(input->result, "runs"), i, run) {
+        json_t *observed = json_object_get(run, "observed");
+        if (!json_is_object(observed))
+            return sb_error_set(err, -EINVAL, "%s: runs[%zu]: 'observed' is damaged", input->given,
+                                i);
+        if (sb_shared_lists_name(observed, own, lists) < 0)
+            return sb_error_errno(err, -ENOMEM, "%s", input->given);
+    }
+    json_object_del(input->result, "lists");
+    return 0;
+}
+
+int sb_merge_read(const char *given, json_t *lists, struct sb_merge_input *input,
+                  struct sb_error *err) {
     *input = (struct sb_merge_input){.given = given, .folder = sb_reporting_folder(given)};
     if (!input->folder)
         return sb_error_errno(err, -ENOMEM, "%s", given);
@@ -155,5 +174,5 @@ int sb_merge_read(const char *given, struct sb_merge_input *input, struct sb_err
     SB_AUTO_JSON json_t *ids = json_object();
     for (size_t i = 0; rc == 0 && i < json_array_size(jobs); i++)
         rc = check_job(input, json_array_get(jobs, i), i, ids, err);
-    return rc;
+    return rc == 0 ? share_lists(input, lists, err) : rc;
 }

@@ -5,7 +5,6 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "report/reading.h"
-#include "report/shared_lists.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +31,6 @@ static int take_run(struct sb_merge *merge, size_t input, size_t i, const json_t
     const struct sb_merge_input *from = &merge->inputs[input];
     json_t *run = json_array_get(json_object_get(from->result, "runs"), i);
     const json_t *number = json_object_get(numbers, sb_text_of(run, "job_id"));
-    json_t *observed = json_object_get(run, "observed");
     const json_t *origin = json_object_get(run, "origin");
     struct sb_merge_run *taken = &merge->runs[merge->n_runs];
     *taken = (struct sb_merge_run){.input = input, .run = run, .there = sb_text_of(run, "id")};
@@ -43,14 +41,10 @@ static int take_run(struct sb_merge *merge, size_t input, size_t i, const json_t
         return bad_run(from, i, "origin", err);
     if (!number)
         return bad_run(from, i, "job_id", err);
-    if (!json_is_object(observed))
-        return bad_run(from, i, "observed", err);
     taken->job = (size_t)json_integer_value(number);
     int rc = sb_merge_machine_of(merge, from, run, &taken->machine, err);
     if (rc < 0)
         return rc;
-    if (sb_shared_lists_name(observed, json_object_get(from->result, "lists"), merge->lists) < 0)
-        return sb_error_errno(err, -ENOMEM, "%s", from->given);
     merge->n_runs++;
     return 0;
 }
@@ -63,9 +57,8 @@ static int gather(struct sb_merge *merge, struct sb_error *err) {
                             json_integer((json_int_t)i));
     for (size_t i = 0; i < merge->n_inputs; i++)
         n += json_array_size(json_object_get(merge->inputs[i].result, "runs"));
-    merge->lists = json_object();
     merge->runs = calloc(n + 1, sizeof *merge->runs);
-    if (!merge->lists || !merge->runs || json_object_size(numbers) != merge->n_jobs)
+    if (!merge->runs || json_object_size(numbers) != merge->n_jobs)
         return sb_error_errno(err, -ENOMEM, "runs");
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < merge->n_inputs; i++) {
