@@ -44,7 +44,97 @@ static int check_parts(const json_t *json, const char *file, struct sb_error *er
     return 0;
 }
 
-int sb_result_load(const char *path, json_t **result, struct sb_error *err) {
+/* ---- Passing over what is not wanted -----------------------------------------------------------
+ */
+
+/* Text of a document, being walked through; NULL once it is no JSON. */
+struct walk {
+    const char *at, *end;
+};
+
+static void skip_blanks(struct walk *walk) {
+    while (walk->at && walk->at < walk->end && strchr(" \t\r\n", *walk->at) && *walk->at)
+        walk->at++;
+}
+
+/* Behind a string that begins here. */
+static void skip_string(struct walk *walk) {
+    const char *at = walk->at + 1;
+    while (at < walk->end && *at != '"')
+        at += *at == '\\' ? 2 : 1;
+    walk->at = at < walk->end ? at + 1 : NULL;
+}
+
+/* Behind a value of any kind. */
+static void skip_value(struct walk *walk) {
+    size_t depth = 0;
+    while (walk->at && walk->at < walk->end) {
+        char c = *walk->at;
+        if (c == '"') {
+            skip_string(walk);
+            if (!depth)
+                return;
+            continue;
+        }
+        if (!depth && (c == ',' || c == '}' || c == ']'))
+            return;
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        walk->at++;
+        if (!depth && (c == '}' || c == ']'))
+            return;
+    }
+    walk->at = NULL;
+}
+
+static bool is_key(const char *from, const char *to, const char *key) {
+    size_t n = strlen(key);
+    return (size_t)(to - from) == n + 2 && memcmp(from + 1, key, n) == 0;
+}
+
+/* Cuts members that grow with the runs out of the text of a document; its length then. What is no
+ * object with such members is left as it is, for the parser to judge. */
+static size_t cut_runs(char *text, size_t n) {
+    struct walk walk = {text, text + n};
+    char *kept = text;
+    const char *from = text;
+    skip_blanks(&walk);
+    if (!walk.at || walk.at == walk.end || *walk.at++ != '{')
+        return n;
+    for (bool more = true; more;) {
+        skip_blanks(&walk);
+        const char *key = walk.at;
+        if (!key || key == walk.end || *key != '"')
+            break;
+        skip_string(&walk);
+        const char *key_end = walk.at;
+        skip_blanks(&walk);
+        if (!walk.at || walk.at == walk.end || *walk.at++ != ':')
+            break;
+        skip_blanks(&walk);
+        const char *value = walk.at;
+        skip_value(&walk);
+        if (!walk.at)
+            break;
+        bool runs = is_key(key, key_end, "runs");
+        if ((runs && *value == '[') || (is_key(key, key_end, "lists") && *value == '{')) {
+            memmove(kept, from, (size_t)(value - from));
+            kept += value - from;
+            memcpy(kept, runs ? "[]" : "{}", 2);
+            kept += 2;
+            from = walk.at;
+        }
+        skip_blanks(&walk);
+        more = walk.at && walk.at < walk.end && *walk.at++ == ',';
+    }
+    memmove(kept, from, (size_t)(text + n - from));
+    return (size_t)(kept - text) + (size_t)(text + n - from);
+}
+
+/* ---- Loading ---------------------------------------------------------------------------------
+ */
+
+static int load(const char *path, bool head, json_t **result, struct sb_error *err) {
     SB_AUTO_FREE char *inside = sb_path_join(path, "result.json");
     if (!inside)
         return sb_error_errno(err, -ENOMEM, "%s", path);
@@ -58,6 +148,8 @@ int sb_result_load(const char *path, json_t **result, struct sb_error *err) {
                             path);
     if (rc < 0)
         return rc;
+    if (head)
+        n = cut_runs(text, n);
     json_error_t problem;
     SB_AUTO_JSON json_t *json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &problem);
     if (!json)
@@ -69,4 +161,12 @@ int sb_result_load(const char *path, json_t **result, struct sb_error *err) {
     if (rc == 0)
         *result = sb_steal_pointer(&json);
     return rc;
+}
+
+int sb_result_load(const char *path, json_t **result, struct sb_error *err) {
+    return load(path, false, result, err);
+}
+
+int sb_result_load_head(const char *path, json_t **result, struct sb_error *err) {
+    return load(path, true, result, err);
 }

@@ -79,6 +79,9 @@ int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, s
 /* Reads result.json of a folder (or the file itself); checks `schema`, refusing a newer one by
  * name. */
 int sb_result_load(const char *path, json_t **result, struct sb_error *err);
+/* The same without what grows with the runs: `runs` is empty, and there are no `lists`. What these
+ * hold is passed over unread. */
+int sb_result_load_head(const char *path, json_t **result, struct sb_error *err);
 
 struct sb_report_options {
     bool colour;    /* terminal: ANSI colours */

@@ -191,7 +191,41 @@ START_TEST(values_of_wrong_types_break_no_report)
 }
 END_TEST
 
+/* `text` read without its runs, or the error. */
+static void head_is(const char *text, const char *expected) {
+    begin();
+    json_t *head = NULL;
+    struct sb_error err = {0};
+    ck_assert_int_eq(sb_file_write(file, text, strlen(text), NULL), 0);
+    int rc = sb_result_load_head(folder, &head, &err);
+    SB_AUTO_FREE char *got = rc == 0 ? json_dumps(head, JSON_COMPACT) : strdup("refused");
+    ck_assert_msg(strcmp(got, expected) == 0, "%s, not %s (%s)", got, expected, err.text);
+    json_decref(head);
+    end();
+}
+
+#define RESULT "\"schema\":\"samebits.result/1\",\"jobs\":[{\"runs\":3}]"
+
+START_TEST(the_head_of_a_result_has_no_runs)
+{
+    head_is("{" RESULT ",\"runs\":[]}", "{" RESULT ",\"runs\":[]}");
+    head_is("{" RESULT
+            ", \"runs\": [{\"log\": \"]}\\\"\"}, [1]], \"lists\" : {\"a\": [{}]} , \"x\": 1}\n",
+            "{" RESULT ",\"runs\":[],\"lists\":{},\"x\":1}");
+    head_is("{\"lists\": {\"k\": {}}, \"runs\": [{}], " RESULT "}",
+            "{\"lists\":{},\"runs\":[]," RESULT "}");
+    head_is("{" RESULT "}", "refused"); /* no runs */
+    head_is("{" RESULT ",\"runs\":{}}", "refused");
+    head_is("{" RESULT ",\"runs\":[{\"a\": \"", "refused");
+    head_is("{" RESULT ",\"runs\":[[]", "refused");
+    head_is("{" RESULT ",\"runs\":[1],", "refused");
+    head_is("{" RESULT ",\"runs\":[1]} 2", "refused");
+    head_is("[]", "refused");
+    head_is("", "refused");
+}
+END_TEST
+
 SB_TEST_MAIN("report-load", a_folder_and_the_file_itself_can_be_named,
              a_folder_without_a_result_says_so, other_schemas_are_refused_by_name,
              nesting_without_end_is_refused, a_file_cut_off_anywhere_is_refused,
-             values_of_wrong_types_break_no_report)
+             values_of_wrong_types_break_no_report, the_head_of_a_result_has_no_runs)
