@@ -123,8 +123,8 @@ int sb_cmd_merge(int argc, char **argv) {
     const struct sb_option table[] = {
         {"out", 0, "DIR", "a new folder for the merged result", sb_take_text, &request->out},
         {"force", 0, NULL, "replace the result that it holds", sb_take_flag, &request->force},
-        {"machine", 0, "MARKS", "axes where they differ: host,cpu,gpu (default), none",
-         sb_take_text, &command.marks},
+        {"machine", 0, "MARKS", "axes: host,cpu,gpu (all three), none", sb_take_text,
+         &command.marks},
         {"report", 'r', "FORMAT[:PATH]", "samebits list reports; PATH - is stdout", sb_take_list,
          &request->reports},
         {"json", 0, NULL, "JSON alone on stdout", sb_take_flag, &request->json},
@@ -141,7 +141,7 @@ int sb_cmd_merge(int argc, char **argv) {
     if (request->arguments.help) {
         puts(
             "samebits merge [OPTION]… DIR… --out DIR\n"
-            "Joins results of one suite, of shards or of several machines, and judges them anew:\n"
+            "Joins results of one suite, of shards or machines, and judges them anew:\n"
             "samebits merge shard-1 shard-2 gpu/result.json --out merged\n");
         sb_options_print(table, n_table);
         puts(

@@ -15,7 +15,7 @@ static int report_one(const char *given, const struct sb_strings *reports,
     SB_AUTO_FREE char *folder = sb_reporting_folder(given);
     int rc = folder ? 0 : sb_error_errno(err, -ENOMEM, "%s", given);
     if (rc == 0)
-        rc = sb_result_load(access(given, F_OK) == 0 ? given : folder, &result, err);
+        rc = sb_reporting_load(given, &result, err);
     for (size_t k = 0; k < reports->n && rc == 0; k++)
         rc = sb_reporting_write_one(reports->items[k], result, folder, manner, err);
     return rc;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/reporting.h"
+#include "report/baseline.h"
 #include "report/display.h"
 #include "samebits-config.h"
 
@@ -147,7 +148,10 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
                     const struct sb_plan *plan, struct sb_error *err) {
     struct sb_folder *folder = NULL;
     SB_AUTO_JSON json_t *inputs = NULL;
-    int rc = sb_inputs_digest_all(plan->suite, &inputs, err);
+    SB_AUTO_JSON json_t *known_bits = NULL;
+    int rc = request->baseline ? sb_baseline_read(request->baseline, &known_bits, err) : 0;
+    if (rc == 0)
+        rc = sb_inputs_digest_all(plan->suite, &inputs, err);
     SB_AUTO_JSON json_t *merged = rc == 0 ? sb_inputs_merged(inputs) : NULL;
     if (rc == 0)
         rc = open_folder(request, argc, argv, plan, merged, &folder, err);
@@ -163,6 +167,8 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
     }
     if (rc == 0)
         rc = sb_session_result(&session, &result, err);
+    if (rc == 0 && known_bits)
+        sb_baseline_join(result, known_bits, request->baseline);
     if (rc == 0)
         rc = write_result(&session, result, err);
     sb_folder_sync(folder); /* while guards tidy up, for which closing the session waits */

@@ -20,11 +20,12 @@ const struct sb_command sb_commands[] = {
     {"rerun", "do one run of a result again, as it was", sb_cmd_rerun},
     {"report", "make a report from a result", sb_cmd_report},
     {"merge", "join results of shards and machines into one", sb_cmd_merge},
+    {"baseline", "keep the bits of a result, and check later ones", sb_cmd_baseline},
+    {"diff-manifest", "what differs in what two results rest on", sb_cmd_diff_manifest},
     {"list", "kernels, backends, axes, formats, reports, launchers", sb_cmd_list},
     {"doctor", "what this machine can vary, and what is missing", sb_cmd_doctor},
     {"init", "write a suite for a command", sb_cmd_init},
     {"worker", NULL, sb_worker_main},
-    {"baseline", NULL, not_in_this_build},
     {"history", NULL, not_in_this_build},
     {NULL, NULL, NULL},
 };

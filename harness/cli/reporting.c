@@ -108,6 +108,13 @@ const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, siz
     return buffer;
 }
 
+int sb_reporting_load(const char *given, json_t **result, struct sb_error *err) {
+    SB_AUTO_FREE char *folder = sb_reporting_folder(given);
+    if (!folder)
+        return sb_error_errno(err, -ENOMEM, "%s", given);
+    return sb_result_load(access(given, F_OK) == 0 ? given : folder, result, err);
+}
+
 char *sb_reporting_folder(const char *given) {
     struct stat found;
     if (stat(given, &found) < 0 && !strchr(given, '/')) {

@@ -28,6 +28,8 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
 /* The folder of a result as it was named: "latest" and "0003" are folders in samebits-results/, and
  * a result.json stands for its folder. malloc'd, or NULL. */
 char *sb_reporting_folder(const char *given);
+/* The result that was named so. */
+int sb_reporting_load(const char *given, json_t **result, struct sb_error *err);
 
 /* The folder as people would type it: relative to here where it lies below. In `buffer`. */
 const char *sb_reporting_shown_folder(const char *folder_path, char *buffer, size_t n);

@@ -74,7 +74,8 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"include", 0, "GLOB", NULL, sb_take_list, &r->include},
         {"exclude", 0, "GLOB", "these tensors alone, or all but these", sb_take_list, &r->exclude},
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
-        {"isolate", 0, "MODE", "auto, overlay, copy, inplace", take_choice, &table->isolate},
+        {"launcher", 0, "local", NULL, take_launcher, &table->launcher},
+        {"isolate", 0, "M", "here; auto, overlay, copy, inplace", take_choice, &table->isolate},
         {"timeout", 0, "10m", NULL, sb_take_text, &r->timeout},
         {"seed", 0, "N", "of one run: 90s, 10m, 1h; order of runs (0)", sb_take_u64, &r->seed},
         {"trace", 0, NULL, NULL, sb_take_flag, &r->trace},
@@ -86,15 +87,14 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"resume", 0, NULL, NULL, sb_take_flag, &r->resume},
         {"force", 0, NULL, "results folder; go on, or replace it", sb_take_flag, &r->force},
         {"shard", 0, "I/N", NULL, sb_take_text, &r->shard},
-        {"launcher", 0, "local", "part I of N of the cells; where runs start", take_launcher,
-         &table->launcher},
+        {"baseline", 0, "FILE", "part I of N of the cells; bits of before", sb_take_text,
+         &r->baseline},
         {"report", 'r', "FORMAT[:PATH]", "samebits list reports; PATH - is stdout", sb_take_list,
          &r->reports},
         {"list", 0, NULL, NULL, sb_take_flag, &r->list},
         {"json", 0, NULL, "the plan, no runs; JSON alone on stdout", sb_take_flag, &r->json},
         {"quiet", 'q', NULL, NULL, sb_take_flag, &r->quiet},
         {"verbose", 'v', NULL, "errors only, or every run and job", sb_take_flag, &r->verbose},
-        {"baseline", 0, "FILE", NULL, NULL, NULL},
     };
     memcpy(table->options, options, sizeof options);
 }

@@ -17,7 +17,7 @@
 struct sb_request {
     struct sb_arguments arguments; /* one suite, or a command after `--` */
     struct sb_strings vary, only, skip, exclude, include, reports;
-    const char *weights, *out, *repeats, *timeout, *shard, *stop_after;
+    const char *weights, *out, *repeats, *timeout, *shard, *stop_after, *baseline;
     int design, require, isolate; /* enum values; -1: not given */
     bool exact, trace, resume, force, list, json, quiet, verbose, inject;
     struct sb_strings injected; /* environment of runs; empty: this process' */

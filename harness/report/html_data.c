@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "report/baseline.h"
 #include "report/sentences.h"
 
 #include <errno.h>
@@ -289,6 +290,11 @@ json_t *sb_html_data(const json_t *result, const struct sb_report_options *optio
     json_object_set_new(data, "legend", json_string(sb_bound_legend));
     json_object_set_new(data, "program", sb_json_string("samebits"));
     json_object_set_new(data, "directory", sb_json_string(options->directory));
+    const json_t *check = json_object_get(result, "baseline");
+    if (json_is_object(check)) {
+        sb_say_baseline(&text, check, false);
+        json_object_set_new(data, "baseline", text_json(&text));
+    }
     for (size_t i = 0; i < columns.n; i++)
         json_array_append_new(names, json_string(columns.items[i]));
     json_object_set_new(data, "columns", names);

@@ -130,11 +130,56 @@ static int add_testcase(struct sb_text *xml, const json_t *job, const char *clas
     return 0;
 }
 
+/* Of a check against a baseline: jobs whose bits are not those of before. */
+static bool is_changed(const json_t *checked) {
+    return sb_count_of(checked, "changed") > 0 ||
+           sb_text_is(checked, "answer", "newly nondeterministic");
+}
+
+static const json_t *checked_jobs(const json_t *result) {
+    return json_object_get(json_object_get(result, "baseline"), "jobs");
+}
+
+static size_t count_changed(const json_t *checked) {
+    size_t n = 0, i;
+    json_t *job;
+    json_array_foreach(checked, i, job) n += is_changed(job);
+    return n;
+}
+
+/* A test case for each job that a baseline knows: are its bits still the same? */
+static void add_baseline(struct sb_text *xml, const json_t *checked, const char *class) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(checked, i, job) {
+        SB_AUTO_FREE char *name = sb_format("%s: baseline", sb_text_of(job, "job"));
+        const json_t *example = json_object_get(job, "example");
+        sb_text_puts(xml, "  <testcase");
+        add_attribute(xml, "classname", class);
+        add_attribute(xml, "name", name ? name : "baseline");
+        if (!is_changed(job)) {
+            sb_text_puts(xml, "/>\n");
+            continue;
+        }
+        sb_text_puts(xml, ">\n   <failure");
+        add_attribute(xml, "message", sb_text_of(job, "answer"));
+        add_attribute(xml, "type", "baseline");
+        sb_text_puts(xml, ">");
+        SB_AUTO_FREE char *body = sb_format("%s: %s, now %s", sb_text_of(example, "cell"),
+                                            sb_text_of(example, "was"), sb_text_of(example, "is"));
+        if (json_is_object(example))
+            add_escaped(xml, body ? body : "", true);
+        sb_text_puts(xml, "</failure>\n  </testcase>\n");
+    }
+}
+
 static void add_suite(struct sb_text *xml, const json_t *result) {
-    const json_t *jobs = json_object_get(result, "jobs");
+    const json_t *jobs = json_object_get(result, "jobs"), *checked = checked_jobs(result);
     SB_AUTO_TEXT struct sb_text counts = {0};
-    sb_text_printf(&counts, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\"", json_array_size(jobs),
-                   sb_count_outcomes(jobs, "fail"), sb_count_outcomes(jobs, "error"));
+    sb_text_printf(&counts, " tests=\"%zu\" failures=\"%zu\" errors=\"%zu\"",
+                   json_array_size(jobs) + json_array_size(checked),
+                   sb_count_outcomes(jobs, "fail") + count_changed(checked),
+                   sb_count_outcomes(jobs, "error"));
     add_time(&counts, json_number_value(json_object_get(result, "elapsed_s")));
     const char *shown = counts.data ? counts.data : "";
     const char *started = sb_text_of(result, "started");
@@ -168,6 +213,8 @@ static int write_junit(const json_t *result, const struct sb_report_options *opt
         if (rc == 0)
             rc = add_testcase(&xml, job, class, &index, seen);
     }
+    if (rc == 0)
+        add_baseline(&xml, checked_jobs(result), class);
     sb_text_puts(&xml, " </testsuite>\n</testsuites>\n");
     if (rc < 0 || xml.failed)
         return sb_error_errno(err, -ENOMEM, "junit report");

@@ -3,6 +3,7 @@
 #include <samebits/report.h>
 
 #include "base/cleanup.h"
+#include "report/baseline.h"
 #include "report/sentences.h"
 
 #include <ctype.h>
@@ -203,6 +204,24 @@ static void add_all_details(struct page *page) {
     add_left_out(page, left, "jobs with details");
 }
 
+static void add_baseline(struct page *page) {
+    const json_t *check = json_object_get(page->result, "baseline");
+    SB_AUTO_TEXT struct sb_text part = {0};
+    SB_AUTO_TEXT struct sb_text lines = {0};
+    if (!json_is_object(check))
+        return;
+    sb_say_baseline(&lines, check, false);
+    for (char *line = lines.data; line && *line;) {
+        size_t n = strcspn(line, "\n");
+        SB_AUTO_FREE char *one = strndup(line, n);
+        sb_text_puts(&part, line == lines.data ? "\n" : "- ");
+        add_escaped(&part, one ? one + strspn(one, " ") : "", MOST_TEXT);
+        sb_text_puts(&part, line == lines.data ? "\n\n" : "\n");
+        line += n + (line[n] != '\0');
+    }
+    add_part(page, &part, MOST_BYTES);
+}
+
 static void add_shared(struct page *page) {
     const json_t *shared = json_object_get(json_object_get(page->result, "isolation"), "shared");
     SB_AUTO_TEXT struct sb_text part = {0};
@@ -238,6 +257,7 @@ static int write_markdown(const json_t *result, const struct sb_report_options *
     if (rc == 0)
         rc = add_matrix(&page);
     if (rc == 0) {
+        add_baseline(&page);
         add_shared(&page);
         add_all_details(&page);
         rc = page.text.failed ? -ENOMEM : 0;

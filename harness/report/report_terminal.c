@@ -2,6 +2,7 @@
 #include <samebits/report.h>
 
 #include "base/cleanup.h"
+#include "report/baseline.h"
 #include "report/sentences.h"
 #include "report/table.h"
 
@@ -418,6 +419,23 @@ static bool has_bound(const struct page *page) {
     return false;
 }
 
+/* Lines of their own, of which each may be long. */
+static void print_baseline(const struct page *page) {
+    const json_t *check = json_object_get(page->result, "baseline");
+    SB_AUTO_TEXT struct sb_text lines = {0};
+    if (!json_is_object(check))
+        return;
+    sb_say_baseline(&lines, check, page->options->verbose);
+    fputc('\n', page->out);
+    for (const char *line = lines.data; line && *line;) {
+        size_t n = strcspn(line, "\n");
+        SB_AUTO_TEXT struct sb_text text = {0};
+        sb_text_printf(&text, "%.*s", (int)n, line);
+        print_text(page, &text, 10);
+        line += n + (line[n] != '\0');
+    }
+}
+
 static void print_footer(const struct page *page) {
     const json_t *isolation = json_object_get(page->result, "isolation");
     const json_t *shared = json_object_get(isolation, "shared");
@@ -456,6 +474,7 @@ static int write_terminal(const json_t *result, const struct sb_report_options *
     if (rc == 0) {
         print_alarms(&page);
         print_all_details(&page);
+        print_baseline(&page);
         print_footer(&page);
     }
     sb_run_index_clear(&page.index);

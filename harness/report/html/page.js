@@ -358,6 +358,8 @@ function showHead() {
   $('facts').textContent = [String(data.started || '').replace('T', ' ').replace('Z', ' UTC'), data.elapsed, cpu.model && `${cpu.model}, ${cpu.count} CPUs`,
     manifest.gpu && plain(manifest.gpu), git && git.commit && `commit ${git.commit.slice(0, 12)}${git.dirty ? ' (dirty)' : ''}`,
     tool.version && `samebits ${tool.version}`].filter(Boolean).join('  ·  ');
+  $('baseline').textContent = data.baseline || '';
+  $('baseline').hidden = !data.baseline;
   $('legend').textContent = `= same  ≠ differs  ? unknown  · inert, fixed or unavailable.  1=2|4: levels 1 and 2 agree, 4 differs.  ${data.legend}.`;
 }
 

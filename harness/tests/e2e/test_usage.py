@@ -108,7 +108,8 @@ class Usage(program.Program):
         self.refused("run", "train.py", says="samebits run -- python3 train.py")
 
     def test_help_of_each_command_fits_a_screen(self):
-        for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init"):
+        for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init",
+                        "merge", "baseline", "diff-manifest"):
             done = self.samebits(command, "--help", code=0)
             lines = done.stdout.splitlines()
             self.assertLess(len(lines), 24, command)
@@ -120,14 +121,13 @@ class Usage(program.Program):
         self.assertLessEqual(max(map(len, lines)), 80)
 
     def test_what_is_not_in_this_build_is_known_by_name_and_not_offered(self):
-        for arguments in (["run", "--baseline", "b.json", "--", "true"], ["run", "--launcher", "slurm", "--", "true"],
-                          ["baseline", "save"], ["history", "a"]):
+        for arguments in (["run", "--launcher", "slurm", "--", "true"], ["history", "a"]):
             with self.subTest(arguments=arguments):
                 self.refused(*arguments, says="not in this build")
         for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"],
                           ["run", "--vary", "zzzz=1", "--", "true"]):
             done = self.samebits(*arguments, code=2)
-            for word in ("gpu", "baseline", "history", "slurm"):
+            for word in ("gpu", "history", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
     def test_list_asks_for_a_subject(self):
