@@ -170,10 +170,10 @@ int sb_cmd_baseline(int argc, char **argv) {
     int code = SB_EXIT_OK;
     if (arguments.help) {
         puts(
-            "samebits baseline [OPTION]… save DIR    keep the bits of a result, as text for git\n"
+            "samebits baseline [OPTION]… save DIR    keep the bits of a result, for git\n"
             "samebits baseline [OPTION]… check DIR   are they still the same?\n");
         sb_options_print(table, n_table);
-        puts("Exit 1: changed, or newly nondeterministic; 2: no answer; 77: nothing to compare.");
+        puts("Exit 1: changed, newly nondeterministic; 2: no answer; 77: nothing to compare");
     } else {
         code = act(&command, &arguments.positional, &err);
         if (code < 0)
