@@ -19,27 +19,6 @@ struct command {
     const char *marks;
 };
 
-/* "host,gpu" or "none". */
-static int parse_marks(const char *text, unsigned *marks, struct sb_error *err) {
-    *marks = (1 << SB_N_MARKS) - 1;
-    if (!text)
-        return 0;
-    *marks = 0;
-    if (strcmp(text, "none") == 0)
-        return 0;
-    for (const char *at = text;;) {
-        size_t n = strcspn(at, ",");
-        SB_AUTO_FREE char *name = strndup(at, n);
-        int mark = name ? sb_take_choice(sb_mark_names, name, err) : -ENOMEM;
-        if (mark < 0)
-            return sb_error_prefix(err, mark, "samebits merge: --machine");
-        *marks |= 1U << mark;
-        if (!at[n])
-            return 0;
-        at += n + 1;
-    }
-}
-
 static int read_inputs(const struct sb_strings *given, struct sb_merge *merge,
                        struct sb_error *err) {
     merge->inputs = calloc(given->n, sizeof *merge->inputs);
@@ -99,7 +78,7 @@ static int merge_results(const struct command *command, struct sb_error *err) {
         return sb_error_set(err, -EINVAL,
                             "samebits merge: give results and --out, a new folder (samebits merge "
                             "shard-1 shard-2 --out merged)");
-    int rc = parse_marks(command->marks, &merge.marks, err);
+    int rc = sb_marks_parse("samebits merge", command->marks, &merge.marks, err);
     if (rc == 0)
         rc = sb_reporting_check(request, err);
     if (rc == 0)

@@ -30,6 +30,7 @@ int sb_cmd_report(int argc, char **argv);
 int sb_cmd_merge(int argc, char **argv);
 int sb_cmd_baseline(int argc, char **argv);
 int sb_cmd_diff_manifest(int argc, char **argv);
+int sb_cmd_history(int argc, char **argv);
 int sb_cmd_list(int argc, char **argv);
 int sb_cmd_doctor(int argc, char **argv);
 int sb_cmd_init(int argc, char **argv);

@@ -3,15 +3,6 @@
 
 #include <samebits/run.h>
 
-#include <stdio.h>
-
-/* Known by name, so that the message says what is missing. */
-static int not_in_this_build(int argc, char **argv) {
-    (void)argc;
-    fprintf(stderr, "samebits %s: not in this build\n", argv[0]);
-    return SB_EXIT_ERROR;
-}
-
 const struct sb_command sb_commands[] = {
     {"run", "run jobs under varied conditions and say whether their bits hold", sb_cmd_run},
     {"compare", "compare two weights files, tensor by tensor", sb_cmd_compare},
@@ -22,10 +13,10 @@ const struct sb_command sb_commands[] = {
     {"merge", "join results of shards and machines into one", sb_cmd_merge},
     {"baseline", "keep the bits of a result, and check later ones", sb_cmd_baseline},
     {"diff-manifest", "what differs in what two results rest on", sb_cmd_diff_manifest},
+    {"history", "when did verdicts or bits change, over many results", sb_cmd_history},
     {"list", "kernels, backends, axes, formats, reports, launchers", sb_cmd_list},
     {"doctor", "what this machine can vary, and what is missing", sb_cmd_doctor},
     {"init", "write a suite for a command", sb_cmd_init},
     {"worker", NULL, sb_worker_main},
-    {"history", NULL, not_in_this_build},
     {NULL, NULL, NULL},
 };

@@ -6,9 +6,7 @@
 #include <samebits/report.h>
 #include <samebits/run.h>
 
-/* What tells machines apart, each an axis where it differs. */
-enum sb_merge_mark { SB_MARK_HOST, SB_MARK_CPU, SB_MARK_GPU, SB_N_MARKS };
-extern const char *const sb_mark_names[]; /* host cpu gpu, NULL */
+#include "cli/marks.h"
 
 /* A level of an axis of the suite for runs of a machine that could not vary it. */
 #define SB_LEVEL_AS_IS "(as is)"
@@ -17,6 +15,7 @@ struct sb_merge_input {
     const char *given; /* as it was named; borrowed */
     char *folder;      /* of its weights and logs */
     json_t *result;
+    json_t *machines; /* of its manifest */
 };
 
 struct sb_merge_job {
@@ -47,7 +46,7 @@ struct sb_merge_run {
 struct sb_merge {
     struct sb_merge_input *inputs;
     size_t n_inputs;
-    unsigned marks;   /* 1 << sb_merge_mark of those that may become axes */
+    unsigned marks;   /* 1 << sb_mark of those that may become axes */
     json_t *machines; /* [{"host", "cpu", "gpu"}], sorted */
     json_t *lists;    /* of all runs, by key */
     struct sb_merge_job *jobs;
@@ -77,8 +76,7 @@ int sb_merge_find_jobs(struct sb_merge *merge, struct sb_error *err);
 int sb_merge_machine_of(const struct sb_merge *merge, const struct sb_merge_input *input,
                         const json_t *run, size_t *machine, struct sb_error *err);
 /* The text of a mark of a machine, as a level. */
-const char *sb_merge_mark_text(const struct sb_merge *merge, size_t machine,
-                               enum sb_merge_mark mark);
+const char *sb_merge_mark_text(const struct sb_merge *merge, size_t machine, enum sb_mark mark);
 
 /* Fills runs. -EINVAL where two inputs say different things of one run. */
 int sb_merge_find_runs(struct sb_merge *merge, struct sb_error *err);

@@ -205,7 +205,7 @@ static int level_of(const struct sb_job_axis *axis, const char *level) {
 
 /* An axis of the machines' marks; none where they are all alike. An axis of the suite may have the
  * name. */
-static int add_mark(const struct sb_merge *merge, const bool *ran, enum sb_merge_mark mark,
+static int add_mark(const struct sb_merge *merge, const bool *ran, enum sb_mark mark,
                     struct sb_job_plan *plan, struct sb_error *err) {
     SB_AUTO_STRINGS struct sb_strings levels = {0};
     const char *name = sb_mark_names[mark];
@@ -285,8 +285,8 @@ static void set_marks(const struct sb_merge *merge, const struct sb_job_plan *pl
             const char *name = strrchr(plan->axes[i].name, ' ');
             if (strcmp(name ? name + 1 : plan->axes[i].name, sb_mark_names[mark]) != 0)
                 continue;
-            int level = level_of(&plan->axes[i],
-                                 sb_merge_mark_text(merge, machine, (enum sb_merge_mark)mark));
+            int level =
+                level_of(&plan->axes[i], sb_merge_mark_text(merge, machine, (enum sb_mark)mark));
             levels[i] = level < 0 ? 0 : (unsigned)level;
         }
     }
@@ -407,7 +407,7 @@ static int plan_job(struct sb_merge *merge, size_t job, struct sb_error *err) {
     int rc = 0;
     for (int mark = 0; rc == 0 && mark < SB_N_MARKS; mark++) {
         if (merge->marks >> mark & 1)
-            rc = add_mark(merge, ran, (enum sb_merge_mark)mark, plan, err);
+            rc = add_mark(merge, ran, (enum sb_mark)mark, plan, err);
     }
     if (rc < 0)
         return sb_error_prefix(err, rc, "job '%s'", plan->job->id);

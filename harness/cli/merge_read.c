@@ -17,6 +17,7 @@ void sb_merge_clear(struct sb_merge *merge) {
     for (size_t i = 0; i < merge->n_inputs; i++) {
         free(merge->inputs[i].folder);
         json_decref(merge->inputs[i].result);
+        json_decref(merge->inputs[i].machines);
     }
     for (size_t i = 0; i < merge->n_jobs; i++) {
         json_decref(merge->jobs[i].axes);

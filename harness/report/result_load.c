@@ -57,31 +57,45 @@ static void skip_blanks(struct walk *walk) {
         walk->at++;
 }
 
-/* Behind a string that begins here. */
+/* Behind a string that begins here: at the first quote before which there is an even number of
+ * backslashes. */
 static void skip_string(struct walk *walk) {
-    const char *at = walk->at + 1;
-    while (at < walk->end && *at != '"')
-        at += *at == '\\' ? 2 : 1;
-    walk->at = at < walk->end ? at + 1 : NULL;
+    const char *first = walk->at + 1, *at = first;
+    while ((at = memchr(at, '"', (size_t)(walk->end - at)))) {
+        size_t slashes = 0;
+        while (at - slashes > first && at[-1 - (ptrdiff_t)slashes] == '\\')
+            slashes++;
+        at++;
+        if (slashes % 2 == 0)
+            break;
+    }
+    walk->at = at;
 }
+
+/* Bytes that mean something between strings; all others are passed over. */
+static const bool marks[256] = {
+    ['"'] = true, ['{'] = true, ['['] = true, ['}'] = true, [']'] = true, [','] = true};
 
 /* Behind a value of any kind. */
 static void skip_value(struct walk *walk) {
     size_t depth = 0;
-    while (walk->at && walk->at < walk->end) {
+    while (walk->at) {
+        while (walk->at < walk->end && !marks[(unsigned char)*walk->at])
+            walk->at++;
+        if (walk->at == walk->end)
+            break;
         char c = *walk->at;
+        bool closes = c == '}' || c == ']';
+        if (!depth && (closes || c == ','))
+            return;
         if (c == '"') {
             skip_string(walk);
-            if (!depth)
-                return;
-            continue;
+        } else {
+            depth += c == '{' || c == '[';
+            depth -= closes;
+            walk->at++;
         }
-        if (!depth && (c == ',' || c == '}' || c == ']'))
-            return;
-        depth += c == '{' || c == '[';
-        depth -= c == '}' || c == ']';
-        walk->at++;
-        if (!depth && (c == '}' || c == ']'))
+        if (!depth)
             return;
     }
     walk->at = NULL;

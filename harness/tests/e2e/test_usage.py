@@ -121,13 +121,13 @@ class Usage(program.Program):
         self.assertLessEqual(max(map(len, lines)), 80)
 
     def test_what_is_not_in_this_build_is_known_by_name_and_not_offered(self):
-        for arguments in (["run", "--launcher", "slurm", "--", "true"], ["history", "a"]):
+        for arguments in (["run", "--launcher", "slurm", "--", "true"],):
             with self.subTest(arguments=arguments):
                 self.refused(*arguments, says="not in this build")
         for arguments in (["run", "--zzzzzzzzzz"], ["zzzzzzzzz"], ["report", "-r", "zzzz", "r"],
                           ["run", "--vary", "zzzz=1", "--", "true"]):
             done = self.samebits(*arguments, code=2)
-            for word in ("gpu", "history", "slurm"):
+            for word in ("gpu", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
     def test_list_asks_for_a_subject(self):
