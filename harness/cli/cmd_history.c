@@ -156,8 +156,8 @@ int sb_cmd_history(int argc, char **argv) {
     struct command command = {.marks = NULL};
     const struct sb_option table[] = {
         {"only", 0, "GLOB", "these jobs alone", sb_take_text, &command.only},
-        {"machine", 0, "MARKS", "what tells machines apart: host,cpu,gpu (default), none",
-         sb_take_text, &command.marks},
+        {"machine", 0, "MARKS", "apart by host,cpu,gpu (default), none", sb_take_text,
+         &command.marks},
         {"json", 0, NULL, "JSON alone on stdout", sb_take_flag, &command.json},
         {"verbose", 'v', NULL, "every change, not the last 20", sb_take_flag,
          &command.view.verbose},
@@ -171,9 +171,8 @@ int sb_cmd_history(int argc, char **argv) {
     if (command.arguments.help) {
         puts(
             "samebits history [OPTION]… DIR…\n"
-            "When did a job's verdict or bits change, and what differed then? DIR is a result, or "
-            "a\n"
-            "folder with results in it: samebits history nightly/\n");
+            "When did a job's verdict or bits change, and what differed then? DIR is a\n"
+            "result, or a folder with results in it: samebits history nightly/\n");
         sb_options_print(table, n_table);
         puts("\nExit: 0 whatever changed, 2 a result could not be read.");
     } else {

@@ -109,7 +109,7 @@ class Usage(program.Program):
 
     def test_help_of_each_command_fits_a_screen(self):
         for command in ("run", "compare", "fingerprint", "rerun", "report", "list", "doctor", "init",
-                        "merge", "baseline", "diff-manifest"):
+                        "merge", "history", "baseline", "diff-manifest"):
             done = self.samebits(command, "--help", code=0)
             lines = done.stdout.splitlines()
             self.assertLess(len(lines), 24, command)
