@@ -9,6 +9,7 @@
 #include "cli/evidence.h"
 #include "cli/inputs.h"
 #include "cli/judging.h"
+#include "cli/needs.h"
 #include "report/display.h"
 
 #include <errno.h>
@@ -34,6 +35,8 @@ int sb_session_open(const struct sb_request *request, const struct sb_plan *plan
         if (plan->jobs[i].job->kind != SB_JOB_COMMAND)
             session->skipped[i] = sb_worker_unavailable(plan->jobs[i].job);
     }
+    if (sb_needs_check(plan, session->skipped) < 0)
+        return sb_error_errno(err, -ENOMEM, "samebits run");
     int rc = sb_reader_start(&session->reader, err);
     if (rc == 0)
         session->git = sb_git_start(plan->n_jobs ? plan->jobs[0].job->directory : ".");

@@ -21,11 +21,12 @@ void sb_job_clear(struct sb_job *job) {
     struct sb_strings lists[] = {{job->command, job->n_command},
                                  {job->exclude, job->n_exclude},
                                  {job->include, job->n_include},
-                                 {job->inputs, job->n_inputs}};
+                                 {job->inputs, job->n_inputs},
+                                 {job->needs, job->n_needs}};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         sb_strings_clear(&lists[i]);
-    char *const texts[] = {job->name,  job->id,        job->subject, job->backend,
-                           job->dtype, job->algorithm, job->weights, job->directory};
+    char *const texts[] = {job->name,      job->id,      job->subject,   job->backend, job->dtype,
+                           job->algorithm, job->weights, job->directory, job->install};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     for (size_t i = 0; i < job->n_arguments; i++) {
@@ -295,7 +296,8 @@ static int copy_job(struct sb_build *build, const struct sb_job *from, struct sb
     } texts[] = {{&from->name, &to->name},
                  {&from->subject, &to->subject},
                  {&from->weights, &to->weights},
-                 {&from->directory, &to->directory}};
+                 {&from->directory, &to->directory},
+                 {&from->install, &to->install}};
     int rc = 0;
     to->kind = from->kind;
     to->repeats = from->repeats;
@@ -318,6 +320,8 @@ static int copy_job(struct sb_build *build, const struct sb_job *from, struct sb
     if (rc == 0)
         rc = copy_list(build, from->inputs, from->n_inputs, &to->inputs, &to->n_inputs,
                        &from->where);
+    if (rc == 0)
+        rc = copy_list(build, from->needs, from->n_needs, &to->needs, &to->n_needs, &from->where);
     if (rc == 0)
         rc = copy_arguments(build, from, to);
     for (size_t i = 0; i < from->n_axes && rc == 0; i++)

@@ -285,6 +285,29 @@ static int read_require(struct sb_build *build, const struct sb_node *node,
     return 0;
 }
 
+/* ---- What must be there ---------------------------------------------------------------------- */
+
+static int read_needs(struct sb_build *build, const struct sb_node *node, struct sb_draft *draft) {
+    static const char *const keys[] = {"command", "install"};
+    struct sb_job *job = &draft->job;
+    int rc = 0;
+    if (node->kind != SB_NODE_MAP || !sb_node_get(node, keys[0]))
+        return sb_where_error(
+            build->err, -EINVAL, &node->where,
+            "'needs' must be a map of command, a list of arguments that ends well "
+            "where the job can run, and install, what gets it there");
+    for (size_t i = 0; i < node->n && rc == 0; i++) {
+        if (strcmp(node->keys[i]->text, keys[0]) == 0)
+            rc = read_patterns(build, node->values[i], "'needs': 'command'", draft, &job->needs,
+                               &job->n_needs);
+        else if (strcmp(node->keys[i]->text, keys[1]) == 0)
+            rc = sb_read_text(build, node->values[i], "'needs': 'install'", &job->install);
+        else
+            rc = sb_unknown_key(build, node->keys[i], "needs", keys, 2);
+    }
+    return rc;
+}
+
 /* ---- Scalars -------------------------------------------------------------------------------- */
 
 static int read_repeats(struct sb_build *build, const struct sb_node *node,
@@ -376,6 +399,7 @@ static const struct job_key {
     {"exclude", ANY, ANY, read_exclude},
     {"include", ANY, ANY, read_include},
     {"inputs", ANY, ANY, read_inputs},
+    {"needs", ANY, COMMAND, read_needs},
     {"axes", ANY, ANY, read_axes},
     {"repeats", ANY, ANY, read_repeats},
     {"timeout", ANY, ANY, read_timeout},

@@ -109,6 +109,10 @@ struct sb_job {
     size_t n_exclude, n_include;
     char **inputs; /* paths or globs of files hashed before and after */
     size_t n_inputs;
+    char **needs; /* a command that ends well where the job can run at all, ending with NULL; or
+                     NULL */
+    size_t n_needs;
+    char *install; /* what gets the job what it needs, for messages; NULL: not said */
     struct sb_argument *arguments; /* of built-in jobs */
     size_t n_arguments;
     struct sb_suite_axis *axes;

@@ -5,12 +5,13 @@
 
 #define JOB "version: 1\njobs:\n  - name: j\n    command: [a]\n"
 #define DEFAULT_KEYS                                                                               \
-    "backend, dtype, args, weights, exclude, include, inputs, axes, repeats, timeout, design, "    \
+    "backend, dtype, args, weights, exclude, include, inputs, needs, axes, repeats, timeout, "     \
+    "design, "                                                                                     \
     "require, rtol, atol, ulp, expect"
 #define JOB_KEYS                                                                                   \
     "name, command, train, kernel, backend, dtype, algorithm, shape, shapes, args, weights, "      \
     "exclude, "                                                                                    \
-    "include, inputs, axes, repeats, timeout, design, require, rtol, atol, ulp, expect"
+    "include, inputs, needs, axes, repeats, timeout, design, require, rtol, atol, ulp, expect"
 #define GEMM "version: 1\njobs:\n  - name: g\n    kernel: gemm\n"
 
 static const struct {

@@ -130,6 +130,27 @@ class Usage(program.Program):
             for word in ("gpu", "slurm"):
                 self.assertNotIn(word, done.stderr)
 
+    def test_jobs_that_lack_what_they_need_are_skipped_with_what_installs_it(self):
+        self.job("job.py")
+        for bad, says in (("needs: torch", "'needs' must be a map of command"), ("needs: {install: x}", "must be a map of command"),
+                          ("needs: {command: [a], instal: x}", "unknown key 'instal'"), ("needs: {command: []}", "the list is empty")):
+            self.write("s.yaml", "version: 1\njobs:\n  - {name: a, command: [b], " + bad + "}\n")
+            self.refused("run", "s.yaml", says=["s.yaml:3:", says])
+        needs = "needs: {command: [%s], install: 'get it'}"
+        suite = ("version: 1\ndefaults: {repeats: 1, weights: w.npy, " + needs % "sh, -c, 'echo x >> asked; exit 3'" + "}\njobs:\n"
+                 "  - {name: lacks, command: [python3, job.py]}\n  - {name: too, command: [python3, job.py]}\n"
+                 "  - {name: absent, command: [python3, job.py], " + needs % "./none" + "}\n")
+        self.write("s.yaml", suite)
+        document = self.run_json("s.yaml", code=77)
+        self.assertEqual([job["outcome"] for job in document["jobs"]], ["skipped"] * 3)
+        self.assertEqual(document["runs"], [])
+        self.assertIn("needs sh -c 'echo x >> asked; exit 3', which ends with 3; to install it: get it", document["jobs"][1]["reason"])
+        self.assertIn("needs ./none, which is not there; to install it: get it", document["jobs"][2]["reason"])
+        with open(self.path("asked"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "x\n")  # once, whoever needs it
+        self.write("s.yaml", suite + "  - {name: has, command: [python3, job.py], repeats: 2, " + needs % "'true'" + "}\n")
+        self.assertEqual(self.run_json("s.yaml", code=0)["jobs"][3]["outcome"], "pass")
+
     def test_list_asks_for_a_subject(self):
         self.refused("list", says=["say what to list", "kernels", "launchers"])
         self.refused("list", "axes", "formats", says=["one subject at a time", "kernels"])
