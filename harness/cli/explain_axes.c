@@ -193,13 +193,20 @@ int sb_explain_axes(struct sb_explanation *explanation, struct sb_error *err) {
     json_t *name;
     json_array_foreach(json_object_get(explanation->said, "depends_on"), i, name) {
         const char *wanted = json_string_value(name);
+        bool known = false;
         for (size_t axis = 0; wanted && axis < plan->n_axes && !explanation->unfinished; axis++) {
+            known |= strcmp(plan->axes[axis].name, wanted) == 0;
             int rc = strcmp(plan->axes[axis].name, wanted) == 0
                          ? explain_axis(explanation, axis, err)
                          : 0;
             if (rc < 0)
                 return rc;
         }
+        /* An axis of a merged result. */
+        if (wanted && !known && !explanation->unfinished && !explanation->open_question)
+            explanation->open_question = sb_format(
+                "the bits depend on %s, which tells machines apart: no run on this one shows why",
+                wanted);
     }
     return 0;
 }

@@ -33,11 +33,7 @@ static json_t *cpu_json(void) {
     return cpu;
 }
 
-/* Where NVIDIA's driver lists its devices, a folder each. */
-static const char gpus[] = "/proc/driver/nvidia/gpus";
-
-/* Models of the GPUs that a driver shows, sorted; null where there is none. */
-static json_t *gpu_json(void) {
+json_t *sb_gpus_json(const char *gpus) {
     static const char label[] = "Model:";
     SB_AUTO_STRINGS struct sb_strings models = {0};
     SB_AUTO_DIR DIR *folder = opendir(gpus);
@@ -109,11 +105,11 @@ int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, s
     uname(&kernel);
     SB_AUTO_FREE char *release =
         sb_format("%s %s %s", kernel.sysname, kernel.release, kernel.machine);
-    *manifest = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:O?}", "seed",
-                          argument_json(suite, "seed"), "deterministic", deterministic_json(suite),
-                          "versions", sb_versions_json(runs, n_runs), "host",
-                          sb_json_string(kernel.nodename), "cpu", cpu_json(), "gpu", gpu_json(),
-                          "kernel", sb_json_string(release), "git", git, "environment",
-                          environment_json(environment), "inputs", inputs);
+    *manifest = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:O?}", "seed",
+        argument_json(suite, "seed"), "deterministic", deterministic_json(suite), "versions",
+        sb_versions_json(runs, n_runs), "host", sb_json_string(kernel.nodename), "cpu", cpu_json(),
+        "gpu", sb_gpus_json("/proc/driver/nvidia/gpus"), "kernel", sb_json_string(release), "git",
+        git, "environment", environment_json(environment), "inputs", inputs);
     return *manifest ? 0 : sb_error_errno(err, -ENOMEM, "manifest");
 }

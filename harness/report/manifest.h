@@ -8,4 +8,8 @@
  * or NULL. */
 json_t *sb_versions_json(const struct sb_run *runs, size_t n_runs);
 
+/* Models of the GPUs that NVIDIA's driver lists in a folder, a folder each; sorted. null where
+ * there is none. New reference, or NULL. */
+json_t *sb_gpus_json(const char *gpus);
+
 #endif

@@ -171,8 +171,30 @@ START_TEST(versions_of_what_runs_had_are_told)
 }
 END_TEST
 
+static void write_gpu(const char *name, const char *text) {
+    SB_AUTO_FREE char *path = sb_path_join(folder, name);
+    ck_assert_int_eq(sb_make_folders(path, 0777, NULL), 0);
+    SB_AUTO_FREE char *file = sb_path_join(name, "information");
+    write_file(file, text);
+}
+
+START_TEST(models_of_gpus_are_those_that_the_driver_lists)
+{
+    begin();
+    SB_AUTO_JSON json_t *none = sb_gpus_json("/nonexistent");
+    ck_assert(json_is_null(none));
+    write_gpu("0000:41:00.0", "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 94\n");
+    write_gpu("0000:01:00.0", "Model: \t\t NVIDIA A10\n");
+    write_gpu("0000:02:00.0", "nothing of the kind");
+    SB_AUTO_JSON json_t *gpus = sb_gpus_json(folder);
+    SB_AUTO_FREE char *text = json_dumps(gpus, JSON_COMPACT);
+    ck_assert_str_eq(text, "[\"NVIDIA A10\",\"NVIDIA H100 80GB HBM3\"]");
+    ck_assert_int_eq(sb_remove_tree(folder, NULL), 0);
+}
+END_TEST
+
 SB_TEST_MAIN("report-manifest", versions_are_read_from_file_names,
              what_is_no_version_is_not_taken_for_one,
              commit_and_changes_of_the_jobs_folder_are_told,
              more_changes_than_a_pipe_holds_are_changes_too, every_part_is_there_and_no_secret,
-             versions_of_what_runs_had_are_told)
+             versions_of_what_runs_had_are_told, models_of_gpus_are_those_that_the_driver_lists)

@@ -176,6 +176,9 @@ class Merge(program.Program):
         self.assertIn("host: alpha and beta differ", job["reason"])
         self.assertEqual(job["witness"]["differs_in"], ["host"])
         self.assertEqual(job["grade"], "divergent")
+        done = self.samebits("explain", self.path("merged"), "-q", code=2)
+        self.assertIn("the bits depend on host, which tells machines apart", " ".join(done.stdout.split()))
+        self.samebits("rerun", self.path("merged"), job["witness"]["b"], "--print", code=0)
 
     def test_host_and_cpu_that_go_together_are_two_explanations(self):
         self.machine("a", "alpha", cpu="CPU A")
