@@ -141,6 +141,44 @@ static int write_file(const char *file, const char *content, size_t n, bool sile
     return 0;
 }
 
+/* Appends to a file that GitHub Actions named; nothing where it named none. */
+static int append_to(const char *variable, const char *content, size_t n, struct sb_error *err) {
+    const char *path = getenv(variable);
+    if (!path || !*path)
+        return 0;
+    SB_AUTO_FILE FILE *file = fopen(path, "a");
+    if (!file || fwrite(content, 1, n, file) != n || fflush(file) != 0)
+        return sb_error_errno(err, -errno, "%s: %s", variable, path);
+    return 0;
+}
+
+/* The summary and the outputs of a step of GitHub Actions, which are files beside the report. */
+static int write_github_files(const json_t *result, const struct sb_report_options *options,
+                              struct sb_error *err) {
+    SB_AUTO_FREE char *summary = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&summary, &n);
+    if (!memory)
+        return sb_error_errno(err, -ENOMEM, "github report");
+    int rc = sb_report_find("markdown")->write(result, options, memory, err);
+    if (fclose(memory) != 0 && rc == 0)
+        rc = sb_error_errno(err, -ENOMEM, "github report");
+    if (rc == 0)
+        rc = append_to("GITHUB_STEP_SUMMARY", summary, n, err);
+    const json_t *jobs = json_object_get(result, "jobs");
+    SB_AUTO_FREE char *outputs = sb_format(
+        "outcome=%s\nexit-code=%lld\njobs=%zu\nfailed=%zu\nresult=%s/result.json\n",
+        sb_text_of(result, "outcome"), (long long)sb_count_of(result, "exit_code"),
+        json_array_size(jobs), sb_count_outcomes(jobs, "fail") + sb_count_outcomes(jobs, "error"),
+        options->directory ? options->directory : ".");
+    if (rc == 0 && !outputs)
+        rc = sb_error_errno(err, -ENOMEM, "github report");
+    /* A name with a line end in it would be an output of its own. */
+    if (rc == 0 && !(options->directory && strpbrk(options->directory, "\r\n")))
+        rc = append_to("GITHUB_OUTPUT", outputs, strlen(outputs), err);
+    return rc;
+}
+
 int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
                            struct sb_reporting_manner manner, struct sb_error *err) {
     const struct sb_report *report;
@@ -170,6 +208,8 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
     rc = report->write(result, &options, memory, err);
     if (fclose(memory) != 0 && rc == 0)
         rc = sb_error_errno(err, -ENOMEM, "%s report", report->name);
+    if (rc == 0 && strcmp(report->name, "github") == 0)
+        rc = write_github_files(result, &options, err);
     if (rc < 0)
         return rc;
     if (!to_stdout)

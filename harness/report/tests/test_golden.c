@@ -99,7 +99,11 @@ END_TEST
 
 START_TEST(the_other_formats_read_as_they_did)
 {
-    static const struct variant variants[] = {{"junit", "xml"}, {"tap", "tap"}, {"markdown", "md"}};
+    static const struct variant variants[] = {{"junit", "xml"},
+                                              {"tap", "tap"},
+                                              {"markdown", "md"},
+                                              {"github", "github.txt"},
+                                              {"prometheus", "prom"}};
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
         check_all(&variants[i]);
     check_golden(&(struct variant){"json", "json"}, "threads");
