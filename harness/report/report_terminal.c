@@ -247,6 +247,14 @@ static void print_witness(const struct page *page, const json_t *job) {
     sb_text_quote(&text, page->options->directory);
     sb_text_printf(&text, " %s", sb_text_of(witness, "b"));
     print_whole(page, &text);
+    sb_text_puts(&text, "why       ");
+    add_program(&text, page, "explain");
+    sb_text_quote(&text, page->options->directory);
+    if (json_array_size(page->jobs) > 1) {
+        sb_text_puts(&text, " --job ");
+        sb_text_quote(&text, sb_job_title(job));
+    }
+    print_whole(page, &text);
 }
 
 /* Where the first failed run of the job says more. */
