@@ -128,7 +128,12 @@ static void each_line(const struct variant *variant,
 
 /* Commands and paths stay whole, to be copied. */
 static bool is_whole(const char *line) {
-    return strncmp(line, "  again  ", 9) == 0 || strncmp(line, "  log  ", 7) == 0;
+    static const char *const begins[] = {"  again  ", "  why  ", "  log  "};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        if (strncmp(line, begins[i], strlen(begins[i])) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void fits(const struct variant *variant, const char *line) {
