@@ -203,7 +203,8 @@ int sb_history_sort(struct sb_history *history) {
     SB_CLEANUP(sb_groups_clear) struct sb_groups met = {.room = 0};
     SB_AUTO_FREE unsigned *numbers = NULL;
     size_t room = 0, pair;
-    qsort(history->results, history->n_results, sizeof *history->results, by_time);
+    if (history->n_results)
+        qsort(history->results, history->n_results, sizeof *history->results, by_time);
     for (size_t i = 0; i < history->n_results; i++) {
         for (size_t k = 0; k < history->results[i].n_jobs; k++) {
             struct sb_history_job *job = &history->results[i].jobs[k];

@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import random
 import shutil
 import sys
 
@@ -236,6 +237,18 @@ class Merge(program.Program):
         self.assertEqual([machine["host"] for machine in manifest["machines"]], ["alpha", "beta"])
         self.assertEqual(sorted(source["host"] for source in manifest["sources"]), ["alpha", "beta"])
 
+    def test_shards_of_several_hosts_leave_open_what_goes_with_the_host(self):
+        self.suite("plain", "threads")
+        names = [os.path.basename(path) for path in self.shards(4)]
+        for name in names[2:]:  # the cells of threads=2
+            self.edit(name, lambda d: d["manifest"].update(host="elsewhere"))
+        plain, threads = self.merge("merged", *names, code=2)["jobs"]
+        self.assertEqual((plain["verdict"], plain["scope"]), ("bitwise", "cells run"))
+        self.assertEqual((threads["verdict"], threads["depends_on"]), ("inconclusive", None))
+        self.assertEqual(threads["explanations"], [["threads"], ["host"]])
+        plain, threads = self.merge("one", *names, options=("--machine", "none"))["jobs"]
+        self.assertEqual((threads["verdict"], threads["depends_on"]), ("config-dependent", ["threads"]))
+
     # ---- What is not there
 
     def test_without_weights_the_verdict_holds_and_the_size_is_unknown(self):
@@ -335,6 +348,29 @@ class Merge(program.Program):
             shutil.copytree(self.path("a"), self.path("b"))
             self.edit("b", change)
             self.assertIn(self.path("b"), self.refused("b"))
+
+    def test_wrong_types_anywhere_crash_nothing(self):
+        self.suite("plain")
+        self.run_suite("a")
+        self.merge("merged", "a")
+        chance = random.Random(1)
+        for i in range(60):
+            shutil.rmtree(self.path("b"), ignore_errors=True)
+            document = load(self.path(chance.choice(("a", "merged"))))
+            places = []
+
+            def walk(node, places=places):
+                for key in node if isinstance(node, dict) else range(len(node)):
+                    places.append((node, key))
+                    if isinstance(node[key], (dict, list)) and key != "libraries":
+                        walk(node[key])
+            walk(document)
+            node, key = chance.choice(places)
+            node[key] = chance.choice((None, True, -1, 1e300, "", "x", [], {}, [1], {"a": 1}, ["a"]))
+            self.write("b/result.json", json.dumps(document))
+            done = self.samebits("merge", "b", "--out", "c", "--force", "-q")
+            self.assertIn(done.returncode, (0, 1, 2, 77), (i, key, node[key], done.stderr))
+            self.assertIn(self.samebits("history", "a", "b").returncode, (0, 2), (i, key, node[key]))
 
     def test_weights_never_come_from_outside_the_store(self):
         self.suite("plain")
