@@ -108,13 +108,36 @@ static int read_results(const struct sb_strings *given, struct sb_history *histo
     return rc;
 }
 
-static int show(struct sb_history *history, const struct sb_history_view *view, bool json,
-                struct sb_error *err) {
+struct command {
+    struct sb_arguments arguments;
+    struct sb_history_view view;
+    const char *marks, *only, *page;
+    bool json;
+};
+
+/* "html" or "html:PATH" to its path; NULL: another format. */
+static const char *page_path(const char *report) {
+    if (strcmp(report, "html") == 0)
+        return "history.html";
+    return strncmp(report, "html:", 5) == 0 && report[5] ? report + 5 : NULL;
+}
+
+static int write_page(const struct sb_history *history, const json_t *changes, const char *report,
+                      struct sb_error *err) {
+    SB_AUTO_FREE char *page = sb_history_html(history, changes);
+    return page ? sb_file_write(page_path(report), page, strlen(page), err)
+                : sb_error_errno(err, -ENOMEM, "samebits history");
+}
+
+static int show(struct sb_history *history, const struct command *command, struct sb_error *err) {
     SB_AUTO_JSON json_t *changes = sb_history_changes(history);
     if (!changes)
         return sb_error_errno(err, -ENOMEM, "samebits history");
-    if (!json) {
-        sb_history_print(history, changes, view);
+    int rc = command->page ? write_page(history, changes, command->page, err) : 0;
+    if (rc < 0)
+        return rc;
+    if (!command->json) {
+        sb_history_print(history, changes, &command->view);
         return 0;
     }
     SB_AUTO_JSON json_t *document = sb_history_json(history, changes);
@@ -125,13 +148,6 @@ static int show(struct sb_history *history, const struct sb_history_view *view, 
     return 0;
 }
 
-struct command {
-    struct sb_arguments arguments;
-    struct sb_history_view view;
-    const char *marks, *only;
-    bool json;
-};
-
 static int tell_history(struct command *command, struct sb_error *err) {
     SB_CLEANUP(sb_history_clear) struct sb_history history = {0};
     struct winsize size;
@@ -140,6 +156,10 @@ static int tell_history(struct command *command, struct sb_error *err) {
         return sb_error_set(err, -EINVAL,
                             "samebits history: give results, or folders with results in them "
                             "(samebits history samebits-results)");
+    if (command->page && !page_path(command->page))
+        return sb_error_set(err, -EINVAL,
+                            "samebits history: --report: '%s' is not html or html:PATH",
+                            command->page);
     command->view.colour = sb_colour_wanted();
     command->view.unicode = sb_unicode_wanted();
     command->view.width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
@@ -148,7 +168,7 @@ static int tell_history(struct command *command, struct sb_error *err) {
     if (rc == 0)
         rc = read_results(&command->arguments.positional, &history, &code, err);
     if (rc == 0 && history.n_results)
-        rc = show(&history, &command->view, command->json, err);
+        rc = show(&history, command, err);
     return rc < 0 ? rc : code;
 }
 
@@ -158,6 +178,8 @@ int sb_cmd_history(int argc, char **argv) {
         {"only", 0, "GLOB", "these jobs alone", sb_take_text, &command.only},
         {"machine", 0, "MARKS", "apart by host,cpu,gpu (default), none", sb_take_text,
          &command.marks},
+        {"report", 'r', "html[:PATH]", "a page as well (history.html)", sb_take_text,
+         &command.page},
         {"json", 0, NULL, "JSON alone on stdout", sb_take_flag, &command.json},
         {"verbose", 'v', NULL, "every change, not the last 20", sb_take_flag,
          &command.view.verbose},

@@ -67,6 +67,22 @@ json_t *sb_history_changes(struct sb_history *history);
 /* "alpha / GPU X": marks of a series' machine that are not alike in all results; malloc'd. */
 char *sb_history_machine(const struct sb_history *history, int machines);
 
+/* A series with a place for each result of its suite and machine. */
+struct sb_history_strip {
+    size_t series;
+    const struct sb_history_series *of;
+    struct sb_text glyphs;             /* one letter a place */
+    size_t *results;                   /* of each place */
+    const struct sb_history_job *last; /* NULL: none */
+};
+/* n_series of them; NULL without memory. */
+struct sb_history_strip *sb_history_strips(const struct sb_history *history);
+void sb_history_strips_free(struct sb_history_strip *strips, size_t n);
+
+/* A change, and what differed, in words; malloc'd. */
+char *sb_history_change_text(const struct sb_history *history, const json_t *change);
+char *sb_history_differences_text(const json_t *change);
+
 /* {"schema": "samebits.history/1", "results", "jobs", "changes"}. New reference, or NULL. */
 json_t *sb_history_json(const struct sb_history *history, json_t *changes);
 
@@ -76,5 +92,8 @@ struct sb_history_view {
 };
 void sb_history_print(const struct sb_history *history, const json_t *changes,
                       const struct sb_history_view *view);
+
+/* A page that needs no network; malloc'd, or NULL. */
+char *sb_history_html(const struct sb_history *history, const json_t *changes);
 
 #endif

@@ -13,110 +13,8 @@
 
 enum { MOST_CHANGES = 20, MOST_NAME = 32, MOST_STRIP = 60 };
 
-/* ---- Machines ---------------------------------------------------------------------------------
- */
-
-/* Which marks are not the same in all results? */
-static unsigned varying_marks(const struct sb_history *history) {
-    SB_AUTO_JSON json_t *first = NULL;
-    unsigned varying = 0;
-    for (size_t i = 0; i < history->machines.names.n; i++) {
-        SB_AUTO_JSON json_t *machines = json_loads(history->machines.names.items[i], 0, NULL);
-        for (size_t k = 0; k < json_array_size(machines); k++) {
-            json_t *machine = json_array_get(machines, k);
-            if (!first)
-                first = json_incref(machine);
-            for (int mark = 0; mark < SB_N_MARKS; mark++) {
-                if (!json_equal(json_object_get(first, sb_mark_names[mark]),
-                                json_object_get(machine, sb_mark_names[mark])))
-                    varying |= 1U << mark;
-            }
-        }
-    }
-    return varying & history->marks;
-}
-
-char *sb_history_machine(const struct sb_history *history, int machines) {
-    unsigned varying = varying_marks(history);
-    SB_AUTO_JSON json_t *listed = json_loads(history->machines.names.items[machines], 0, NULL);
-    SB_AUTO_TEXT struct sb_text text = {0};
-    for (size_t k = 0; varying && k < json_array_size(listed); k++) {
-        const char *gap = k ? " + " : "";
-        for (int mark = 0; mark < SB_N_MARKS; mark++) {
-            if (!(varying >> mark & 1))
-                continue;
-            sb_text_printf(&text, "%s%s", gap,
-                           sb_marks_text(json_array_get(listed, k), (enum sb_mark)mark));
-            gap = " / ";
-        }
-    }
-    return sb_text_take(&text);
-}
-
 /* ---- Strips -----------------------------------------------------------------------------------
  */
-
-/* A letter for each of the different bits, small where they depend on the configuration. */
-static char glyph(const struct sb_history_job *job) {
-    if (!job || job->verdict == SB_VERDICT_SKIPPED)
-        return '.';
-    if (job->verdict == SB_VERDICT_NONDETERMINISTIC)
-        return '~';
-    if (job->verdict == SB_VERDICT_INCONCLUSIVE)
-        return '?';
-    if (!job->nth)
-        return '!';
-    if (job->nth > 26)
-        return '#';
-    return (char)((job->verdict == SB_VERDICT_BITWISE ? 'A' : 'a') + job->nth - 1);
-}
-
-struct strip {
-    size_t series;
-    const struct sb_history_series *of;
-    struct sb_text glyphs;
-    const struct sb_history_job *last;
-};
-
-static int by_where(const void *a, const void *b) {
-    const struct strip *x = a, *y = b;
-    if (x->of->suite != y->of->suite)
-        return x->of->suite < y->of->suite ? -1 : 1;
-    if (x->of->machines != y->of->machines)
-        return x->of->machines < y->of->machines ? -1 : 1;
-    return (x->series > y->series) - (x->series < y->series);
-}
-
-/* Each strip has a place for every result of its suite and machine. */
-static struct strip *make_strips(const struct sb_history *history) {
-    struct strip *strips = calloc(history->n_series + 1, sizeof *strips);
-    for (size_t i = 0; strips && i < history->n_series; i++)
-        strips[i] = (struct strip){.series = i, .of = &history->series[i]};
-    if (strips && history->n_series)
-        qsort(strips, history->n_series, sizeof *strips, by_where);
-    for (size_t i = 0; strips && i < history->n_results; i++) {
-        const struct sb_history_result *result = &history->results[i];
-        const struct sb_history_series here = {.suite = result->suite,
-                                               .machines = result->machines};
-        size_t low = 0, high = history->n_series;
-        const struct strip wanted = {.of = &here};
-        while (low < high) { /* the first that is not before any of this suite and machine */
-            size_t middle = (low + high) / 2;
-            if (by_where(&strips[middle], &wanted) < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        for (; low < history->n_series && strips[low].of->suite == here.suite &&
-               strips[low].of->machines == here.machines;
-             low++) {
-            const struct sb_history_job *job = sb_history_find(result, strips[low].series);
-            sb_text_putc(&strips[low].glyphs, glyph(job));
-            strips[low].last = job ? job : strips[low].last;
-        }
-    }
-    return strips;
-}
 
 static void add_heading(struct sb_table *table) {
     static const char *const headings[] = {"job", "machine", "history", "last", "changes"};
@@ -125,7 +23,7 @@ static void add_heading(struct sb_table *table) {
 }
 
 static void add_strip(struct sb_table *table, const struct sb_history *history,
-                      const struct strip *strip) {
+                      const struct sb_history_strip *strip) {
     const char *glyphs = strip->glyphs.data ? strip->glyphs.data : "";
     size_t n = strlen(glyphs), skip = n > MOST_STRIP ? n - MOST_STRIP + 1 : 0;
     const struct sb_history_job *last = strip->last;
@@ -141,7 +39,7 @@ static void add_strip(struct sb_table *table, const struct sb_history *history,
 }
 
 static void print_strips(const struct sb_history *history, const struct sb_history_view *view) {
-    struct strip *strips = make_strips(history);
+    struct sb_history_strip *strips = sb_history_strips(history);
     struct sb_table table = {.n_columns = 5,
                              .n_keys = 2,
                              .indent = "  ",
@@ -149,14 +47,12 @@ static void print_strips(const struct sb_history *history, const struct sb_histo
                              .colour = view->colour,
                              .unicode = view->unicode};
     add_heading(&table);
-    for (size_t i = 0; strips && i < history->n_series; i++) {
+    for (size_t i = 0; strips && i < history->n_series; i++)
         add_strip(&table, history, &strips[i]);
-        sb_text_clear(&strips[i].glyphs);
-    }
     putchar('\n');
     sb_table_print(&table, stdout);
     sb_table_clear(&table);
-    free(strips);
+    sb_history_strips_free(strips, history->n_series);
     puts(
         "\n  A B C: these bits, those, others; small letters where they depend on the "
         "configuration\n"
@@ -171,7 +67,7 @@ static void print_shown(const char *prefix, const char *text, bool unicode) {
     printf("%s%s\n", prefix, shown ? shown : "");
 }
 
-static char *change_text(const struct sb_history *history, const json_t *change) {
+char *sb_history_change_text(const struct sb_history *history, const json_t *change) {
     const struct sb_history_result *at = &history->results[sb_count_of(change, "result")];
     const char *kind = sb_text_of(change, "kind");
     SB_AUTO_FREE char *machine = sb_history_machine(history, at->machines);
@@ -186,7 +82,7 @@ static char *change_text(const struct sb_history *history, const json_t *change)
     return sb_text_take(&text);
 }
 
-static char *differences_text(const json_t *change) {
+char *sb_history_differences_text(const json_t *change) {
     enum { LISTED = 6 };
     const json_t *differences = json_object_get(change, "differences");
     size_t n = json_array_size(differences);
@@ -206,9 +102,9 @@ static void print_change(const struct sb_history *history, const json_t *change,
                          const struct sb_history_view *view) {
     const struct sb_history_result *since = &history->results[sb_count_of(change, "since")];
     const struct sb_history_result *at = &history->results[sb_count_of(change, "result")];
-    SB_AUTO_FREE char *text = change_text(history, change);
+    SB_AUTO_FREE char *text = sb_history_change_text(history, change);
     SB_AUTO_FREE char *where = sb_format("%s → %s", since->path, at->path);
-    SB_AUTO_FREE char *differences = differences_text(change);
+    SB_AUTO_FREE char *differences = sb_history_differences_text(change);
     print_shown("  ", text, view->unicode);
     print_shown("      ", where, view->unicode);
     print_shown("      ", differences, view->unicode);

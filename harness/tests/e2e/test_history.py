@@ -1,4 +1,5 @@
 """samebits history: when verdicts and bits changed over many results, and what differed then."""
+import html.parser
 import json
 import os
 import sys
@@ -150,9 +151,51 @@ class History(program.Program):
         strip = self.strip()[0]
         self.assertEqual((strip[0], len(strip)), ("…", 60))
 
+    def test_a_page_has_a_strip_for_each_job_and_nothing_from_elsewhere(self):
+        for day in range(1, 31):
+            verdict = "bitwise " + "AB"[day > 10] if day < 20 else "nondeterministic AB"
+            self.result(day, {"job": verdict, "<script>&\"x\u202e": "bitwise A"})
+        done = self.samebits("history", "nightly", "--report", "html:page.html", "--json", code=0)
+        self.assertEqual(len(json.loads(done.stdout)["changes"]), 2)
+        with open(self.path("page.html"), encoding="utf-8") as file:
+            text = file.read()
+
+        class Page(html.parser.HTMLParser):
+            def __init__(self):
+                super().__init__()
+                self.open, self.spans, self.cells, self.heads = [], [], [], []
+
+            def handle_starttag(self, tag, attributes):
+                self.open.append(tag)
+                if tag == "span":
+                    self.spans.append((dict(attributes)["style"], dict(attributes)["title"]))
+
+            def handle_endtag(self, tag):
+                while self.open and self.open.pop() != tag:
+                    pass
+
+            def handle_data(self, data):
+                if self.open[-1:] == ["span"]:
+                    self.cells.append(data)
+                if self.open[-1:] == ["th"]:
+                    self.heads.append(data)
+        page = Page()
+        page.feed(text)
+        self.assertEqual(page.cells, ["A", "B", "~", "A"])
+        self.assertEqual([style for style, _ in page.spans], [f"flex-grow:{n}" for n in (10, 9, 11, 30)])
+        self.assertIn("10 results, 2025-01-01T02:00:00Z to 2025-01-10T02:00:00Z: nightly/0010", page.spans[0][1])
+        self.assertEqual(page.heads[5:], ["job", "<script>&\"x\\u202e"])
+        self.assertNotRegex(text, "<script|https?:|src=|url\\(")
+        self.assertEqual(text.count("<li>"), 2)
+        self.samebits("history", "nightly", "-r", "html", code=0)
+        self.assertTrue(os.path.exists(self.path("history.html")))
+
     def test_usage(self):
-        for arguments, text in (([], "give results"), (["none"], "none"), (["--machine", "x", "."], "host"),
-                                (["."], "holds no result")):
+        self.result(1, {"job": "bitwise A"})
+        os.mkdir(self.path("deep"))
+        for arguments, text in (([], "give results"), (["none"], "none"), (["--machine", "x", "."], "host"), (["-r", "xml", "."], "html"),
+                                (["-r", "html:none/x.html", "nightly"], "none"),
+                                (["deep"], "holds no result")):
             self.assertIn(text, self.samebits("history", *arguments, code=2).stderr)
         text = self.samebits("history", "--help", code=0).stdout
         self.assertLess(len(text.splitlines()), 25)
