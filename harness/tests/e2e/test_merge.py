@@ -137,6 +137,34 @@ class Merge(program.Program):
         self.samebits("explain", self.path("merged"), "-q", code=0)
         self.assertIn("config-dependent", self.samebits("report", self.path("merged"), code=0).stdout)
 
+    def test_thousands_of_runs_share_their_lists(self):
+        self.suite("plain")
+        self.run_suite("a")
+        document = load(self.path("a"))
+        template, runs = document["runs"][0], []
+        for i in range(1500):
+            runs.append({**template, "id": f"r{i + 1:05}", "repeat": i + 1, "log": f"logs/r{i + 1:05}.log"})
+        for name, part in (("part1", runs[:900]), ("part2", runs[700:])):
+            self.write(f"{name}/result.json", json.dumps({**document, "runs": part}))
+        merged = self.merge("merged", "part1", "part2")
+        self.assertEqual((len(merged["runs"]), merged["jobs"][0]["runs"]), (1500, 1500))
+        self.assertEqual(len({run["observed"]["libraries"] for run in merged["runs"]}), 1)
+        self.assertEqual(merged["lists"][merged["runs"][0]["observed"]["libraries"]],
+                         template["observed"]["libraries"])
+        for i, results in enumerate((("merged",), ("part2", "merged"), ("part2", "part1"))):
+            self.merge(f"again{i}", *results)
+            self.assertEqual(raw(self.path(f"again{i}")), raw(self.path("merged")), results)
+
+    def test_a_run_that_was_interrupted_gives_way_to_the_one_that_was_done(self):
+        self.suite("plain")
+        self.run_suite("a")
+        shutil.copytree(self.path("a"), self.path("b"))
+        self.edit("b", lambda d: d["runs"][2].update(status="interrupted", fingerprint=None, sum=None, wall_s=0.5))
+        self.merge("done", "a")
+        for i, results in enumerate((("a", "b"), ("b", "a"))):
+            self.merge(f"merged{i}", *results)
+            self.assertEqual(raw(self.path(f"merged{i}")), raw(self.path("done")))
+
     def test_a_merged_result_is_not_gone_on_with(self):
         self.suite("plain")
         self.shards(2)
