@@ -88,6 +88,46 @@ static void print_runs(const json_t *runs) {
     print_line(text ? text : "");
 }
 
+/* Is it a cause that shows in what kernels compute? Others change what goes into them. */
+static bool is_of_kernels(const json_t *cause) {
+    static const char *const sources[] = {"threads", "isa", "schedule", "deterministic"};
+    const char *source = json_string_value(json_object_get(cause, "source"));
+    for (size_t i = 0; source && i < sizeof sources / sizeof *sources; i++) {
+        if (strcmp(source, sources[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Where the bits part, as far as traces of the runs show it. */
+static void print_culprit(const json_t *cause) {
+    const json_t *culprit = json_object_get(cause, "culprit");
+    const json_t *share = json_object_get(json_object_get(cause, "traced"), "cpu_share");
+    double percent = 100 * json_number_value(share);
+    SB_AUTO_FREE char *call =
+        json_is_object(culprit)
+            ? sb_format(
+                  "first call whose inputs are equal and whose output is not: %s of %s, call "
+                  "%lld (%s)",
+                  json_string_value(json_object_get(culprit, "call")),
+                  json_string_value(json_object_get(culprit, "backend")),
+                  json_integer_value(json_object_get(culprit, "seq")),
+                  json_string_value(json_object_get(culprit, "status")))
+            : NULL;
+    if (call)
+        print_line(call);
+    SB_AUTO_FREE char *little =
+        !call && is_of_kernels(cause) && json_is_number(share) && percent < 50
+            ? sb_format(
+                  "a trace sees %.0f%% of the CPU time: kernels that are linked in stay "
+                  "unseen; samebits.torch_operations() and keras_callback() of "
+                  "python/samebits.py note the framework's own operations",
+                  percent)
+            : NULL;
+    if (little)
+        print_line(little);
+}
+
 static void print_cause(const json_t *cause) {
     const json_t *evidence = json_object_get(cause, "evidence");
     const json_t *alternatives = json_object_get(cause, "alternatives");
@@ -103,6 +143,7 @@ static void print_cause(const json_t *cause) {
         print_runs(json_object_get(evidence, "without"));
         print_runs(json_object_get(evidence, "with"));
     }
+    print_culprit(cause);
     double luck = json_number_value(json_object_get(evidence, "luck"));
     if (luck > 0) {
         SB_AUTO_FREE char *text = sb_format("agreement by luck: %.2g at the rate seen", luck);

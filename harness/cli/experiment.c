@@ -1,6 +1,7 @@
 /* cli: a job under the conditions of a question. See cli/experiment.h. */
 #include "cli/experiment.h"
 
+#include "attribute/divergence.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -8,8 +9,10 @@
 #include "cli/kept_plan.h"
 #include "cli/progress.h"
 #include "report/display.h"
+#include "report/result.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +235,7 @@ static int schedule(struct rounds *rounds, struct sb_reader *reader, const char 
         .environment = sb_request_environment(request),
         .program = program,
         .forget_weights = true, /* whether bits are equal is all that is asked */
+        .trace = experiment->trace,
         .done = done,
         .n_done = n_done,
     };
@@ -260,4 +264,53 @@ int sb_experiment_run(struct sb_experiment *experiment, const struct sb_request 
     free(done);
     sb_reader_stop(reader);
     return rc;
+}
+
+/* ---- Its traces ------------------------------------------------------------------------------ */
+
+static const struct sb_run *traced_run(const struct sb_experiment *experiment, const char *unlike) {
+    for (size_t i = 0; i < experiment->result.n_runs; i++) {
+        const struct sb_run *run = &experiment->result.runs[i];
+        if (run->fingerprint && run->seen.trace &&
+            (!unlike || strcmp(run->fingerprint, unlike) != 0))
+            return run;
+    }
+    return NULL;
+}
+
+static char *trace_path(const struct sb_experiment *experiment, const struct sb_run *run) {
+    SB_AUTO_FREE char *name = sb_format("logs/%s.trace", run->id);
+    return name ? sb_folder_file(experiment->folder, name) : NULL;
+}
+
+/* New reference; JSON null where none is known. */
+static json_t *culprit_json(const struct sb_experiment *experiment) {
+    const struct sb_run *a = traced_run(experiment, NULL);
+    const struct sb_run *b = a ? traced_run(experiment, a->fingerprint) : NULL;
+    struct sb_divergence divergence;
+    SB_AUTO_FREE char *path_a = b ? trace_path(experiment, a) : NULL;
+    SB_AUTO_FREE char *path_b = b ? trace_path(experiment, b) : NULL;
+    if (!path_a || !path_b || sb_divergence_find(path_a, path_b, &divergence, NULL) < 0)
+        return json_null();
+    json_t *culprit = divergence.culprit.seq ? sb_divergent_call_json(&divergence.culprit) : NULL;
+    sb_divergence_clear(&divergence);
+    return culprit ? culprit : json_null();
+}
+
+/* The smallest of any run; JSON null where it is not known. */
+static json_t *share_json(const struct sb_experiment *experiment) {
+    double least = INFINITY;
+    for (size_t i = 0; i < experiment->result.n_runs; i++) {
+        const json_t *share = json_object_get(experiment->result.runs[i].seen.trace, "cpu_share");
+        if (json_is_number(share))
+            least = fmin(least, json_number_value(share));
+    }
+    return isfinite(least) ? json_real(least) : json_null();
+}
+
+void sb_experiment_add_culprit(const struct sb_experiment *experiment, json_t *cause) {
+    if (!experiment->trace || !cause)
+        return;
+    json_object_set_new(cause, "culprit", culprit_json(experiment));
+    json_object_set_new(cause, "traced", json_pack("{s:o}", "cpu_share", share_json(experiment)));
 }

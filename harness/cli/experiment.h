@@ -40,6 +40,7 @@ struct sb_experiment {
     struct sb_folder *folder;
     struct sb_schedule_result result; /* the runs; those of an earlier session among them */
     struct sb_search_bounds *bounds;
+    bool trace; /* runs are traced: to be set before they are made */
 };
 
 /* The job of the restored plan with these axes alone, in all combinations or one at a time. Its
@@ -60,6 +61,12 @@ int sb_experiment_run(struct sb_experiment *experiment, const struct sb_request 
 
 /* The cell where the knobs have these levels (bit i: knob i has its other one); SIZE_MAX: none. */
 size_t sb_experiment_cell(const struct sb_experiment *experiment, uint64_t others);
+
+/* Adds to a cause what the traces of the runs show: "culprit", the call by which two runs part that
+ * differ in their bits, as that of a job in result.json, or null; and "traced": {"cpu_share"}, how
+ * much of the least seen run's CPU time lies in calls that a trace sees. Nothing where runs were
+ * not traced. */
+void sb_experiment_add_culprit(const struct sb_experiment *experiment, json_t *cause);
 
 void sb_experiment_close(struct sb_experiment *experiment);
 

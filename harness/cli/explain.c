@@ -49,6 +49,12 @@ struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, si
     return found;
 }
 
+bool sb_explain_can_trace(const struct sb_explanation *explanation) {
+    const struct sb_restored *restored = explanation->restored;
+    return restored->plan->jobs[explanation->job].job->kind != SB_JOB_COMMAND ||
+           restored->machine->probe;
+}
+
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting) {
     return json_pack("{s:o, s:i, s:i, s:i}", "setting", sb_json_string(setting), "runs",
                      (int)runs->good, "distinct", (int)runs->distinct, "failed", (int)runs->failed);

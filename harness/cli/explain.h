@@ -37,6 +37,9 @@ struct sb_cell_runs {
 struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
                                          size_t cell);
 
+/* Can runs of the job be traced here? */
+bool sb_explain_can_trace(const struct sb_explanation *explanation);
+
 /* {"runs": 6, "distinct": 1, "setting": "entropy frozen"} */
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting);
 json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,

@@ -62,12 +62,13 @@ static int ask_each_cell(void *context, const struct sb_run *runs, size_t n, uns
 }
 
 static int run_each_cell(struct sb_explanation *explanation, const struct sb_knobs *knobs,
-                         enum sb_design design, unsigned runs, struct sb_experiment *experiment,
-                         struct sb_error *err) {
+                         enum sb_design design, unsigned runs, bool traced,
+                         struct sb_experiment *experiment, struct sb_error *err) {
     int rc = sb_experiment_open(explanation->restored, explanation->job, knobs, design,
                                 explanation->folder, explanation->bounds, experiment, err);
     if (rc < 0)
         return rc;
+    experiment->trace = traced;
     struct each_cell each = {.runs = runs, .n_cells = experiment->plan->jobs[0].n_cells};
     rc = sb_experiment_run(experiment, &explanation->restored->request, ask_each_cell, &each, err);
     explanation->unfinished |= experiment->result.n_runs < each.n_cells * runs;
@@ -107,7 +108,7 @@ static char *ablate(struct sb_explanation *explanation, size_t off_cell, const c
     if (rc == 0)
         rc = add_settings(&knobs);
     rc = rc < 0 ? sb_error_errno(err, rc, "settings")
-                : run_each_cell(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, ABLATION_RUNS,
+                : run_each_cell(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, ABLATION_RUNS, false,
                                 &experiment, err);
     for (size_t i = n_held; rc == 0 && i < knobs.n && !found; i++) {
         struct sb_cell_runs runs = cell_runs(&experiment, UINT64_C(1) << i);
@@ -156,8 +157,9 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
             fix = longer;
         }
     }
-    json_array_append_new(explanation->causes,
-                          sb_explain_cause(name, confirmed, evidence, fix, json_array()));
+    json_t *cause = sb_explain_cause(name, confirmed, evidence, fix, json_array());
+    sb_experiment_add_culprit(experiment, cause);
+    json_array_append_new(explanation->causes, cause);
     return 0;
 }
 
@@ -180,7 +182,8 @@ static int explain_axis(struct sb_explanation *explanation, size_t axis, struct 
         sb_knobs_find(&knobs, plan->axes[axis].name)->levels[1] =
             sb_explain_level(plan, pair.b, axis);
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
-                : run_each_cell(explanation, &knobs, SB_DESIGN_FULL, RUNS, &experiment, err);
+                : run_each_cell(explanation, &knobs, SB_DESIGN_FULL, RUNS,
+                                sb_explain_can_trace(explanation), &experiment, err);
     if (rc == 0 && !explanation->unfinished)
         rc = add_axis_cause(explanation, axis, &pair, &experiment, err);
     sb_experiment_close(&experiment);

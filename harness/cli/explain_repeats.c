@@ -29,6 +29,7 @@ struct repeats {
     const char *names[N_SOURCES]; /* of the search's sources */
     /* For each knob, the search's switch it goes with; 0: it is held. */
     sb_switches switches[MOST_KNOBS];
+    bool held[MOST_KNOBS]; /* knobs that the job has itself, at the level of the cell */
     struct sb_experiment experiment;
     size_t *cells; /* [n_settings] of each setting, SIZE_MAX where no cell is */
     size_t n_settings;
@@ -245,11 +246,47 @@ static void add_cause(struct repeats *repeats, const char *source, sb_switches w
             sb_explain_fix(source, a_run_seen(repeats), repeats->answer.flag_cures), others));
 }
 
+static int ask_live_runs(void *context, const struct sb_run *runs, size_t n, unsigned *more,
+                         struct sb_error *err) {
+    enum { MOST_TRACED = 8 };
+    (void)context, (void)err;
+    struct sb_cell_runs live = sb_explain_cell_runs(runs, n, 0, 0);
+    if (live.distinct < 2 && live.good + live.failed < MOST_TRACED)
+        more[0] = 2;
+    return 0;
+}
+
+/* Where a race begins: two runs with nothing frozen that differ, traced. */
+static void trace_race(struct repeats *repeats) {
+    struct sb_explanation *explanation = repeats->explanation;
+    SB_CLEANUP(sb_knobs_clear) struct sb_knobs held = {0};
+    struct sb_experiment traced = {.plan = NULL};
+    struct sb_error err = {{0}};
+    int rc = 0;
+    for (size_t i = 0; i < repeats->knobs.n && rc == 0; i++) {
+        if (repeats->knobs.items[i].levels[1] && !repeats->held[i])
+            continue;
+        rc = sb_knobs_add(&held, repeats->knobs.items[i].axis, repeats->knobs.items[i].levels[0],
+                          NULL);
+    }
+    if (rc == 0)
+        rc = sb_experiment_open(explanation->restored, explanation->job, &held, SB_DESIGN_FULL,
+                                explanation->folder, explanation->bounds, &traced, &err);
+    traced.trace = true;
+    if (rc == 0)
+        rc = sb_experiment_run(&traced, &explanation->restored->request, ask_live_runs, NULL, &err);
+    if (rc == 0)
+        sb_experiment_add_culprit(&traced, json_array_get(explanation->causes, 0));
+    sb_experiment_close(&traced);
+}
+
 static void add_causes(struct repeats *repeats) {
     const struct sb_search_answer *answer = &repeats->answer;
     sb_switches one = repeats->search.one_thread;
     if (answer->race)
         add_cause(repeats, "schedule", answer->cured & ~one, answer->cured, 0);
+    if (answer->race && sb_explain_can_trace(repeats->explanation))
+        trace_race(repeats);
     for (size_t i = 0; i < answer->n_causes; i++) {
         const struct sb_search_cause *cause = &answer->causes[i];
         add_cause(repeats, repeats->names[cause->source], cause->without, cause->with,
@@ -327,6 +364,8 @@ int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err)
     }
     int rc =
         sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], cell, &repeats.knobs);
+    for (size_t i = 0; i < repeats.knobs.n && i < MOST_KNOBS; i++)
+        repeats.held[i] = true;
     if (rc == 0)
         rc = make_switches(&repeats);
     rc = rc < 0 ? sb_error_errno(err, rc, "switches") : search(&repeats, err);

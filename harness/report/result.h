@@ -61,6 +61,10 @@ void sb_put_cost(struct sb_making *making, json_t *entry, const struct sb_job_re
 json_t *sb_culprit_json(struct sb_making *making, const struct sb_job_result *job);
 json_t *sb_trace_json(struct sb_making *making, const struct sb_job_result *job);
 
+struct sb_divergent_call;
+/* As the culprit of a job; call->seq is not 0. New reference, NULL without memory. */
+json_t *sb_divergent_call_json(const struct sb_divergent_call *call);
+
 /* What kernel jobs add; null, empty or NAN for others. calls: {"n", "distinct", "differ_in"}: calls
  * in one process, the most different results among them, and runs in which there were several.
  * claims: [{"algorithm", "claim", "note", "run", "measured": "same|differs", "contradicted"}], one

@@ -20,22 +20,20 @@ static char *call_text(const struct sb_divergent_call *call) {
     return text.failed ? NULL : sb_text_take(&text);
 }
 
+json_t *sb_divergent_call_json(const struct sb_divergent_call *call) {
+    SB_AUTO_FREE char *text = call_text(call);
+    return text ? json_pack("{s:o, s:I, s:o, s:o, s:s, s:s, s:i, s:o, s:i}", "step",
+                            call->step ? json_integer(call->step) : json_null(), "seq",
+                            (json_int_t)call->seq, "kernel", sb_json_string(call->kernel),
+                            "backend", sb_json_string(call->backend), "call", text, "status",
+                            "suspected", "process", (int)call->process, "program",
+                            sb_json_string(call->program), "thread", (int)call->thread)
+                : NULL;
+}
+
 json_t *sb_culprit_json(struct sb_making *making, const struct sb_job_result *job) {
     const struct sb_divergent_call *call = job->divergence ? &job->divergence->culprit : NULL;
-    if (!call || !call->seq)
-        return json_null();
-    SB_AUTO_FREE char *text = call_text(call);
-    json_t *json = sb_new(making, json_object());
-    sb_put(making, json, "step", call->step ? json_integer(call->step) : json_null());
-    sb_put(making, json, "seq", json_integer((json_int_t)call->seq));
-    sb_put(making, json, "kernel", sb_json_string(call->kernel));
-    sb_put(making, json, "backend", sb_json_string(call->backend));
-    sb_put(making, json, "call", text ? sb_json_string(text) : NULL);
-    sb_put(making, json, "status", json_string("suspected"));
-    sb_put(making, json, "process", json_integer(call->process));
-    sb_put(making, json, "program", sb_json_string(call->program));
-    sb_put(making, json, "thread", json_integer(call->thread));
-    return json;
+    return call && call->seq ? sb_new(making, sb_divergent_call_json(call)) : json_null();
 }
 
 /* ---- Sentences --------------------------------------------------------------------------------

@@ -125,6 +125,25 @@ class Explain(program.Program):
         self.assertEqual(self.sources(job)[:1], ["schedule"], job)
         self.assertEqual(job["causes"][0]["evidence"]["with"]["setting"], "threads=1")
 
+    def test_the_call_by_which_bits_part(self):
+        """Of a built-in training, whose calls have the names of kernels."""
+        levels = [level for level in ("sse2", "avx2") if level in self.samebits("doctor", code=None).stdout.split("isa")[1].split("\n")[0]]
+        if len(levels) < 2:
+            self.skipTest("needs avx2: two instruction sets that differ")
+        self.write("s.yaml", """
+            version: 1
+            jobs:
+              - {name: a, train: dense, backend: openblas, args: {hidden: 64, features: 32}, require: {isa: ignore},
+                 axes: {isa: [sse2, avx2], threads: [1]}}
+            """)
+        self.samebits("run", "-q", "s.yaml", "--out", "out", code=0)
+        cause, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"][0]["causes"]
+        self.assertEqual(cause["source"], "isa")
+        self.assertEqual({key: cause["culprit"][key] for key in ("step", "seq", "kernel", "backend", "call", "status")},
+                         {"step": 1, "seq": 1, "kernel": "gemm", "backend": "openblas", "call": "gemm 16x64x32 f32",
+                          "status": "suspected"})
+        self.assertIn("first call whose inputs are equal", self.samebits("explain", "out", code=0).stdout)
+
     def test_a_variable(self):
         job = self.explain("variable", "env:MY_KNOB=0,1")
         self.assertEqual(self.sources(job), ["env:MY_KNOB"])
