@@ -52,6 +52,13 @@ char *sb_json_text(const json_t *json) {
     return text;
 }
 
+char *sb_json_brief(const json_t *value, size_t most) {
+    SB_AUTO_FREE char *text =
+        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17))
+              : strdup("nothing");
+    return text ? sb_text_brief(text, most) : NULL;
+}
+
 json_t *sb_json_counts(const uint64_t *counts, size_t n) {
     json_t *array = json_array();
     for (size_t i = 0; array && i < n; i++) {
@@ -61,6 +68,12 @@ json_t *sb_json_counts(const uint64_t *counts, size_t n) {
         }
     }
     return array;
+}
+
+json_t *sb_json_histogram(const uint64_t *counts, size_t n) {
+    while (n && !counts[n - 1])
+        n--;
+    return sb_json_counts(counts, n);
 }
 
 void sb_json_print_list(FILE *out, const json_t *object, const char *name, size_t n,

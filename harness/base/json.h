@@ -18,8 +18,14 @@ json_t *sb_json_strings(const char *const *strings);
  */
 json_t *sb_json_real(double value);
 
+/* A value as JSON on one line, "nothing" for NULL; what is longer than `most` bytes ends in "…".
+ * malloc'd, or NULL. */
+char *sb_json_brief(const json_t *value, size_t most);
+
 /* The n numbers as an array. New reference, or NULL when memory is out. */
 json_t *sb_json_counts(const uint64_t *counts, size_t n);
+/* The same up to the last that is not 0, as for histograms. */
+json_t *sb_json_histogram(const uint64_t *counts, size_t n);
 
 /* The text of a document as samebits writes it: indented, keys in the order they were set, doubles
  * exact, a newline at the end. malloc'd, or NULL. */

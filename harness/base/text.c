@@ -302,3 +302,12 @@ const char *sb_nearest(const char *word, const char *const *candidates, size_t n
     }
     return best;
 }
+
+char *sb_text_brief(const char *text, size_t most) {
+    size_t n = most;
+    if (strlen(text) <= most)
+        return strdup(text);
+    while (n && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    return sb_format("%.*s…", (int)n, text);
+}

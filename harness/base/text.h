@@ -21,6 +21,10 @@ void sb_text_puts(struct sb_text *text, const char *string);
 void sb_text_putc(struct sb_text *text, char c);
 void sb_text_printf(struct sb_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Text of at most `most` bytes, with "…" where some is left out; no character is cut in half.
+ * malloc'd, or NULL. */
+char *sb_text_brief(const char *text, size_t most);
+
 /* A word as a shell takes it back: between single quotes where it has to be. */
 void sb_text_quote(struct sb_text *text, const char *word);
 void sb_text_clear(struct sb_text *text);

@@ -61,13 +61,8 @@ static json_t *tensor_json(const struct sb_tensor_difference *tensor) {
         json_object_set_new(json, "offset", sb_json_real(tensor->offset));
     if (tensor->permuted_axis >= 0)
         json_object_set_new(json, "permuted_axis", json_integer(tensor->permuted_axis));
-    json_t *histogram = json_array();
-    size_t last = 0;
-    for (size_t i = 0; i < SB_ULP_BUCKETS; i++)
-        last = tensor->ulp_histogram[i] ? i + 1 : last;
-    for (size_t i = 0; i < last; i++)
-        json_array_append_new(histogram, json_integer((json_int_t)tensor->ulp_histogram[i]));
-    json_object_set_new(json, "ulp_histogram", histogram);
+    json_object_set_new(json, "ulp_histogram",
+                        sb_json_histogram(tensor->ulp_histogram, SB_ULP_BUCKETS));
     return json;
 }
 

@@ -5,8 +5,6 @@
 #include "cli/reporting.h"
 
 #include "base/cleanup.h"
-#include "base/file.h"
-#include "base/json.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -43,14 +41,6 @@ static int check_out(const struct sb_merge *merge, const char *out, struct sb_er
     return 0;
 }
 
-static int write_result(struct sb_folder *folder, const json_t *result, struct sb_error *err) {
-    SB_AUTO_FREE char *path = sb_folder_file(folder, "result.json");
-    SB_AUTO_FREE char *text = sb_json_text(result);
-    if (!path || !text)
-        return sb_error_errno(err, -ENOMEM, "result.json");
-    return sb_file_write(path, text, strlen(text), err);
-}
-
 static int merge_into(struct sb_merge *merge, const struct sb_request *request,
                       struct sb_error *err) {
     struct sb_folder *folder = NULL;
@@ -63,7 +53,7 @@ static int merge_into(struct sb_merge *merge, const struct sb_request *request,
     if (rc == 0)
         rc = sb_merge_result(merge, folder, &result, err);
     if (rc == 0)
-        rc = write_result(folder, result, err);
+        rc = sb_reporting_save(folder, result, err);
     if (rc == 0)
         rc = sb_reporting_write(request, result, folder, err);
     sb_folder_close(folder);

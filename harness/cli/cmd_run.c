@@ -124,15 +124,6 @@ static int open_folder(const struct sb_request *request, int argc, char **argv,
     return rc;
 }
 
-static int write_result(const struct sb_session *session, const json_t *result,
-                        struct sb_error *err) {
-    SB_AUTO_FREE char *path = sb_folder_file(session->folder, "result.json");
-    SB_AUTO_FREE char *text = sb_json_text(result);
-    if (!path || !text)
-        return sb_error_errno(err, -ENOMEM, "result.json");
-    return sb_file_write(path, text, strlen(text), err);
-}
-
 static void say_how_to_resume(int argc, char **argv, const struct sb_folder *folder) {
     char shown[PATH_MAX];
     SB_AUTO_FREE char *command = sb_request_resume_command(
@@ -170,7 +161,7 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
     if (rc == 0 && known_bits)
         sb_baseline_join(result, known_bits, request->baseline);
     if (rc == 0)
-        rc = write_result(&session, result, err);
+        rc = sb_reporting_save(session.folder, result, err);
     sb_folder_sync(folder); /* while guards tidy up, for which closing the session waits */
     if (rc == 0)
         rc = sb_reporting_write(request, result, folder, err);

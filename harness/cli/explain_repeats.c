@@ -29,7 +29,7 @@ struct repeats {
     const char *names[N_SOURCES]; /* of the search's sources */
     /* For each knob, the search's switch it goes with; 0: it is held. */
     sb_switches switches[MOST_KNOBS];
-    bool held[MOST_KNOBS]; /* knobs that the job has itself, at the level of the cell */
+    size_t cell; /* of the job: the one whose repeats are asked about */
     struct sb_experiment experiment;
     size_t *cells; /* [n_settings] of each setting, SIZE_MAX where no cell is */
     size_t n_settings;
@@ -232,18 +232,18 @@ static const struct sb_observation *a_run_seen(const struct repeats *repeats) {
     return &result->runs[0].seen;
 }
 
-static void add_cause(struct repeats *repeats, const char *source, sb_switches without,
-                      sb_switches with, sb_switches alternatives) {
+/* The cause, borrowed from the explanation; NULL without memory. */
+static json_t *add_cause(struct repeats *repeats, const char *source, sb_switches without,
+                         sb_switches with, sb_switches alternatives) {
     json_t *others = json_array();
     for (unsigned s = 0; s < repeats->search.n_sources; s++) {
         if (alternatives & (sb_switches)1 << s)
             json_array_append_new(others, json_string(repeats->names[s]));
     }
-    json_array_append_new(
-        repeats->explanation->causes,
-        sb_explain_cause(
-            source, repeats->answer.luck <= 0.05, evidence_json(repeats, without, with),
-            sb_explain_fix(source, a_run_seen(repeats), repeats->answer.flag_cures), others));
+    json_t *cause = sb_explain_cause(
+        source, repeats->answer.luck <= 0.05, evidence_json(repeats, without, with),
+        sb_explain_fix(source, a_run_seen(repeats), repeats->answer.flag_cures), others);
+    return json_array_append_new(repeats->explanation->causes, cause) == 0 ? cause : NULL;
 }
 
 static int ask_live_runs(void *context, const struct sb_run *runs, size_t n, unsigned *more,
@@ -257,41 +257,40 @@ static int ask_live_runs(void *context, const struct sb_run *runs, size_t n, uns
 }
 
 /* Where a race begins: two runs with nothing frozen that differ, traced. */
-static void trace_race(struct repeats *repeats) {
+static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *err) {
     struct sb_explanation *explanation = repeats->explanation;
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs held = {0};
     struct sb_experiment traced = {.plan = NULL};
-    struct sb_error err = {{0}};
-    int rc = 0;
-    for (size_t i = 0; i < repeats->knobs.n && rc == 0; i++) {
-        if (repeats->knobs.items[i].levels[1] && !repeats->held[i])
-            continue;
-        rc = sb_knobs_add(&held, repeats->knobs.items[i].axis, repeats->knobs.items[i].levels[0],
-                          NULL);
-    }
-    if (rc == 0)
-        rc = sb_experiment_open(explanation->restored, explanation->job, &held, SB_DESIGN_FULL,
-                                explanation->folder, explanation->bounds, &traced, &err);
+    int rc =
+        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats->cell, &held);
+    rc = rc < 0 ? sb_error_errno(err, rc, "axes")
+                : sb_experiment_open(explanation->restored, explanation->job, &held, SB_DESIGN_FULL,
+                                     explanation->folder, explanation->bounds, &traced, err);
     traced.trace = true;
     if (rc == 0)
-        rc = sb_experiment_run(&traced, &explanation->restored->request, ask_live_runs, NULL, &err);
+        rc = sb_experiment_run(&traced, &explanation->restored->request, ask_live_runs, NULL, err);
+    explanation->unfinished |= traced.result.interrupted;
     if (rc == 0)
-        sb_experiment_add_culprit(&traced, json_array_get(explanation->causes, 0));
+        sb_experiment_add_culprit(&traced, race);
     sb_experiment_close(&traced);
+    return rc;
 }
 
-static void add_causes(struct repeats *repeats) {
+static int add_causes(struct repeats *repeats, struct sb_error *err) {
     const struct sb_search_answer *answer = &repeats->answer;
     sb_switches one = repeats->search.one_thread;
-    if (answer->race)
-        add_cause(repeats, "schedule", answer->cured & ~one, answer->cured, 0);
-    if (answer->race && sb_explain_can_trace(repeats->explanation))
-        trace_race(repeats);
+    int rc = 0;
+    if (answer->race) {
+        json_t *race = add_cause(repeats, "schedule", answer->cured & ~one, answer->cured, 0);
+        if (race && sb_explain_can_trace(repeats->explanation))
+            rc = trace_race(repeats, race, err);
+    }
     for (size_t i = 0; i < answer->n_causes; i++) {
         const struct sb_search_cause *cause = &answer->causes[i];
         add_cause(repeats, repeats->names[cause->source], cause->without, cause->with,
                   cause->alternatives);
     }
+    return rc;
 }
 
 /* "; the probe, which freezes, is not in rares, tool": of programs that were seen to run without
@@ -349,23 +348,20 @@ static int search(struct repeats *repeats, struct sb_error *err) {
     if (repeats->answer.end == SB_SEARCH_GOES_ON)
         explanation->unfinished = true;
     else if (repeats->answer.end == SB_SEARCH_FOUND)
-        add_causes(repeats);
+        return add_causes(repeats, err);
     else
         explanation->open_question = unexplained_text(repeats);
     return 0;
 }
 
 int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
-    struct repeats repeats = {.explanation = explanation};
-    size_t cell = unstable_cell(explanation);
-    if (cell == SIZE_MAX) {
+    struct repeats repeats = {.explanation = explanation, .cell = unstable_cell(explanation)};
+    if (repeats.cell == SIZE_MAX) {
         explanation->open_question = strdup("no cell has runs that differ");
         return 0;
     }
-    int rc =
-        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], cell, &repeats.knobs);
-    for (size_t i = 0; i < repeats.knobs.n && i < MOST_KNOBS; i++)
-        repeats.held[i] = true;
+    int rc = sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats.cell,
+                             &repeats.knobs);
     if (rc == 0)
         rc = make_switches(&repeats);
     rc = rc < 0 ? sb_error_errno(err, rc, "switches") : search(&repeats, err);

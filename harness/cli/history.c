@@ -1,6 +1,7 @@
 /* cli: what is kept of many results. See cli/history.h. */
 #include "cli/history.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "report/reading.h"
@@ -51,7 +52,7 @@ static int number_json(struct sb_groups *groups, const json_t *json, int *number
 
 /* The machines with the marks that tell them apart alone. */
 static int number_machines(struct sb_history *history, const json_t *manifest, int *number) {
-    SB_AUTO_JSON json_t *machines = sb_marks_machines(manifest);
+    SB_AUTO_JSON json_t *machines = sb_machines_of(manifest);
     for (size_t i = 0; i < json_array_size(machines); i++) {
         for (int mark = 0; mark < SB_N_MARKS; mark++) {
             if (!(history->marks >> mark & 1))
@@ -90,15 +91,10 @@ static int find_series(struct sb_history *history, const struct sb_history_serie
         return -ENOMEM;
     if (*found < history->n_series)
         return 0;
-    if ((history->n_series & (history->n_series - 1)) == 0) { /* a power of two: full */
-        size_t room = history->n_series ? 2 * history->n_series : 1;
-        struct sb_history_series *series =
-            reallocarray(history->series, room, sizeof *history->series);
-        if (!series)
-            return -ENOMEM;
-        history->series = series;
-    }
-    history->series[history->n_series++] = *wanted;
+    struct sb_history_series *fresh = sb_array_add(&history->series, &history->n_series);
+    if (!fresh)
+        return -ENOMEM;
+    *fresh = *wanted;
     return 0;
 }
 
@@ -175,22 +171,13 @@ int sb_history_add(struct sb_history *history, const char *path, struct sb_error
     if (!json_is_object(json_object_get(document, "manifest")) ||
         !json_is_string(json_object_get(document, "started")))
         return sb_error_set(err, -EINVAL, "%s: its result.json has no manifest or no start", path);
-    if ((history->n_results & (history->n_results - 1)) == 0) { /* a power of two: full */
-        size_t room = history->n_results ? 2 * history->n_results : 1;
-        struct sb_history_result *results =
-            reallocarray(history->results, room, sizeof *history->results);
-        if (!results)
-            return sb_error_errno(err, -ENOMEM, "%s", path);
-        history->results = results;
-    }
-    struct sb_history_result result = {0};
-    rc = take_result(history, path, document, &result);
-    if (rc < 0) {
-        result_clear(&result);
-        return sb_error_errno(err, rc, "%s", path);
-    }
-    history->results[history->n_results++] = result;
-    return 0;
+    struct sb_history_result *result = sb_array_add(&history->results, &history->n_results);
+    rc = result ? take_result(history, path, document, result) : -ENOMEM;
+    if (rc == 0)
+        return 0;
+    if (result)
+        result_clear(&history->results[--history->n_results]);
+    return sb_error_errno(err, rc, "%s", path);
 }
 
 static int by_time(const void *a, const void *b) {

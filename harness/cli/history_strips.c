@@ -1,6 +1,7 @@
 /* cli: what stands in the strips of a history. See cli/history.h. */
 #include "cli/history.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -76,15 +77,11 @@ static int by_where(const void *a, const void *b) {
 
 static void add_place(struct sb_history_strip *strip, char glyph, size_t result) {
     size_t n = strip->glyphs.length;
-    if ((n & (n - 1)) == 0) { /* a power of two: full */
-        size_t *results = reallocarray(strip->results, n ? 2 * n : 1, sizeof *results);
-        if (!results)
-            return;
-        strip->results = results;
-    }
+    size_t *place = sb_array_add(&strip->results, &n);
+    if (!place)
+        return;
+    *place = result;
     sb_text_putc(&strip->glyphs, glyph);
-    if (strip->glyphs.length > n)
-        strip->results[n] = result;
 }
 
 void sb_history_strips_free(struct sb_history_strip *strips, size_t n) {

@@ -88,21 +88,9 @@ json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **arg
     return kept;
 }
 
-#define START_ANEW "give --force to start anew"
+enum { MOST_SHOWN = 60 }; /* bytes of a value in a message */
 
-/* A value in a few words of JSON. */
-static char *brief(const json_t *value) {
-    enum { MOST = 60 };
-    SB_AUTO_FREE char *text =
-        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : strdup("nothing");
-    size_t n = text ? strlen(text) : 0;
-    if (n <= MOST)
-        return sb_steal_pointer(&text);
-    n = MOST;
-    while (((unsigned char)text[n] & 0xc0) == 0x80) /* no half of a character */
-        n--;
-    return sb_format("%.*s…", (int)n, text);
-}
+#define START_ANEW "give --force to start anew"
 
 /* Does `key` of the two objects differ? Then an error that shows both. */
 static int same_value(const json_t *before, const json_t *after, const char *key, const char *of,
@@ -110,7 +98,7 @@ static int same_value(const json_t *before, const json_t *after, const char *key
     const json_t *then = json_object_get(before, key), *now = json_object_get(after, key);
     if ((!then && !now) || json_equal(then, now))
         return 0;
-    SB_AUTO_FREE char *was = brief(then), *is = brief(now);
+    SB_AUTO_FREE char *was = sb_json_brief(then, MOST_SHOWN), *is = sb_json_brief(now, MOST_SHOWN);
     return sb_error_set(err, -EINVAL, "%s%s was %s when this result was begun, now %s; " START_ANEW,
                         of, key, was ? was : "?", is ? is : "?");
 }

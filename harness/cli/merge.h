@@ -106,7 +106,9 @@ int sb_merge_keep_plan(const struct sb_merge *merge, struct sb_folder *folder,
 
 /* Adds a text to a sorted array of different ones. 0 or -ENOMEM. */
 int sb_merge_add_text(json_t *sorted, const char *text);
-/* A value in a few words of JSON; malloc'd or NULL. */
-char *sb_merge_brief(const json_t *value);
+/* The first in byte order of what the results have under a key: of times, which are of one form
+ * (ISO 8601 in UTC), the earliest. */
+const char *sb_merge_first(const struct sb_merge *merge, const char *key);
+enum { SB_MERGE_SHOWN = 80 }; /* bytes of a value in a message */
 
 #endif

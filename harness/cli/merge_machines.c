@@ -41,7 +41,7 @@ int sb_merge_find_machines(struct sb_merge *merge, struct sb_error *err) {
     int rc = merge->machines ? 0 : -ENOMEM;
     for (size_t i = 0; rc == 0 && i < merge->n_inputs; i++) {
         merge->inputs[i].machines =
-            sb_marks_machines(json_object_get(merge->inputs[i].result, "manifest"));
+            sb_machines_of(json_object_get(merge->inputs[i].result, "manifest"));
         const json_t *own = merge->inputs[i].machines;
         for (size_t k = 0; rc == 0 && k < json_array_size(own); k++)
             rc = add_machine(merge->machines, json_incref(json_array_get(own, k)));

@@ -119,21 +119,11 @@ static int take_job(const json_t *entry, struct sb_job *job, struct sb_error *er
     return rc == 0 ? take_arguments(json_object_get(asked, "arguments"), job, err) : rc;
 }
 
-/* Results may have been given the suite by several paths: the first in byte order stands for it. */
-static const char *suite_path(const struct sb_merge *merge) {
-    const char *first = NULL;
-    for (size_t i = 0; i < merge->n_inputs; i++) {
-        const char *path = sb_text_of(merge->inputs[i].result, "suite");
-        if (!first || strcmp(path, first) < 0)
-            first = path;
-    }
-    return first ? first : "";
-}
-
 static int make_suite(struct sb_merge *merge, struct sb_error *err) {
     struct sb_suite *suite = merge->suite = calloc(1, sizeof *suite);
     if (suite) {
-        suite->path = strdup(suite_path(merge));
+        /* Results may have been given the suite by several paths. */
+        suite->path = strdup(sb_merge_first(merge, "suite"));
         suite->jobs = calloc(merge->n_jobs + 1, sizeof *suite->jobs);
     }
     if (!suite || !suite->path || !suite->jobs)

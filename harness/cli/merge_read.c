@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/reporting.h"
+#include "report/reading.h"
 #include "report/shared_lists.h"
 
 #include <errno.h>
@@ -38,6 +39,16 @@ void sb_merge_clear(struct sb_merge *merge) {
     *merge = (struct sb_merge){0};
 }
 
+const char *sb_merge_first(const struct sb_merge *merge, const char *key) {
+    const char *first = NULL;
+    for (size_t i = 0; i < merge->n_inputs; i++) {
+        const char *text = sb_text_of(merge->inputs[i].result, key);
+        if (!first || strcmp(text, first) < 0)
+            first = text;
+    }
+    return first ? first : "";
+}
+
 int sb_merge_add_text(json_t *sorted, const char *text) {
     size_t i = 0;
     while (i < json_array_size(sorted) &&
@@ -47,20 +58,6 @@ int sb_merge_add_text(json_t *sorted, const char *text) {
     if (next && strcmp(next, text) == 0)
         return 0;
     return json_array_insert_new(sorted, i, json_string(text)) < 0 ? -ENOMEM : 0;
-}
-
-char *sb_merge_brief(const json_t *value) {
-    enum { MOST = 80 };
-    SB_AUTO_FREE char *text =
-        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17))
-              : strdup("nothing");
-    size_t n = text ? strlen(text) : 0;
-    if (n <= MOST)
-        return sb_steal_pointer(&text);
-    n = MOST;
-    while (((unsigned char)text[n] & 0xc0) == 0x80) /* no half of a character */
-        n--;
-    return sb_format("%.*s…", (int)n, text);
 }
 
 /* ---- Jobs -------------------------------------------------------------------------------------

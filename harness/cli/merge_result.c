@@ -13,17 +13,6 @@
 /* ---- What is said of all of it ----------------------------------------------------------------
  */
 
-/* The earliest; the texts are of one form, ISO 8601 in UTC. */
-static const char *started_of(const struct sb_merge *merge) {
-    const char *first = NULL;
-    for (size_t i = 0; i < merge->n_inputs; i++) {
-        const char *started = sb_text_of(merge->inputs[i].result, "started");
-        if (!first || strcmp(started, first) < 0)
-            first = started;
-    }
-    return first ? first : "";
-}
-
 /* The weakest; the names are in that order. */
 static enum sb_isolation isolation_of(const struct sb_merge *merge) {
     int weakest = SB_ISOLATE_AUTO;
@@ -104,7 +93,7 @@ static int build(const struct sb_merge *merge, const struct sb_job_result *jobs,
         .isolation = isolation_of(merge),
         .shared = shared,
         .manifest = manifest,
-        .started = started_of(merge),
+        .started = sb_merge_first(merge, "started"),
         .elapsed_s = seconds,
         .lists = merge->lists,
     };

@@ -3,6 +3,7 @@
 #include "cli/merge.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "report/reading.h"
 
@@ -113,7 +114,8 @@ static json_t *own_cell(const struct sb_merge *merge, const struct sb_merge_run 
 static int contradiction(const struct sb_merge *merge, const struct sb_merge_run *a,
                          const struct sb_merge_run *b, const char *key, const json_t *one,
                          const json_t *other, struct sb_error *err) {
-    SB_AUTO_FREE char *x = sb_merge_brief(one), *y = sb_merge_brief(other);
+    SB_AUTO_FREE char *x = sb_json_brief(one, SB_MERGE_SHOWN),
+                      *y = sb_json_brief(other, SB_MERGE_SHOWN);
     return sb_error_set(err, -EINVAL,
                         "%s and %s contradict each other: run %s of job '%s' on host %s: '%s' is "
                         "%s in the one and %s in the other (results of different times are for "

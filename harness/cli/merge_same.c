@@ -2,6 +2,7 @@
 #include "cli/merge.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "report/reading.h"
 
@@ -10,7 +11,8 @@
 
 static int different(const struct sb_merge *merge, size_t a, size_t b, const char *what,
                      const json_t *one, const json_t *other, struct sb_error *err) {
-    SB_AUTO_FREE char *x = sb_merge_brief(one), *y = sb_merge_brief(other);
+    SB_AUTO_FREE char *x = sb_json_brief(one, SB_MERGE_SHOWN),
+                      *y = sb_json_brief(other, SB_MERGE_SHOWN);
     return sb_error_set(
         err, -EINVAL, "%s and %s cannot be merged: %s is %s in the one and %s in the other",
         merge->inputs[a].given, merge->inputs[b].given, what, x ? x : "?", y ? y : "?");

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/json.h"
 
 #include "report/display.h"
 #include "report/sentences.h"
@@ -141,42 +142,35 @@ static int write_file(const char *file, const char *content, size_t n, bool sile
     return 0;
 }
 
-/* Appends to a file that GitHub Actions named; nothing where it named none. */
-static int append_to(const char *variable, const char *content, size_t n, struct sb_error *err) {
-    const char *path = getenv(variable);
-    if (!path || !*path)
-        return 0;
-    SB_AUTO_FILE FILE *file = fopen(path, "a");
-    if (!file || fwrite(content, 1, n, file) != n || fflush(file) != 0)
-        return sb_error_errno(err, -errno, "%s: %s", variable, path);
-    return 0;
+/* What `write` prints, in memory. *content is malloc'd. */
+static int render(const char *name,
+                  int (*write)(const json_t *, const struct sb_report_options *, FILE *,
+                               struct sb_error *),
+                  const json_t *result, const struct sb_report_options *options, char **content,
+                  size_t *n, struct sb_error *err) {
+    FILE *memory = open_memstream(content, n);
+    if (!memory)
+        return sb_error_errno(err, -ENOMEM, "%s report", name);
+    int rc = write(result, options, memory, err);
+    if (fclose(memory) != 0 && rc == 0)
+        rc = sb_error_errno(err, -ENOMEM, "%s report", name);
+    return rc;
 }
 
-/* The summary and the outputs of a step of GitHub Actions, which are files beside the report. */
-static int write_github_files(const json_t *result, const struct sb_report_options *options,
-                              struct sb_error *err) {
-    SB_AUTO_FREE char *summary = NULL;
+static int append(const struct sb_report_appendix *appendix, const char *name, const json_t *result,
+                  const struct sb_report_options *options, struct sb_error *err) {
+    const char *path = getenv(appendix->variable);
+    SB_AUTO_FREE char *content = NULL;
     size_t n = 0;
-    FILE *memory = open_memstream(&summary, &n);
-    if (!memory)
-        return sb_error_errno(err, -ENOMEM, "github report");
-    int rc = sb_report_find("markdown")->write(result, options, memory, err);
-    if (fclose(memory) != 0 && rc == 0)
-        rc = sb_error_errno(err, -ENOMEM, "github report");
-    if (rc == 0)
-        rc = append_to("GITHUB_STEP_SUMMARY", summary, n, err);
-    const json_t *jobs = json_object_get(result, "jobs");
-    SB_AUTO_FREE char *outputs = sb_format(
-        "outcome=%s\nexit-code=%lld\njobs=%zu\nfailed=%zu\nresult=%s/result.json\n",
-        sb_text_of(result, "outcome"), (long long)sb_count_of(result, "exit_code"),
-        json_array_size(jobs), sb_count_outcomes(jobs, "fail") + sb_count_outcomes(jobs, "error"),
-        options->directory ? options->directory : ".");
-    if (rc == 0 && !outputs)
-        rc = sb_error_errno(err, -ENOMEM, "github report");
-    /* A name with a line end in it would be an output of its own. */
-    if (rc == 0 && !(options->directory && strpbrk(options->directory, "\r\n")))
-        rc = append_to("GITHUB_OUTPUT", outputs, strlen(outputs), err);
-    return rc;
+    if (!path || !*path)
+        return 0;
+    int rc = render(name, appendix->write, result, options, &content, &n, err);
+    if (rc < 0)
+        return rc;
+    SB_AUTO_FILE FILE *file = fopen(path, "a");
+    if (!file || fwrite(content, 1, n, file) != n || fflush(file) != 0)
+        return sb_error_errno(err, -errno, "%s: %s", appendix->variable, path);
+    return 0;
 }
 
 int sb_reporting_write_one(const char *written, const json_t *result, const char *folder_path,
@@ -193,8 +187,7 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
     const char *file = path ? path : in_folder;
     SB_AUTO_FREE char *content = NULL;
     size_t n = 0;
-    FILE *memory = open_memstream(&content, &n);
-    if (!memory || (!to_stdout && !file))
+    if (!to_stdout && !file)
         return sb_error_errno(err, -ENOMEM, "%s report", report->name);
     bool screen = to_stdout && isatty(STDOUT_FILENO);
     const struct sb_report_options options = {
@@ -205,11 +198,10 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
         .program = program_invocation_name,
         .directory = sb_reporting_shown_folder(folder_path, shown, sizeof shown),
     };
-    rc = report->write(result, &options, memory, err);
-    if (fclose(memory) != 0 && rc == 0)
-        rc = sb_error_errno(err, -ENOMEM, "%s report", report->name);
-    if (rc == 0 && strcmp(report->name, "github") == 0)
-        rc = write_github_files(result, &options, err);
+    rc = render(report->name, report->write, result, &options, &content, &n, err);
+    for (const struct sb_report_appendix *one = report->appendices; rc == 0 && one && one->variable;
+         one++)
+        rc = append(one, report->name, result, &options, err);
     if (rc < 0)
         return rc;
     if (!to_stdout)
@@ -233,6 +225,14 @@ static void say_failures(const json_t *result) {
         SB_AUTO_FREE char *shown = text.data ? sb_text_shown(text.data, sb_unicode_wanted()) : NULL;
         fprintf(stderr, "samebits: %s\n", shown ? shown : "a job failed");
     }
+}
+
+int sb_reporting_save(struct sb_folder *folder, const json_t *result, struct sb_error *err) {
+    SB_AUTO_FREE char *path = sb_folder_file(folder, "result.json");
+    SB_AUTO_FREE char *text = sb_json_text(result);
+    if (!path || !text)
+        return sb_error_errno(err, -ENOMEM, "result.json");
+    return sb_file_write(path, text, strlen(text), err);
 }
 
 int sb_reporting_write(const struct sb_request *request, const json_t *result,

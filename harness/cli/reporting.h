@@ -11,6 +11,9 @@
  * they are to go? -EINVAL with the choices, or -errno of the path. */
 int sb_reporting_check(const struct sb_request *request, struct sb_error *err);
 
+/* Keeps a result in its folder, as result.json. */
+int sb_reporting_save(struct sb_folder *folder, const json_t *result, struct sb_error *err);
+
 /* Writes what was asked for; without any --report, and unless quiet, the terminal's. */
 int sb_reporting_write(const struct sb_request *request, const json_t *result,
                        const struct sb_folder *folder, struct sb_error *err);

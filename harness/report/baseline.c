@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "report/baseline_cells.h"
+#include "report/machine.h"
 #include "report/manifest_flat.h"
 #include "report/reading.h"
 #include "report/sentences.h"
@@ -95,21 +96,30 @@ static bool has_answer(const json_t *job) {
            sb_text_is(job, "verdict", "nondeterministic");
 }
 
+/* A mark of the machine, or of all that a merged result is of. New reference. */
+static json_t *mark_json(const json_t *manifest, enum sb_mark mark) {
+    SB_AUTO_JSON json_t *machines = sb_machines_of(manifest);
+    SB_AUTO_TEXT struct sb_text text = {0};
+    const char *before = "";
+    size_t i;
+    json_t *machine;
+    json_array_foreach(machines, i, machine) {
+        const char *one = sb_text_of(machine, sb_mark_names[mark]);
+        if (*one && strcmp(one, before) != 0)
+            sb_text_printf(&text, "%s%s", text.length ? " + " : "", one);
+        before = one;
+    }
+    return text.length ? sb_json_string(text.data) : json_null();
+}
+
 json_t *sb_baseline_machine(const json_t *result, struct sb_strings *left_out) {
     const json_t *manifest = json_object_get(result, "manifest");
     SB_AUTO_JSON json_t *cells = sb_cells_by_job(result);
-    json_t *flat = sb_manifest_flat(manifest), *machine = json_object(), *jobs = json_object(),
-           *job;
-    json_t *cpu = json_object_get(flat, "cpu.model"), *gpu = json_object_get(manifest, "gpu");
+    json_t *machine = json_object(), *jobs = json_object(), *job;
     size_t i;
-    SB_AUTO_FREE char *gpu_text =
-        gpu && !json_is_null(gpu) && !json_is_string(gpu) ? json_dumps(gpu, JSON_COMPACT) : NULL;
-    json_object_set(machine, "cpu", cpu ? cpu : json_null());
-    json_object_set_new(machine, "gpu",
-                        gpu_text              ? json_string(gpu_text)
-                        : json_is_string(gpu) ? json_incref(gpu)
-                                              : json_null());
-    json_object_set_new(machine, "manifest", flat);
+    json_object_set_new(machine, "cpu", mark_json(manifest, SB_MARK_CPU));
+    json_object_set_new(machine, "gpu", mark_json(manifest, SB_MARK_GPU));
+    json_object_set_new(machine, "manifest", sb_manifest_flat(manifest));
     json_array_foreach(json_object_get(result, "jobs"), i, job) {
         const char *id = sb_job_title(job);
         if (has_answer(job))

@@ -191,13 +191,21 @@ json_t *sb_baseline_check(const json_t *baseline, const json_t *result, const ch
                      "exit_code", code, "jobs", jobs, "differences", differences);
 }
 
+/* The larger, the more an exit code counts; one that is worse than an error is none of a check's.
+ */
+static int weight_of(json_int_t code) {
+    static const json_int_t order[] = {EXIT_PASS, EXIT_SKIPPED, EXIT_FAIL, EXIT_ERROR};
+    int weight = 0;
+    while (weight < 4 && order[weight] != code)
+        weight++;
+    return weight;
+}
+
 void sb_baseline_join(json_t *result, const json_t *baseline, const char *file) {
     json_t *check = sb_baseline_check(baseline, result, file);
     json_int_t now = sb_count_of(result, "exit_code"), found = sb_count_of(check, "exit_code");
-    bool decides = (found == EXIT_ERROR && now < EXIT_ERROR) ||
-                   (found == EXIT_ERROR && now == EXIT_SKIPPED) ||
-                   (found == EXIT_FAIL && (now == EXIT_PASS || now == EXIT_SKIPPED));
-    if (decides) {
+    /* A machine of which the baseline has nothing leaves the result as it is. */
+    if (found != EXIT_SKIPPED && weight_of(found) > weight_of(now)) {
         json_object_set(result, "exit_code", json_object_get(check, "exit_code"));
         json_object_set(result, "outcome", json_object_get(check, "outcome"));
     }

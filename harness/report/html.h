@@ -9,15 +9,15 @@
 extern const char sb_html_page[], sb_html_style[], sb_html_script[], sb_html_script_digest[];
 
 /* All that the page shows, as compact as 100,000 runs need:
- *   {"tool", "suite", "started", "outcome", "exit_code", "isolation", "manifest": as they are
+ *   {"tool", "suite", "started", "isolation", "manifest": as they are
  *    "word", "tone", "counts", "elapsed", "legend", "program", "directory": texts
  *    "baseline": text, where the result was checked against one
  *    "columns": [names of axes], "statuses": [names], "logs": {id of a run: tail}
- *    "jobs": [{"id", "name", "backend", "kind", "outcome", "verdict", "reason"
+ *    "jobs": [{"id", "outcome", "verdict", "reason"
  *              "cells": [[tone, text]…], run to run, then one a column
  *              "worst", "evidence", "accuracy", "cost": texts; "ulp", "bound": to sort by
  *              "says": [sentences]
- *              "axes", "witness", "culprit", "trace", "confidence", "limits": as they are
+ *              "axes", "witness", "culprit", "confidence", "limits": as they are
  *              "worst_tensor", "cost_of": {"times", "sd"}, "groups": [[fingerprint, sum]…]
  *              "levels": [a cell as text…]
  *              "runs": [[number of the id, cell, repeat, status, group or -1, wall_s, cpu_s,

@@ -104,9 +104,8 @@ static json_t *groups_json(const json_t *job) {
 }
 
 static void add_details(json_t *entry, const json_t *job) {
-    static const char *const as_they_are[] = {"axes",          "witness",    "culprit",
-                                              "trace",         "confidence", "reason",
-                                              "unstable_when", "limits",     "failed"};
+    static const char *const as_they_are[] = {"axes",       "witness", "culprit",
+                                              "confidence", "reason",  "limits"};
     for (size_t i = 0; i < sizeof as_they_are / sizeof *as_they_are; i++) {
         if (json_object_get(job, as_they_are[i]))
             copy(entry, as_they_are[i], job, as_they_are[i]);
@@ -257,9 +256,6 @@ static json_t *jobs_json(const json_t *result, const struct sb_strings *columns,
     json_array_foreach(from, i, one) {
         json_t *entry = jobs[i].entry;
         json_object_set_new(entry, "id", json_string(sb_job_title(one)));
-        copy(entry, "name", one, "name");
-        copy(entry, "backend", one, "backend");
-        copy(entry, "kind", one, "kind");
         copy(entry, "outcome", one, "outcome");
         copy(entry, "verdict", one, "verdict");
         add_matrix(entry, one, columns);
@@ -271,8 +267,7 @@ static json_t *jobs_json(const json_t *result, const struct sb_strings *columns,
 }
 
 json_t *sb_html_data(const json_t *result, const struct sb_report_options *options) {
-    static const char *const as_they_are[] = {"tool",      "suite",     "started", "outcome",
-                                              "exit_code", "isolation", "manifest"};
+    static const char *const as_they_are[] = {"tool", "suite", "started", "isolation", "manifest"};
     SB_AUTO_STRINGS struct sb_strings columns = {0};
     SB_AUTO_TEXT struct sb_text text = {0};
     if (sb_axis_columns(json_object_get(result, "jobs"), &columns) < 0)

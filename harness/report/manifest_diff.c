@@ -2,6 +2,7 @@
 #include "report/manifest_diff.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "report/reading.h"
 
@@ -93,17 +94,11 @@ static char *short_text(const json_t *value) {
     const char *text = json_string_value(value);
     if (is_nothing(value))
         return strdup("none");
-    SB_AUTO_FREE char *other =
-        text ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
-    text = text ? text : other ? other : "?";
-    size_t n = strlen(text), digits = strspn(text, "0123456789abcdef");
-    if (digits == n && n > DIGITS)
-        return strndup(text, DIGITS);
-    if (n <= MOST)
-        return strdup(text);
-    for (n = MOST; ((unsigned char)text[n] & 0xc0) == 0x80;) /* no half of a character */
-        n--;
-    return sb_format("%.*s…", (int)n, text);
+    if (!text)
+        return sb_json_brief(value, MOST);
+    size_t n = strlen(text);
+    bool digits = strspn(text, "0123456789abcdef") == n;
+    return digits && n > DIGITS ? strndup(text, DIGITS) : sb_text_brief(text, MOST);
 }
 
 char *sb_manifest_diff_text(const json_t *difference) {

@@ -90,7 +90,7 @@ static int put_jobs(const json_t *result, FILE *out) {
 }
 
 /* What a baseline knew otherwise; and controls that showed nothing. */
-static int put_warnings(const json_t *result, FILE *out) {
+static void put_warnings(const json_t *result, FILE *out) {
     const json_t *checked = json_object_get(json_object_get(result, "baseline"), "jobs");
     size_t n = 0, i;
     json_t *job;
@@ -108,7 +108,6 @@ static int put_warnings(const json_t *result, FILE *out) {
             put_note(out, "warning", result, sb_job_title(job),
                      "a control that showed nothing here");
     }
-    return 0;
 }
 
 static int write_github(const json_t *result, const struct sb_report_options *options, FILE *out,
@@ -117,18 +116,41 @@ static int write_github(const json_t *result, const struct sb_report_options *op
     enum sb_tone tone;
     SB_AUTO_TEXT struct sb_text counts = {0};
     int rc = put_jobs(result, out);
-    if (rc == 0)
-        rc = put_warnings(result, out);
     if (rc < 0)
         return sb_error_errno(err, rc, "github report");
+    put_warnings(result, out);
     sb_text_printf(&counts, "%s  ", sb_result_word(result, &tone));
     sb_say_counts(&counts, result);
     put_note(out, "notice", result, "samebits", counts.data ? counts.data : "");
     return 0;
 }
 
+static int write_summary(const json_t *result, const struct sb_report_options *options, FILE *out,
+                         struct sb_error *err) {
+    return sb_report_find("markdown")->write(result, options, out, err);
+}
+
+static int write_outputs(const json_t *result, const struct sb_report_options *options, FILE *out,
+                         struct sb_error *err) {
+    const json_t *jobs = json_object_get(result, "jobs");
+    const char *directory = options->directory ? options->directory : ".";
+    (void)err;
+    fprintf(out, "outcome=%s\nexit-code=%lld\njobs=%zu\nfailed=%zu\n",
+            sb_text_of(result, "outcome"), (long long)sb_count_of(result, "exit_code"),
+            json_array_size(jobs),
+            sb_count_outcomes(jobs, "fail") + sb_count_outcomes(jobs, "error"));
+    if (!strpbrk(directory,
+                 "\r\n")) /* what stands behind a line end would be an output of its own */
+        fprintf(out, "result=%s/result.json\n", directory);
+    return 0;
+}
+
+static const struct sb_report_appendix appendices[] = {
+    {"GITHUB_STEP_SUMMARY", write_summary}, {"GITHUB_OUTPUT", write_outputs}, {NULL, NULL}};
+
 const struct sb_report sb_report_github = {
     .name = "github",
     .summary = "annotations, step summary and outputs of GitHub Actions",
     .write = write_github,
+    .appendices = appendices,
 };

@@ -99,14 +99,6 @@ static const char *state_text(const struct sb_tensor_difference *tensor) {
     }
 }
 
-/* Up to the last bucket that holds something. */
-static json_t *histogram_json(const uint64_t *buckets) {
-    size_t n = SB_ULP_BUCKETS;
-    while (n && !buckets[n - 1])
-        n--;
-    return sb_json_counts(buckets, n);
-}
-
 static json_t *worst_json(struct sb_making *making, const struct sb_comparison *comparison) {
     if (!comparison || !comparison->n_different)
         return json_null();
@@ -124,7 +116,7 @@ static json_t *worst_json(struct sb_making *making, const struct sb_comparison *
     sb_put(making, worst, "max_ulp", state ? json_null() : sb_json_real(tensor->max_ulp));
     sb_put(making, worst, "share", state ? json_null() : sb_json_real(tensor->share));
     sb_put(making, worst, "ulp_histogram",
-           state ? json_null() : histogram_json(tensor->ulp_histogram));
+           state ? json_null() : sb_json_histogram(tensor->ulp_histogram, SB_ULP_BUCKETS));
     sb_put(making, worst, "shape_of_difference", json_string(sb_shape_names[tensor->shape]));
     if (state)
         sb_put(making, worst, "difference", sb_json_string(state));

@@ -1,8 +1,8 @@
 /* Stage 1, suite: axes as written, in YAML or after --vary. */
 #include "suite/build.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "suite/array.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,10 +4,10 @@
  * is resolved to booleans or numbers, so that a level `off` stays "off". */
 #include "suite/document.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/crypto.h"
 #include "base/text.h"
-#include "suite/array.h"
 #include "suite/build.h"
 
 #include <errno.h>

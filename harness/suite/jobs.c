@@ -2,8 +2,8 @@
  * dtypes, algorithms and shapes multiplied out. */
 #include "suite/build.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "suite/array.h"
 #include "suite/scalars.h"
 
 #include <errno.h>

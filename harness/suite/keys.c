@@ -1,8 +1,8 @@
 /* Stage 1, suite: the keys of a job and of the defaults. */
 #include "suite/build.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "suite/array.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  */
 #include "suite/build.h"
 
+#include "base/array.h"
 #include "base/cleanup.h"
-#include "suite/array.h"
 #include "suite/scalars.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* base: JSON of hostile bytes. */
 #include "base/json.h"
+#include "base/text.h"
 #include "tests/testing.h"
 
 #include <math.h>
@@ -64,5 +65,38 @@ START_TEST(counts_are_an_array_in_their_order)
 }
 END_TEST
 
-SB_TEST_MAIN("base-json", counts_are_an_array_in_their_order, bytes_that_are_no_utf8_are_escaped,
-             numbers_that_json_lacks_become_null_or_text, doubles_survive_the_text)
+START_TEST(a_histogram_ends_with_its_last_count)
+{
+    const uint64_t counts[] = {0, 2, 0, 0};
+    json_t *json = sb_json_histogram(counts, 4), *none = sb_json_histogram(counts + 2, 2);
+    ck_assert_uint_eq(json_array_size(json), 2);
+    ck_assert_int_eq(json_integer_value(json_array_get(json, 1)), 2);
+    ck_assert_uint_eq(json_array_size(none), 0);
+    json_decref(json);
+    json_decref(none);
+}
+END_TEST
+
+static void is_brief(char *text, const char *wanted) {
+    ck_assert_str_eq(text, wanted);
+    free(text);
+}
+
+START_TEST(a_brief_text_cuts_no_character_in_half)
+{
+    is_brief(sb_text_brief("four", 4), "four");
+    is_brief(sb_text_brief("fives", 4), "five…");
+    is_brief(sb_text_brief("abc\u00e9f", 4), "abc…");
+    is_brief(sb_text_brief("\u20ac\u20ac", 2), "…");
+    json_t *json = json_pack("{s:[i,i]}", "k", 1, 22);
+    is_brief(sb_json_brief(json, 20), "{\"k\":[1,22]}");
+    is_brief(sb_json_brief(json, 7), "{\"k\":[1…");
+    is_brief(sb_json_brief(NULL, 20), "nothing");
+    json_decref(json);
+}
+END_TEST
+
+SB_TEST_MAIN("base-json", a_histogram_ends_with_its_last_count,
+             a_brief_text_cuts_no_character_in_half, counts_are_an_array_in_their_order,
+             bytes_that_are_no_utf8_are_escaped, numbers_that_json_lacks_become_null_or_text,
+             doubles_survive_the_text)

@@ -92,6 +92,13 @@ struct sb_report_options {
     const char *directory; /* the results folder as people would name it, for hints ("latest") */
 };
 
+/* What a report adds to a file that a variable of the environment names, if it is set. */
+struct sb_report_appendix {
+    const char *variable;
+    int (*write)(const json_t *result, const struct sb_report_options *options, FILE *out,
+                 struct sb_error *err);
+};
+
 /* One report format. A new one is a file report_<name>.c that defines `const struct sb_report
  * sb_report_<name>`, and a name in harness/report/meson.build. */
 struct sb_report {
@@ -100,6 +107,7 @@ struct sb_report {
     const char *planned;   /* why it is known but cannot be written in this build; NULL: it can */
     int (*write)(const json_t *result, const struct sb_report_options *options, FILE *out,
                  struct sb_error *err);
+    const struct sb_report_appendix *appendices; /* ends with a NULL variable; NULL: none */
 };
 
 extern const struct sb_report *const sb_reports[]; /* generated registry, ends with NULL */

@@ -1,6 +1,6 @@
-/* Stage 1, suite: arrays that grow by one. */
-#ifndef SB_SUITE_ARRAY_H
-#define SB_SUITE_ARRAY_H
+/* base: arrays that grow by one. */
+#ifndef SB_BASE_ARRAY_H
+#define SB_BASE_ARRAY_H
 
 #include <stdint.h>
 #include <stdlib.h>
