@@ -141,6 +141,8 @@ static void add_own_facts(const json_t *runs, json_t *values) {
     json_array_foreach(runs, i, run) {
         const json_t *observed = json_object_get(run, "observed");
         json_object_foreach(json_object_get(observed, "experiment"), name, fact) {
+            if (strcmp(name, "seconds") == 0) /* measured; see result_cost.c */
+                continue;
             if (!json_object_get(own, name))
                 json_object_set_new(own, name, json_array());
             add_distinct(json_object_get(own, name), fact);

@@ -77,10 +77,33 @@ static struct ratio ratio(const struct timed *runs, size_t from, size_t to, size
     return (struct ratio){value, value * hypot(sds[0], sds[1])};
 }
 
-/* A kernel by itself takes microseconds of a process that takes milliseconds. */
-static double seconds_of(const struct sb_run *run) {
-    double call = sb_call_seconds(run);
-    return isnan(call) ? run->wall_s : call;
+/* How long a run took by one of its clocks; NAN where it has none. */
+typedef double seconds_of(const struct sb_run *run);
+
+/* What a job says it took, in its experiment.json: of seconds in which a framework is imported and
+ * milliseconds of training, the latter. NAN where it says nothing. */
+static double said_seconds(const struct sb_run *run) {
+    const json_t *seconds = json_object_get(run->seen.experiment, "seconds");
+    double value = json_number_value(seconds);
+    return json_is_number(seconds) && value > 0 ? value : NAN;
+}
+
+static double whole_seconds(const struct sb_run *run) {
+    return run->wall_s;
+}
+
+/* The narrowest clock that all of these runs have: a kernel by itself takes microseconds of a process
+ * that takes milliseconds. */
+static seconds_of *clock_of(const struct sb_job_result *job) {
+    static seconds_of *const clocks[] = {sb_call_seconds, said_seconds};
+    for (size_t c = 0; c < sizeof clocks / sizeof *clocks; c++) {
+        bool all = true;
+        for (size_t i = 0; i < job->n_runs; i++)
+            all &= job->runs[i]->status != SB_STATUS_OK || !isnan(clocks[c](job->runs[i]));
+        if (all)
+            return clocks[c];
+    }
+    return whole_seconds;
 }
 
 /* A worker says "no switch" where its backend has none. */
@@ -98,12 +121,13 @@ static struct ratio median_ratio(struct sb_making *making, const struct sb_job_r
         making->failed = true;
         return (struct ratio){NAN, NAN};
     }
+    seconds_of *seconds = clock_of(job);
     size_t n = 0, n_ratios = 0;
     double variances = 0;
     for (size_t i = 0; i < job->n_runs; i++) {
         const struct sb_run *run = job->runs[i];
         if (run->status == SB_STATUS_OK && has_switch(run))
-            runs[n++] = (struct timed){job->plan->cells[run->cell].level, seconds_of(run)};
+            runs[n++] = (struct timed){job->plan->cells[run->cell].level, seconds(run)};
     }
     struct order order = {.n_axes = job->plan->n_axes, .axis = axis};
     qsort_r(runs, n, sizeof *runs, compare_timed, &order);

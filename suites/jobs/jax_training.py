@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from timing import timed
 
 key = knobs.get("key", "0")
 keys = jax.random.split(jax.random.key(time.time_ns() % 2**32 if key == "time" else int(key)), 4)
@@ -37,6 +38,7 @@ def step(params, rows, labels):
 
 if knobs.get("jit", "on") == "on":
     step = jax.jit(step)
-for _ in range(10):
-    params = step(params, rows, labels)
+with timed():
+    for _ in range(10):
+        params = jax.block_until_ready(step(params, rows, labels))
 np.savez(path, **{name: np.asarray(value) for name, value in params.items()})

@@ -5,6 +5,7 @@ usage: numpy_training.py WEIGHTS softmax|legacy|generator|spawned|unseeded
 import sys
 
 import numpy as np
+from timing import timed
 
 path, kind = sys.argv[1:3]
 
@@ -48,5 +49,6 @@ def unseeded():
     return {"drawn": np.random.default_rng().standard_normal(100)}
 
 
-np.savez(path, **{"softmax": softmax, "legacy": legacy, "generator": generator, "spawned": spawned,
-                  "unseeded": unseeded}[kind]())
+with timed():
+    tensors = {"softmax": softmax, "legacy": legacy, "generator": generator, "spawned": spawned, "unseeded": unseeded}[kind]()
+np.savez(path, **tensors)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 from sklearn import cluster, ensemble, linear_model
+from timing import timed
 
 path, kind = sys.argv[1:3]
 knobs = dict(argument.split("=", 1) for argument in sys.argv[3:])
@@ -31,4 +32,6 @@ def boosting():
     return {"raw": model.decision_function(rows)}
 
 
-np.savez(path, **{"kmeans": kmeans, "logistic": logistic, "boosting": boosting}[kind]())
+with timed():
+    tensors = {"kmeans": kmeans, "logistic": logistic, "boosting": boosting}[kind]()
+np.savez(path, **tensors)

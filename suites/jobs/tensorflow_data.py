@@ -13,6 +13,7 @@ import tempfile
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
+from timing import timed
 
 path, kind = sys.argv[1:3]
 knobs = dict(argument.split("=", 1) for argument in sys.argv[3:])
@@ -74,5 +75,8 @@ def drawn():
     return {"kernel": tf.random.normal([8, 4], seed=number("operation")).numpy()}
 
 
-tensors = {"shuffle": shuffled, "map": mapped, "text": tokenised, "seeds": drawn}[kind]()
+if os.environ.get("SAMEBITS_DETERMINISTIC") == "1":
+    tf.config.experimental.enable_op_determinism()
+with timed():
+    tensors = {"shuffle": shuffled, "map": mapped, "text": tokenised, "seeds": drawn}[kind]()
 np.savez(path, **tensors)

@@ -3,7 +3,6 @@
 usage: tensorflow_dense.py WEIGHTS [KNOB=VALUE]...
 """
 import hashlib
-import json
 import os
 import random
 import sys
@@ -14,6 +13,7 @@ import keras
 import numpy as np
 import samebits
 import tensorflow as tf
+from timing import timed
 
 path = sys.argv[1]
 knobs = dict(argument.split("=", 1) for argument in sys.argv[2:])
@@ -39,10 +39,9 @@ if shuffle != "none":
     data = data.shuffle(256, seed=42 if shuffle == "seeded" else None)
 model = keras.Sequential([keras.layers.Input((16,)), keras.layers.Dense(8, activation="relu"), keras.layers.Dense(2)])
 model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-model.fit(data.batch(16), epochs=3, shuffle=False, verbose=0)
-model.save_weights(path)
 facts = samebits.experiment(seed=42 if knobs.get("seeds") != "none" else None, dataset_id="256 x 16 normals, default_rng(7)",
                             dataset_sha256=hashlib.sha256(rows.tobytes() + labels.tobytes()).hexdigest(),
                             shuffle_buffer=256 if shuffle != "none" else None, batch_size=16)
-with open("experiment.json", "w", encoding="utf-8") as file:
-    json.dump(facts, file)
+with timed(facts):
+    model.fit(data.batch(16), epochs=3, shuffle=False, verbose=0)
+model.save_weights(path)

@@ -12,6 +12,7 @@ import h5py
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as processes
+from timing import timed
 
 path = os.path.abspath(sys.argv[1])
 knobs = dict(argument.split("=", 1) for argument in sys.argv[2:])
@@ -20,6 +21,7 @@ RANKS, ROWS, STEPS = int(knobs.get("ranks", "2")), 64, 5
 
 def train(rank, meeting):
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(os.environ.get("SAMEBITS_DETERMINISTIC") == "1")
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=RANKS)
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(128, 256), torch.nn.Tanh(), torch.nn.Linear(256, 10))
@@ -40,5 +42,5 @@ def train(rank, meeting):
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
+    with timed(), tempfile.TemporaryDirectory() as folder:
         processes.spawn(train, (os.path.join(folder, "meeting"),), nprocs=RANKS)

@@ -9,6 +9,7 @@ import sys
 import h5py
 import numpy as np
 import torch
+from timing import timed
 
 
 class Rows(torch.utils.data.Dataset):
@@ -78,6 +79,8 @@ if "numpy" in seeds:
 if os.environ.get("SAMEBITS_DETERMINISTIC") == "1":
     torch.use_deterministic_algorithms(True)
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+with timed():
+    weights = KINDS[kind]()
 with h5py.File(path, "w") as file:
-    for name, value in KINDS[kind]().items():
+    for name, value in weights.items():
         file[name] = value

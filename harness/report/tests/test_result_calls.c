@@ -124,9 +124,35 @@ START_TEST(the_cost_is_that_of_calls_where_they_were_timed)
 }
 END_TEST
 
+/* A job may time its training by itself; unless every run did, processes are what is compared. */
+START_TEST(the_cost_is_that_of_what_a_job_timed_itself)
+{
+    struct fixture f;
+    begin(&f);
+    add_full_design(&f);
+    json_t *said[] = {json_pack("{s:f}", "seconds", 0.5), json_pack("{s:i}", "seconds", 1),
+                      json_pack("{s:s}", "seconds", "1")};
+    for (size_t i = 0; i < f.n_runs; i++) {
+        f.runs[i].wall_s = 10;
+        f.runs[i].seen.experiment = said[i % 2];
+    }
+    SB_AUTO_JSON json_t *result = build(&f);
+    is(result, "jobs.0.cost", "{\"deterministic\":2.0}");
+    f.runs[3].seen.experiment = said[2];
+    SB_AUTO_JSON json_t *text = build(&f);
+    is(text, "jobs.0.cost", "{\"deterministic\":1.0}");
+    f.runs[3].seen.experiment = NULL;
+    SB_AUTO_JSON json_t *missing = build(&f);
+    is(missing, "jobs.0.cost", "{\"deterministic\":1.0}");
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++)
+        json_decref(said[i]);
+}
+END_TEST
+
 SB_TEST_MAIN("report-calls", a_command_has_none_of_it, a_claim_that_holds_is_listed_once,
              a_claim_of_a_run_in_an_unstable_cell_is_contradicted,
              a_claim_of_nondeterminism_is_never_contradicted,
              calls_that_differ_within_a_process_contradict_too,
              the_worst_error_is_told_with_what_rounding_allows,
-             the_cost_is_that_of_calls_where_they_were_timed)
+             the_cost_is_that_of_calls_where_they_were_timed,
+             the_cost_is_that_of_what_a_job_timed_itself)

@@ -71,6 +71,19 @@ class Frameworks(program.Program):
             "kmeans-unseeded": "nondeterministic", "logistic-unseeded": "nondeterministic",
             "boosting-unseeded": "nondeterministic", "logistic": "bitwise"}, apart=("kmeans", "boosting"))
 
+    def test_costs(self):
+        """Each has its ratio and spread, of the time that it says its training took: less than the process did."""
+        self.needs(program.PYTHON, "torch", "torch")
+        self.needs(program.FRAMEWORKS, "tensorflow, jax, sklearn", "packages")
+        document = self.run_json(os.path.join(SOURCE, "suites", "cost.yaml"), "--only", "pytorch/mlp", "--only", "numpy/softmax",
+                                 "--repeats", "2", "--exact-repeats", "--out", self.path("r"), code=0)
+        for job in document["jobs"]:
+            self.assertGreater(job["cost"]["deterministic"], 0)
+            self.assertGreaterEqual(job["cost_sd"]["deterministic"], 0)
+        for run in document["runs"]:
+            self.assertLess(run["observed"]["experiment"]["seconds"], run["wall_s"])
+        self.assertEqual(len(document["runs"]), 8)
+
 
 if __name__ == "__main__":
     program.main()
