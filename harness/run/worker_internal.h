@@ -50,6 +50,9 @@ int sb_worker_arguments(const struct sb_worker_request *request,
 int sb_worker_train(const struct sb_worker_request *request, const struct sb_training *training,
                     struct sb_engine *engine, json_t *report, struct sb_error *err);
 
+/* A `sb_trace_function` whose context is a sb_trace_writer. */
+int sb_worker_write_call(void *context, const struct sb_traced_call *call, struct sb_error *err);
+
 /* Does a kernel job: computes it several times, saves the outputs of the first, and adds to the
  * report: "accuracy", "calls" {"n", "distinct", "seconds"}, "claim", and what batch and alignment
  * really were. */

@@ -40,7 +40,7 @@ static int read_count(const char *name, uint64_t most, uint64_t *count, struct s
 
 /* ---- Trace ----------------------------------------------------------------------------------- */
 
-static int write_call(void *context, const struct sb_traced_call *call, struct sb_error *err) {
+int sb_worker_write_call(void *context, const struct sb_traced_call *call, struct sb_error *err) {
     const struct sb_operation *operation = call->made->operation;
     struct sb_trace_record record = {.kernel = operation->name,
                                      .backend = call->backend,
@@ -81,7 +81,7 @@ static int train(const struct sb_training *training, const struct sb_train_optio
     struct sb_trace_writer *writer = NULL;
     int rc = path && *path ? sb_trace_writer_open(path, &writer, err) : 0;
     if (rc == 0 && writer)
-        sb_engine_trace(engine, write_call, writer);
+        sb_engine_trace(engine, sb_worker_write_call, writer);
     if (rc == 0)
         rc = training->run(engine, options, result, err);
     sb_engine_trace(engine, NULL, NULL);

@@ -101,6 +101,14 @@ class Chaos(program.Program):
         kernels = [line.split("\t")[2] for line in good[:first + 1]]
         self.assertEqual((kernels[-1], kernels.count("gemm")), ("gemm", 4))
 
+    def test_every_fault_of_a_study_is_named_and_nothing_else(self):
+        """In small what ci/bench does with 5,000; ulp, swap, stale and order in calls drawn at random."""
+        done = subprocess.run([os.path.join(MODULES, "injection"), "240"], capture_output=True, text=True, check=False,
+                              env=dict(os.environ, SAMEBITS_BACKEND_PATH=MODULES))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^all +240 planted +240 named +240 rightly")
+        self.assertIn("without a fault: 24 runs, 0 of them with a culprit", done.stdout)
+
     def test_a_fault_that_is_not_well_written_is_an_error(self):
         job = self.kernel("gemm", ["none", "ulp"], [4, 4, 4], code=2)
         self.assertIn("is not like ulp@gemm:3", job["reason"])

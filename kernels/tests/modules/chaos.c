@@ -2,11 +2,15 @@
  *
  *     FAULT[=VALUE]@OPERATION:CALL     e.g. ulp@gemm:3, on the third gemm of the process
  *
- * ulp    the middle element of the first output becomes its neighbour, one unit in the last place
- * up swap   its first and its last element change places zero   its first zero changes its sign nan
- * its first element becomes a quiet NaN with VALUE as its payload race   `sum` by eight threads
- * that add their parts as they arrive, each after a random delay tree   the same threads and
- * delays; the parts are added in fixed order none   nothing: the bits of ref
+ * ulp     the middle element of the first output becomes its neighbour, one ulp up
+ * swap    its first and its last element change places
+ * zero    its first zero changes its sign
+ * nan     its first element becomes a quiet NaN with VALUE as its payload
+ * stale   the first input is read as it was at the call before, of the same operation and size
+ * order   terms are summed from the last to the first
+ * race    `sum` by eight threads that add their parts as they arrive, each after a random delay
+ * tree    the same threads and delays; the parts are added in fixed order
+ * none    nothing: the bits of ref
  */
 #include "kernels/dispatch.h"
 
@@ -26,6 +30,8 @@ struct chaos {
     unsigned value;
     size_t call; /* of that operation, from 1 */
     size_t seen;
+    struct sb_call last; /* the call before, and its first input */
+    void *last_input;
 };
 
 /* ---- Faults in an output --------------------------------------------------------------------- */
@@ -80,6 +86,91 @@ static int plant(const struct chaos *chaos, const struct sb_call *call, struct s
             return sb_error_set(err, -EDOM, "no place for fault '%s'", chaos->fault);
     }
     return 0;
+}
+
+/* ---- Faults of a whole call ---------------------------------------------------------------- */
+
+static size_t operand_bytes(const struct sb_call *call, size_t o) {
+    return sb_call_elements(call, o) * sb_dtype_size(sb_call_dtype(call, o));
+}
+
+static int run_ref(const struct chaos *chaos, const struct sb_call *call, struct sb_error *err) {
+    const struct sb_kernel *kernel =
+        sb_backend_kernel(sb_backend_find("ref"), call->operation->name, call->dtype);
+    return kernel->run(chaos->ref, call, err);
+}
+
+static int keep_input(struct chaos *chaos, const struct sb_call *call) {
+    free(chaos->last_input);
+    chaos->last = *call;
+    chaos->last_input = malloc(operand_bytes(call, 0));
+    if (!chaos->last_input)
+        return -ENOMEM;
+    memcpy(chaos->last_input, call->operand[0], operand_bytes(call, 0));
+    return 0;
+}
+
+static int run_stale(struct chaos *chaos, const struct sb_call *call, struct sb_error *err) {
+    struct sb_call stale = *call;
+    if (call->operation->operands[0].role != SB_ROLE_IN || !chaos->last_input ||
+        memcmp(chaos->last.size, call->size, sizeof call->size) != 0 ||
+        memcmp(chaos->last.attribute, call->attribute, sizeof call->attribute) != 0)
+        return sb_error_set(err, -EDOM, "no place for fault 'stale'");
+    stale.operand[0] = chaos->last_input;
+    return run_ref(chaos, &stale, err);
+}
+
+/* Letters of an operand's dims as they are stored. */
+static void stored_dims(const struct sb_call *call, size_t o, char *dims) {
+    const struct sb_operand *operand = &call->operation->operands[o];
+    strcpy(dims, operand->dims);
+    if (operand->transposed_by && call->attribute[operand->transposed_by - 1] != 0) {
+        dims[0] = operand->dims[1];
+        dims[1] = operand->dims[0];
+    }
+}
+
+/* Copies an operand so that its elements stand the other way round along a letter. */
+static void turn(const struct sb_call *call, size_t o, char letter, const void *from, void *to) {
+    char dims[SB_MAX_SIZES + 1];
+    stored_dims(call, o, dims);
+    size_t element = sb_dtype_size(sb_call_dtype(call, o)), inner = element;
+    size_t along = sb_call_size(call, letter), all = operand_bytes(call, o);
+    for (const char *dim = strchr(dims, letter) + 1; *dim; dim++)
+        inner *= sb_call_size(call, *dim);
+    for (size_t at = 0; at < all; at += inner) {
+        size_t place = at / inner % along, other = at / inner - place + along - 1 - place;
+        memcpy((char *)to + other * inner, (const char *)from + at, inner);
+    }
+}
+
+/* The same sums with their terms in another order, which is what arrival does to them. Only of an
+ * operation that is the same when its operands are turned. */
+static int run_in_other_order(const struct chaos *chaos, const struct sb_call *call,
+                              struct sb_error *err) {
+    const struct sb_operand *operands = call->operation->operands;
+    char letter = *call->operation->reduced;
+    struct sb_call turned = *call;
+    int rc = letter ? 0 : sb_error_set(err, -EDOM, "no place for fault 'order'");
+    for (size_t o = 0; operands[o].name && rc == 0; o++) {
+        if (!strchr(operands[o].dims, letter))
+            continue;
+        turned.operand[o] = malloc(operand_bytes(call, o) + 1);
+        if (!turned.operand[o])
+            rc = sb_error_errno(err, -ENOMEM, "order");
+        else
+            turn(call, o, letter, call->operand[o], turned.operand[o]);
+    }
+    if (rc == 0)
+        rc = run_ref(chaos, &turned, err);
+    for (size_t o = 0; letter && operands[o].name; o++) {
+        if (turned.operand[o] == call->operand[o])
+            continue;
+        if (rc == 0 && operands[o].role != SB_ROLE_IN)
+            turn(call, o, letter, turned.operand[o], call->operand[o]);
+        free(turned.operand[o]);
+    }
+    return rc;
 }
 
 /* ---- A race ---------------------------------------------------------------------------------- */
@@ -142,21 +233,27 @@ static int race(const struct chaos *chaos, const struct sb_call *call, struct sb
 
 static int run(void *state, const struct sb_call *call, struct sb_error *err) {
     struct chaos *chaos = state;
-    const char *name = call->operation->name;
-    bool meant = strcmp(name, chaos->operation) == 0 && call->dtype == SB_DTYPE_F32;
+    bool meant =
+        strcmp(call->operation->name, chaos->operation) == 0 && call->dtype == SB_DTYPE_F32;
     if (meant && (strcmp(chaos->fault, "race") == 0 || strcmp(chaos->fault, "tree") == 0))
         return race(chaos, call, err);
-    int rc =
-        sb_backend_kernel(sb_backend_find("ref"), name, call->dtype)->run(chaos->ref, call, err);
-    if (rc == 0 && meant && ++chaos->seen == chaos->call)
-        rc = plant(chaos, call, err);
-    return rc;
+    bool now = meant && ++chaos->seen == chaos->call;
+    bool stale = meant && strcmp(chaos->fault, "stale") == 0;
+    if (now && stale)
+        return run_stale(chaos, call, err);
+    if (now && strcmp(chaos->fault, "order") == 0)
+        return run_in_other_order(chaos, call, err);
+    if (stale && chaos->seen + 1 == chaos->call && keep_input(chaos, call) < 0)
+        return sb_error_errno(err, -ENOMEM, "stale");
+    int rc = run_ref(chaos, call, err);
+    return rc == 0 && now ? plant(chaos, call, err) : rc;
 }
 
 static void unload(void *state) {
     struct chaos *chaos = state;
     if (chaos->ref)
         sb_backend_find("ref")->unload(chaos->ref);
+    free(chaos->last_input);
     free(chaos);
 }
 
