@@ -92,8 +92,8 @@ static double whole_seconds(const struct sb_run *run) {
     return run->wall_s;
 }
 
-/* The narrowest clock that all of these runs have: a kernel by itself takes microseconds of a process
- * that takes milliseconds. */
+/* The narrowest clock that all of these runs have: a kernel by itself takes microseconds of a
+ * process that takes milliseconds. */
 static seconds_of *clock_of(const struct sb_job_result *job) {
     static seconds_of *const clocks[] = {sb_call_seconds, said_seconds};
     for (size_t c = 0; c < sizeof clocks / sizeof *clocks; c++) {
