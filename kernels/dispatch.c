@@ -18,8 +18,9 @@ struct sb_engine {
     void *state;
     void *plain; /* state of `ref`, for what the backend has no kernel for; NULL: it is `ref` */
     uint64_t step, calls;
-    sb_trace_function *trace;
-    void *trace_context;
+    uint64_t replaced; /* number of a call that `ref` computes anew */
+    sb_trace_function *trace, *watch;
+    void *trace_context, *watch_context;
 };
 
 const char *const sb_claim_names[] = {"none", "deterministic", "nondeterministic"};
@@ -274,6 +275,41 @@ static int run_kernel(const struct sb_kernel *kernel, void *state, const struct 
                                                  : kernel->run(state, call, err);
 }
 
+/* Copies operands that a call reads and writes to *kept, or back from there. */
+static int keep_updated(const struct sb_call *call, void *kept[SB_MAX_OPERANDS], bool back) {
+    for (size_t o = 0; call->operation->operands[o].name; o++) {
+        size_t n = sb_call_elements(call, o) * sb_dtype_size(sb_call_dtype(call, o));
+        if (call->operation->operands[o].role != SB_ROLE_INOUT)
+            continue;
+        if (back && kept[o])
+            memcpy(call->operand[o], kept[o], n);
+        else if (!back && !(kept[o] = malloc(n + 1)))
+            return -ENOMEM;
+        else if (!back)
+            memcpy(kept[o], call->operand[o], n);
+    }
+    return 0;
+}
+
+static int run_and_replace(const struct sb_engine *engine, const struct sb_kernel *kernel,
+                           const struct sb_call *call, struct sb_error *err) {
+    const struct sb_kernel *plain =
+        sb_backend_kernel(&sb_backend_ref, call->operation->name, call->dtype);
+    void *kept[SB_MAX_OPERANDS] = {NULL};
+    if (!plain)
+        return sb_error_set(err, -ENOTSUP, "ref has no kernel for dtype %s",
+                            sb_dtype_names[call->dtype]);
+    int rc = keep_updated(call, kept, false);
+    rc = rc < 0 ? sb_error_errno(err, rc, "a copy") : run_kernel(kernel, engine->state, call, err);
+    if (rc == 0) {
+        keep_updated(call, kept, true);
+        rc = run_kernel(plain, engine->plain, call, err);
+    }
+    for (size_t o = 0; o < SB_MAX_OPERANDS; o++)
+        free(kept[o]);
+    return rc;
+}
+
 int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct sb_error *err) {
     const char *name = call->operation->name;
     const struct sb_kernel *kernel = sb_backend_kernel(engine->backend, name, call->dtype);
@@ -290,9 +326,15 @@ int sb_engine_call(struct sb_engine *engine, const struct sb_call *call, struct 
     if (!kernel)
         return sb_error_set(err, -ENOTSUP, "backend '%s': no kernel '%s' for dtype %s",
                             engine->backend->name, name, sb_dtype_names[call->dtype]);
-    if (engine->trace)
+    bool replaced = traced.call == engine->replaced && state != engine->plain && engine->plain;
+    if (replaced)
+        traced.backend = sb_backend_ref.name;
+    if (engine->trace || engine->watch)
         digest(call, false, traced.in);
-    int rc = run_kernel(kernel, state, call, err);
+    int rc = engine->watch ? engine->watch(engine->watch_context, &traced, err) : 0;
+    if (rc == 0)
+        rc = replaced ? run_and_replace(engine, kernel, call, err)
+                      : run_kernel(kernel, state, call, err);
     if (rc < 0)
         return sb_error_prefix(err, rc, "backend '%s': %s", engine->backend->name, name);
     if (!engine->trace)
@@ -316,4 +358,13 @@ void sb_engine_set_step(struct sb_engine *engine, uint64_t step) {
 void sb_engine_trace(struct sb_engine *engine, sb_trace_function *function, void *context) {
     engine->trace = function;
     engine->trace_context = context;
+}
+
+void sb_engine_watch(struct sb_engine *engine, sb_trace_function *function, void *context) {
+    engine->watch = function;
+    engine->watch_context = context;
+}
+
+void sb_engine_replace(struct sb_engine *engine, uint64_t call) {
+    engine->replaced = call;
 }

@@ -213,5 +213,11 @@ struct sb_traced_call {
 typedef int sb_trace_function(void *context, const struct sb_traced_call *call,
                               struct sb_error *err);
 void sb_engine_trace(struct sb_engine *engine, sb_trace_function *function, void *context);
+/* Called before every call; what comes out is not known yet. */
+void sb_engine_watch(struct sb_engine *engine, sb_trace_function *function, void *context);
+
+/* What the call of this number gives is computed anew by `ref`, after the backend has computed it;
+ * nothing else that the backend does becomes another. 0: none. */
+void sb_engine_replace(struct sb_engine *engine, uint64_t call);
 
 #endif

@@ -256,6 +256,7 @@ static int describe(struct sb_divergent_call *call, const struct sb_trace_record
     call->thread = record->thread;
     call->step = record->step;
     call->call = record->call;
+    memcpy(call->in, record->in, sizeof call->in);
     return call->kernel && call->backend && (call->program || !record->program) ? 0 : -ENOMEM;
 }
 

@@ -20,7 +20,8 @@ struct sb_divergent_call {
     uint8_t n_sizes;
     uint64_t sizes[SB_DIVERGENT_SIZES];
     uint32_t process, thread, step;
-    uint64_t call; /* its number within its process */
+    uint64_t call;  /* its number within its process */
+    uint8_t in[16]; /* digest of what went in */
 };
 
 struct sb_divergence {

@@ -99,6 +99,25 @@ static bool is_of_kernels(const json_t *cause) {
     return false;
 }
 
+/* The innermost caller, and the innermost in the folder that the job runs in, which is the current
+ * one: what a framework does, and where it was asked to. */
+static void print_callers(const json_t *frames) {
+    SB_AUTO_FREE char *folder = getcwd(NULL, 0);
+    const char *first = json_string_value(json_array_get(frames, 0)), *own = NULL;
+    size_t i, n = folder ? strlen(folder) : 0;
+    json_t *frame;
+    json_array_foreach(frames, i, frame) {
+        const char *text = json_string_value(frame);
+        if (!own && n && strncmp(text, folder, n) == 0 && text[n] == '/')
+            own = text + n + 1;
+    }
+    bool once = own && strlen(first) > n && strcmp(own, first + n + 1) == 0;
+    SB_AUTO_FREE char *text = sb_format("called by %s%s%s", once ? own : first,
+                                        own && !once ? ", from " : "", own && !once ? own : "");
+    if (first && text)
+        print_line(text);
+}
+
 /* Where the bits part, as far as traces of the runs show it. */
 static void print_culprit(const json_t *cause) {
     const json_t *culprit = json_object_get(cause, "culprit");
@@ -116,6 +135,8 @@ static void print_culprit(const json_t *cause) {
             : NULL;
     if (call)
         print_line(call);
+    if (json_array_size(json_object_get(culprit, "frames")))
+        print_callers(json_object_get(culprit, "frames"));
     SB_AUTO_FREE char *little =
         !call && is_of_kernels(cause) && json_is_number(share) && percent < 50
             ? sb_format(

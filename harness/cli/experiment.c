@@ -1,7 +1,6 @@
 /* cli: a job under the conditions of a question. See cli/experiment.h. */
 #include "cli/experiment.h"
 
-#include "attribute/divergence.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -9,10 +8,8 @@
 #include "cli/kept_plan.h"
 #include "cli/progress.h"
 #include "report/display.h"
-#include "report/result.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,10 +75,26 @@ static int make_axis(const struct sb_knob *knob, struct sb_suite_axis *axis) {
     return axis->name && axis->levels && axis->level_where ? 0 : -ENOMEM;
 }
 
+/* A command in a job's place: nothing of the job but how long it may take. */
+static struct sb_job job_instead(const struct sb_job *job, const struct sb_instead *instead) {
+    return (struct sb_job){.name = job->name,
+                           .id = job->id,
+                           .kind = SB_JOB_COMMAND,
+                           .command = instead->command,
+                           .n_command = instead->n_command,
+                           .command_where = instead->where,
+                           .weights = instead->weights,
+                           .directory = instead->directory,
+                           .tolerance = job->tolerance,
+                           .timeout_s = job->timeout_s,
+                           .where = job->where};
+}
+
 static int make_plan(const struct sb_restored *restored, size_t job, const struct sb_knobs *knobs,
-                     enum sb_design design, struct sb_experiment *experiment,
-                     struct sb_error *err) {
-    experiment->job = *restored->plan->jobs[job].job;
+                     enum sb_design design, const struct sb_instead *instead,
+                     struct sb_experiment *experiment, struct sb_error *err) {
+    const struct sb_job *planned = restored->plan->jobs[job].job;
+    experiment->job = instead ? job_instead(planned, instead) : *planned;
     experiment->job.axes = calloc(knobs->n + 1, sizeof *experiment->job.axes);
     experiment->job.n_axes = 0;
     if (!experiment->job.axes)
@@ -115,11 +128,11 @@ static char *folder_name(const struct sb_restored *restored, const struct sb_exp
 }
 
 int sb_experiment_open(const struct sb_restored *restored, size_t job, const struct sb_knobs *knobs,
-                       enum sb_design design, const char *folder_path,
-                       struct sb_search_bounds *bounds, struct sb_experiment *experiment,
-                       struct sb_error *err) {
+                       enum sb_design design, const struct sb_instead *instead,
+                       const char *folder_path, struct sb_search_bounds *bounds,
+                       struct sb_experiment *experiment, struct sb_error *err) {
     *experiment = (struct sb_experiment){.bounds = bounds};
-    int rc = make_plan(restored, job, knobs, design, experiment, err);
+    int rc = make_plan(restored, job, knobs, design, instead, experiment, err);
     if (rc < 0)
         return rc;
     SB_AUTO_FREE char *path = folder_name(restored, experiment, folder_path);
@@ -264,53 +277,4 @@ int sb_experiment_run(struct sb_experiment *experiment, const struct sb_request 
     free(done);
     sb_reader_stop(reader);
     return rc;
-}
-
-/* ---- Its traces ------------------------------------------------------------------------------ */
-
-static const struct sb_run *traced_run(const struct sb_experiment *experiment, const char *unlike) {
-    for (size_t i = 0; i < experiment->result.n_runs; i++) {
-        const struct sb_run *run = &experiment->result.runs[i];
-        if (run->fingerprint && run->seen.trace &&
-            (!unlike || strcmp(run->fingerprint, unlike) != 0))
-            return run;
-    }
-    return NULL;
-}
-
-static char *trace_path(const struct sb_experiment *experiment, const struct sb_run *run) {
-    SB_AUTO_FREE char *name = sb_format("logs/%s.trace", run->id);
-    return name ? sb_folder_file(experiment->folder, name) : NULL;
-}
-
-/* New reference; JSON null where none is known. */
-static json_t *culprit_json(const struct sb_experiment *experiment) {
-    const struct sb_run *a = traced_run(experiment, NULL);
-    const struct sb_run *b = a ? traced_run(experiment, a->fingerprint) : NULL;
-    struct sb_divergence divergence;
-    SB_AUTO_FREE char *path_a = b ? trace_path(experiment, a) : NULL;
-    SB_AUTO_FREE char *path_b = b ? trace_path(experiment, b) : NULL;
-    if (!path_a || !path_b || sb_divergence_find(path_a, path_b, &divergence, NULL) < 0)
-        return json_null();
-    json_t *culprit = divergence.culprit.seq ? sb_divergent_call_json(&divergence.culprit) : NULL;
-    sb_divergence_clear(&divergence);
-    return culprit ? culprit : json_null();
-}
-
-/* The smallest of any run; JSON null where it is not known. */
-static json_t *share_json(const struct sb_experiment *experiment) {
-    double least = INFINITY;
-    for (size_t i = 0; i < experiment->result.n_runs; i++) {
-        const json_t *share = json_object_get(experiment->result.runs[i].seen.trace, "cpu_share");
-        if (json_is_number(share))
-            least = fmin(least, json_number_value(share));
-    }
-    return isfinite(least) ? json_real(least) : json_null();
-}
-
-void sb_experiment_add_culprit(const struct sb_experiment *experiment, json_t *cause) {
-    if (!experiment->trace || !cause)
-        return;
-    json_object_set_new(cause, "culprit", culprit_json(experiment));
-    json_object_set_new(cause, "traced", json_pack("{s:o}", "cpu_share", share_json(experiment)));
 }

@@ -33,6 +33,14 @@ struct sb_search_bounds {
     const char *what; /* that is being tried, for the progress line */
 };
 
+/* A command that is run in a job's place. All is borrowed, for as long as the experiment lives. */
+struct sb_instead {
+    char **command;
+    size_t n_command;
+    struct sb_where *where; /* [n_command] */
+    char *weights, *directory;
+};
+
 struct sb_experiment {
     struct sb_suite suite; /* of one job, most of which the restored result owns */
     struct sb_job job;
@@ -47,9 +55,9 @@ struct sb_experiment {
  * runs are kept in a folder of that experiment below `folder_path`, where those that an interrupted
  * search made are found again. */
 int sb_experiment_open(const struct sb_restored *restored, size_t job, const struct sb_knobs *knobs,
-                       enum sb_design design, const char *folder_path,
-                       struct sb_search_bounds *bounds, struct sb_experiment *experiment,
-                       struct sb_error *err);
+                       enum sb_design design, const struct sb_instead *instead,
+                       const char *folder_path, struct sb_search_bounds *bounds,
+                       struct sb_experiment *experiment, struct sb_error *err);
 
 /* Asked before every round, with the runs so far: more[n_cells], preset to 0. */
 typedef int sb_experiment_next(void *context, const struct sb_run *runs, size_t n_runs,
@@ -61,12 +69,6 @@ int sb_experiment_run(struct sb_experiment *experiment, const struct sb_request 
 
 /* The cell where the knobs have these levels (bit i: knob i has its other one); SIZE_MAX: none. */
 size_t sb_experiment_cell(const struct sb_experiment *experiment, uint64_t others);
-
-/* Adds to a cause what the traces of the runs show: "culprit", the call by which two runs part that
- * differ in their bits, as that of a job in result.json, or null; and "traced": {"cpu_share"}, how
- * much of the least seen run's CPU time lies in calls that a trace sees. Nothing where runs were
- * not traced. */
-void sb_experiment_add_culprit(const struct sb_experiment *experiment, json_t *cause);
 
 void sb_experiment_close(struct sb_experiment *experiment);
 

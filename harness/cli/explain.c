@@ -49,6 +49,63 @@ struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, si
     return found;
 }
 
+/* ---- Runs ------------------------------------------------------------------------------------ */
+
+/* Asks for so many runs of each cell, once. */
+struct each_cell {
+    unsigned runs;
+    bool asked;
+    size_t n_cells;
+};
+
+static int ask_each_cell(void *context, const struct sb_run *runs, size_t n, unsigned *more,
+                         struct sb_error *err) {
+    struct each_cell *each = context;
+    (void)runs, (void)n, (void)err;
+    for (size_t c = 0; c < each->n_cells && !each->asked; c++)
+        more[c] = each->runs;
+    each->asked = true;
+    return 0;
+}
+
+int sb_explain_run_cells(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                         enum sb_design design, const struct sb_instead *instead, unsigned runs,
+                         bool traced, struct sb_experiment *experiment, struct sb_error *err) {
+    int rc = sb_experiment_open(explanation->restored, explanation->job, knobs, design, instead,
+                                explanation->folder, explanation->bounds, experiment, err);
+    if (rc < 0)
+        return rc;
+    experiment->trace = traced;
+    struct each_cell each = {.runs = runs, .n_cells = experiment->plan->jobs[0].n_cells};
+    rc = sb_experiment_run(experiment, &explanation->restored->request, ask_each_cell, &each, err);
+    explanation->unfinished |= experiment->result.n_runs < each.n_cells * runs;
+    return rc;
+}
+
+static int ask_until_two_differ(void *context, const struct sb_run *runs, size_t n, unsigned *more,
+                                struct sb_error *err) {
+    enum { MOST_RUNS = 8 };
+    (void)context, (void)err;
+    struct sb_cell_runs found = sb_explain_cell_runs(runs, n, 0, 0);
+    if (found.distinct < 2 && found.good + found.failed < MOST_RUNS)
+        more[0] = 2;
+    return 0;
+}
+
+int sb_explain_run_until_two_differ(struct sb_explanation *explanation, const struct sb_knobs *held,
+                                    const struct sb_instead *instead, bool traced,
+                                    struct sb_experiment *experiment, struct sb_error *err) {
+    int rc = sb_experiment_open(explanation->restored, explanation->job, held, SB_DESIGN_FULL,
+                                instead, explanation->folder, explanation->bounds, experiment, err);
+    if (rc < 0)
+        return rc;
+    experiment->trace = traced;
+    rc = sb_experiment_run(experiment, &explanation->restored->request, ask_until_two_differ, NULL,
+                           err);
+    explanation->unfinished |= experiment->result.interrupted;
+    return rc;
+}
+
 bool sb_explain_can_trace(const struct sb_explanation *explanation) {
     const struct sb_restored *restored = explanation->restored;
     return restored->plan->jobs[explanation->job].job->kind != SB_JOB_COMMAND ||

@@ -37,8 +37,27 @@ struct sb_cell_runs {
 struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
                                          size_t cell);
 
+/* So many runs of each cell of an experiment, which is opened here. `instead`: see
+ * cli/experiment.h, or NULL. */
+int sb_explain_run_cells(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                         enum sb_design design, const struct sb_instead *instead, unsigned runs,
+                         bool traced, struct sb_experiment *experiment, struct sb_error *err);
+/* Runs of the one cell where the knobs are held, until two of them differ, and at most eight. */
+int sb_explain_run_until_two_differ(struct sb_explanation *explanation, const struct sb_knobs *held,
+                                    const struct sb_instead *instead, bool traced,
+                                    struct sb_experiment *experiment, struct sb_error *err);
+
 /* Can runs of the job be traced here? */
 bool sb_explain_can_trace(const struct sb_explanation *explanation);
+
+/* Adds to a cause what the traces of these runs show: "culprit", the call by which two runs part
+ * that differ in their bits, as that of a job in result.json, or null; and "traced": {"cpu_share"},
+ * how much of the least seen run's CPU time lies in calls that a trace sees. A culprit that can be
+ * is made again in processes of their own, and has then "frames", who called it, "replay" and, of
+ * built-in jobs, "on_ref"; its status is "confirmed" where the call alone gives other bits from
+ * equal inputs. `knobs` are those of the runs. Nothing where runs were not traced. */
+int sb_explain_culprit(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                       const struct sb_experiment *traced, json_t *cause, struct sb_error *err);
 
 /* {"runs": 6, "distinct": 1, "setting": "entropy frozen"} */
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting);

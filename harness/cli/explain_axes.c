@@ -44,37 +44,6 @@ static bool find_pair(const struct sb_explanation *explanation, size_t axis, str
     return false;
 }
 
-/* Asks for so many runs of each cell, once. */
-struct each_cell {
-    unsigned runs;
-    bool asked;
-    size_t n_cells;
-};
-
-static int ask_each_cell(void *context, const struct sb_run *runs, size_t n, unsigned *more,
-                         struct sb_error *err) {
-    struct each_cell *each = context;
-    (void)runs, (void)n, (void)err;
-    for (size_t c = 0; c < each->n_cells && !each->asked; c++)
-        more[c] = each->runs;
-    each->asked = true;
-    return 0;
-}
-
-static int run_each_cell(struct sb_explanation *explanation, const struct sb_knobs *knobs,
-                         enum sb_design design, unsigned runs, bool traced,
-                         struct sb_experiment *experiment, struct sb_error *err) {
-    int rc = sb_experiment_open(explanation->restored, explanation->job, knobs, design,
-                                explanation->folder, explanation->bounds, experiment, err);
-    if (rc < 0)
-        return rc;
-    experiment->trace = traced;
-    struct each_cell each = {.runs = runs, .n_cells = experiment->plan->jobs[0].n_cells};
-    rc = sb_experiment_run(experiment, &explanation->restored->request, ask_each_cell, &each, err);
-    explanation->unfinished |= experiment->result.n_runs < each.n_cells * runs;
-    return rc;
-}
-
 static struct sb_cell_runs cell_runs(const struct sb_experiment *experiment, uint64_t others) {
     return sb_explain_cell_runs(experiment->result.runs, experiment->result.n_runs, 0,
                                 sb_experiment_cell(experiment, others));
@@ -108,8 +77,8 @@ static char *ablate(struct sb_explanation *explanation, size_t off_cell, const c
     if (rc == 0)
         rc = add_settings(&knobs);
     rc = rc < 0 ? sb_error_errno(err, rc, "settings")
-                : run_each_cell(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, ABLATION_RUNS, false,
-                                &experiment, err);
+                : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, NULL,
+                                       ABLATION_RUNS, false, &experiment, err);
     for (size_t i = n_held; rc == 0 && i < knobs.n && !found; i++) {
         struct sb_cell_runs runs = cell_runs(&experiment, UINT64_C(1) << i);
         if (runs.distinct == 1 && runs.good == ABLATION_RUNS &&
@@ -130,7 +99,8 @@ static char *level_text(const struct sb_job_plan *plan, size_t axis, size_t cell
 }
 
 static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const struct pair *pair,
-                          const struct sb_experiment *experiment, struct sb_error *err) {
+                          const struct sb_knobs *knobs, const struct sb_experiment *experiment,
+                          struct sb_error *err) {
     const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
     const char *name = plan->axes[axis].name;
     struct sb_cell_runs a = cell_runs(experiment, 0),
@@ -158,9 +128,9 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
         }
     }
     json_t *cause = sb_explain_cause(name, confirmed, evidence, fix, json_array());
-    sb_experiment_add_culprit(experiment, cause);
-    json_array_append_new(explanation->causes, cause);
-    return 0;
+    if (!cause || json_array_append_new(explanation->causes, cause) < 0)
+        return sb_error_errno(err, -ENOMEM, "axis %s", name);
+    return sb_explain_culprit(explanation, knobs, experiment, cause, err);
 }
 
 static int explain_axis(struct sb_explanation *explanation, size_t axis, struct sb_error *err) {
@@ -182,10 +152,10 @@ static int explain_axis(struct sb_explanation *explanation, size_t axis, struct 
         sb_knobs_find(&knobs, plan->axes[axis].name)->levels[1] =
             sb_explain_level(plan, pair.b, axis);
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
-                : run_each_cell(explanation, &knobs, SB_DESIGN_FULL, RUNS,
-                                sb_explain_can_trace(explanation), &experiment, err);
+                : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_FULL, NULL, RUNS,
+                                       sb_explain_can_trace(explanation), &experiment, err);
     if (rc == 0 && !explanation->unfinished)
-        rc = add_axis_cause(explanation, axis, &pair, &experiment, err);
+        rc = add_axis_cause(explanation, axis, &pair, &knobs, &experiment, err);
     sb_experiment_close(&experiment);
     return rc;
 }

@@ -246,16 +246,6 @@ static json_t *add_cause(struct repeats *repeats, const char *source, sb_switche
     return json_array_append_new(repeats->explanation->causes, cause) == 0 ? cause : NULL;
 }
 
-static int ask_live_runs(void *context, const struct sb_run *runs, size_t n, unsigned *more,
-                         struct sb_error *err) {
-    enum { MOST_TRACED = 8 };
-    (void)context, (void)err;
-    struct sb_cell_runs live = sb_explain_cell_runs(runs, n, 0, 0);
-    if (live.distinct < 2 && live.good + live.failed < MOST_TRACED)
-        more[0] = 2;
-    return 0;
-}
-
 /* Where a race begins: two runs with nothing frozen that differ, traced. */
 static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *err) {
     struct sb_explanation *explanation = repeats->explanation;
@@ -264,14 +254,9 @@ static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *er
     int rc =
         sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats->cell, &held);
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
-                : sb_experiment_open(explanation->restored, explanation->job, &held, SB_DESIGN_FULL,
-                                     explanation->folder, explanation->bounds, &traced, err);
-    traced.trace = true;
+                : sb_explain_run_until_two_differ(explanation, &held, NULL, true, &traced, err);
     if (rc == 0)
-        rc = sb_experiment_run(&traced, &explanation->restored->request, ask_live_runs, NULL, err);
-    explanation->unfinished |= traced.result.interrupted;
-    if (rc == 0)
-        sb_experiment_add_culprit(&traced, race);
+        rc = sb_explain_culprit(explanation, &held, &traced, race, err);
     sb_experiment_close(&traced);
     return rc;
 }
@@ -335,9 +320,9 @@ static char *unexplained_text(const struct repeats *repeats) {
 
 static int search(struct repeats *repeats, struct sb_error *err) {
     struct sb_explanation *explanation = repeats->explanation;
-    int rc =
-        sb_experiment_open(explanation->restored, explanation->job, &repeats->knobs, SB_DESIGN_FULL,
-                           explanation->folder, explanation->bounds, &repeats->experiment, err);
+    int rc = sb_experiment_open(explanation->restored, explanation->job, &repeats->knobs,
+                                SB_DESIGN_FULL, NULL, explanation->folder, explanation->bounds,
+                                &repeats->experiment, err);
     if (rc == 0 && map_settings(repeats) < 0)
         rc = sb_error_errno(err, -ENOMEM, "settings");
     if (rc == 0)

@@ -31,8 +31,9 @@ enum { SB_TRACED_SIZES = 16, SB_TRACED_OPERANDS = 4, SB_TRACED_OPTIONS = 96 };
 
 struct sb_traced {
     const char *kernel, *library;
-    uint8_t dtype;    /* enum sb_dtype */
-    unsigned element; /* bytes of one */
+    const void *function; /* that it goes on to; NULL: none */
+    uint8_t dtype;        /* enum sb_dtype */
+    unsigned element;     /* bytes of one */
     unsigned n_sizes, n_operands, n_options;
     uint64_t sizes[SB_TRACED_SIZES];
     struct sb_operand operands[SB_TRACED_OPERANDS];
@@ -89,5 +90,15 @@ void sb_trace_file_begin(const char *folder);
 void sb_trace_file_write(const struct sb_traced *call);
 void sb_trace_file_lost(void);
 void sb_trace_file_spent(uint64_t inside_ns, uint64_t tracing_ns);
+
+/* ---- One call kept (trace_save.c, trace_frames.c) ---------------------------------------------
+ */
+
+/* `call`: see base/saved_call.h; both are copied. */
+void sb_trace_save_begin(const char *folder, const char *call);
+/* Saves it if it is the one that is wanted, and the first. Its inputs are digested. */
+void sb_trace_save(const struct sb_traced *call);
+/* Lines, innermost first; at most `room` bytes with the end. */
+void sb_trace_frames(char *text, size_t room);
 
 #endif

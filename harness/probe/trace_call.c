@@ -1,4 +1,5 @@
 /* The trace: from a call's beginning to its record; and where interposed calls go on to. */
+#include "base/saved_call.h"
 #include "probe/probe.h"
 #include "probe/trace.h"
 #include "probe/trace_format.h"
@@ -39,14 +40,19 @@ static void choose_digest(void) {
 #endif
 }
 
+/* The value of a variable; NULL: it is not set. The C library's own way is the probe's to watch. */
+static const char *variable(const char *name) {
+    size_t n = strlen(name);
+    for (char **item = environ; item && *item; item++) {
+        if (strncmp(*item, name, n) == 0 && (*item)[n] == '=')
+            return *item + n + 1;
+    }
+    return NULL;
+}
+
 /* The folder lies beside the probe's record. */
 __attribute__((constructor)) static void begin(void) {
-    static const char prefix[] = SB_PROBE_VARIABLE "=";
-    const char *text = NULL;
-    for (char **item = environ; item && *item && !text; item++) {
-        if (strncmp(*item, prefix, sizeof prefix - 1) == 0)
-            text = *item + sizeof prefix - 1;
-    }
+    const char *text = variable(SB_PROBE_VARIABLE), *call = variable(SB_SAVED_CALL_VARIABLE);
     if (!text || !strstr(text, ";trace=1"))
         return;
     size_t n = strcspn(text, ";");
@@ -57,6 +63,8 @@ __attribute__((constructor)) static void begin(void) {
         return;
     choose_digest();
     sb_trace_file_begin(folder);
+    if (call)
+        sb_trace_save_begin(folder, call);
     on = true;
 }
 
@@ -165,7 +173,8 @@ static uint64_t clock_ns(clockid_t clock) {
 bool sb_trace_enter(struct sb_traced *call, const char *kernel, const struct sb_found *found) {
     if (!on || depth)
         return false;
-    *call = (struct sb_traced){.kernel = kernel, .library = found->library};
+    *call = (struct sb_traced){
+        .kernel = kernel, .library = found->library, .function = found->function};
     return true;
 }
 
@@ -173,8 +182,10 @@ void sb_trace_before(struct sb_traced *call) {
     int saved = errno;
     uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     depth++;
-    if (call->valid)
+    if (call->valid) {
         digest(call, false, call->options, call->n_options, call->in);
+        sb_trace_save(call);
+    }
     call->alone = __atomic_fetch_add(&inside, 1, __ATOMIC_ACQ_REL) == 0;
     if (!call->alone)
         __atomic_fetch_add(&overlaps, 1, __ATOMIC_ACQ_REL);

@@ -22,7 +22,7 @@ static const struct {
     {"journal", NULL},
     {"plan.json", NULL},
     {"result.json", NULL},
-    {"logs", (const char *const[]){"r[0-9]*.log", "r[0-9]*.trace", NULL}},
+    {"logs", (const char *const[]){"r[0-9]*.log", "r[0-9]*.trace", "r[0-9]*.call", NULL}},
     {"weights", (const char *const[]){"xxh3-*", "sha256-*", ".new-*", NULL}},
     {"work", (const char *const[]){NULL}},
     {"explain", (const char *const[]){"experiment-*", NULL}},

@@ -202,7 +202,8 @@ int sb_trace_environment(const char *tmp, struct sb_strings *environment);
 /* In the guard: the folder for traces, in the one that the run will have as TMPDIR; a descriptor or
  * a negative errno. */
 int sb_trace_folder_make(const char *tmp, struct sb_error *err);
-/* After the run: all its processes' traces as one file. *trace: see samebits/run.h. */
+/* After the run: all its processes' traces as one file, and beside it, as r00001.call, the call
+ * that one of them kept (base/saved_call.h). *trace: see samebits/run.h. */
 int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, json_t **trace);
 
 /* ---- Ending (reap.c) --------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "base/trace.h"
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/saved_call.h"
 #include "probe/trace_format.h"
 #include "run/process.h"
 
@@ -182,6 +183,24 @@ static json_t *summary(const struct pieces *pieces, double cpu_s, uint64_t worke
                      worker_calls ? json_null() : json_real(share));
 }
 
+/* A call that was kept, beside the trace: r00001.call of r00001.trace. */
+static int copy_saved_call(int folder, int to_folder, const char *name) {
+    struct stat st;
+    SB_AUTO_FD int fd = open_piece(folder, SB_SAVED_CALL_FILE, &st);
+    if (fd < 0)
+        return 0;
+    const uint64_t most = sizeof(struct sb_saved_call) + SB_SAVED_MOST_BYTES;
+    char file[] = SB_SAVED_CALL_FILE;
+    const struct piece piece = {
+        .name = file, .length = (uint64_t)st.st_size < most ? (uint64_t)st.st_size : most};
+    SB_AUTO_FREE char *to_name = sb_format("%.*s.call", (int)strcspn(name, "."), name);
+    SB_AUTO_FD int to = to_name
+                            ? openat(to_folder, to_name,
+                                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)
+                            : -1;
+    return to < 0 ? -errno : copy_piece(folder, &piece, to);
+}
+
 int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, json_t **trace) {
     SB_CLEANUP(pieces_clear) struct pieces pieces = {0};
     int rc = list_pieces(folder, &pieces);
@@ -198,6 +217,8 @@ int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, j
     }
     if (rc == 0 && !written) /* a run without calls has a trace as well */
         rc = sb_write_all(to, SB_TRACE_MAGIC, strlen(SB_TRACE_MAGIC));
+    if (rc == 0)
+        rc = copy_saved_call(folder, to_folder, name);
     if (rc < 0)
         return rc;
     *trace = summary(&pieces, cpu_s, worker_calls);

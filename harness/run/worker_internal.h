@@ -53,6 +53,20 @@ int sb_worker_train(const struct sb_worker_request *request, const struct sb_tra
 /* A `sb_trace_function` whose context is a sb_trace_writer. */
 int sb_worker_write_call(void *context, const struct sb_traced_call *call, struct sb_error *err);
 
+/* One call of a training, kept in a file beside its trace (base/saved_call.h). */
+struct sb_keeping {
+    const char *wanted; /* borrowed from the environment; NULL: none */
+    char *path;
+    bool done;
+};
+/* Watches the engine for the call that SAMEBITS_TRACE_CALL names, where it is set. */
+int sb_keeping_begin(const char *trace_path, struct sb_engine *engine, struct sb_keeping *keeping,
+                     struct sb_error *err);
+void sb_keeping_clear(struct sb_keeping *keeping);
+
+/* Makes a saved call again and saves what comes out. -ENOTSUP: its library is not here. */
+int sb_worker_replay(const char *path, const char *weights, unsigned threads, bool deterministic,
+                     struct sb_error *err);
 /* Does a kernel job: computes it several times, saves the outputs of the first, and adds to the
  * report: "accuracy", "calls" {"n", "distinct", "seconds"}, "claim", and what batch and alignment
  * really were. */

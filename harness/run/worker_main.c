@@ -420,6 +420,19 @@ static int show_trace(const char *path) {
     return rc == 0 && fflush(stdout) == 0 ? EXIT_DONE : EXIT_ERROR;
 }
 
+static int replay(const char *path, const char *weights) {
+    struct sb_worker_request request = {0};
+    struct sb_error err = {0};
+    int rc = read_environment(&request, &err);
+    if (rc == 0)
+        rc = check_arithmetic(&err);
+    if (rc == 0)
+        rc = sb_worker_replay(path, weights, request.threads, request.deterministic, &err);
+    if (rc < 0)
+        fprintf(stderr, "samebits worker: %s\n", err.text);
+    return rc == 0 ? EXIT_DONE : rc == -ENOTSUP ? EXIT_UNSUPPORTED : EXIT_ERROR;
+}
+
 int sb_worker_main(int argc, char **argv) {
     if (argc >= 3 && (strcmp(argv[1], "train") == 0 || strcmp(argv[1], "kernel") == 0))
         return run_job(argc, argv);
@@ -429,11 +442,14 @@ int sb_worker_main(int argc, char **argv) {
         return describe(argv[2]);
     if (argc == 3 && strcmp(argv[1], "trace") == 0)
         return show_trace(argv[2]);
+    if (argc == 4 && strcmp(argv[1], "replay") == 0)
+        return replay(argv[2], argv[3]);
     fprintf(stderr,
             "usage: samebits worker train|kernel NAME [--backend B] [--dtype D] [--shape MxNxK]\n"
             "                       [--arg NAME=VALUE]… --weights PATH\n"
             "       samebits worker check-isa\n"
             "       samebits worker describe BACKEND\n"
-            "       samebits worker trace FILE\n");
+            "       samebits worker trace FILE\n"
+            "       samebits worker replay CALL WEIGHTS\n");
     return EXIT_ERROR;
 }

@@ -11,14 +11,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* The step after which another process goes on, and how many share a batch, as the axes resume and
  * ranks ask for; the state between the two processes, set by the first; a file for the trace. */
 static const char resume_variable[] = "SAMEBITS_RESUME", ranks_variable[] = "SAMEBITS_RANKS",
                   checkpoint_variable[] = "SAMEBITS_CHECKPOINT",
-                  trace_variable[] = "SAMEBITS_TRACE";
+                  trace_variable[] = "SAMEBITS_TRACE", replace_variable[] = "SAMEBITS_REPLACE_CALL";
 static const char checkpoint_file[] = ".samebits-checkpoint";
 
 enum { MOST_RANKS = 1024 };
@@ -46,7 +44,7 @@ int sb_worker_write_call(void *context, const struct sb_traced_call *call, struc
                                      .backend = call->backend,
                                      .dtype = (uint8_t)call->made->dtype,
                                      .n_sizes = (uint8_t)strlen(operation->sizes),
-                                     .thread = (uint32_t)syscall(SYS_gettid),
+                                     .thread = 1, /* calls are made by one */
                                      .step = (uint32_t)call->step,
                                      .call = call->call};
     _Static_assert((int)SB_MAX_SIZES <= (int)SB_TRACE_SIZES, "a shape must fit into a record");
@@ -79,12 +77,20 @@ static int train(const struct sb_training *training, const struct sb_train_optio
                  struct sb_engine *engine, struct sb_train_result *result, struct sb_error *err) {
     const char *path = getenv(trace_variable);
     struct sb_trace_writer *writer = NULL;
-    int rc = path && *path ? sb_trace_writer_open(path, &writer, err) : 0;
+    SB_CLEANUP(sb_keeping_clear) struct sb_keeping keeping = {.wanted = NULL};
+    uint64_t replaced;
+    int rc = read_count(replace_variable, UINT64_MAX, &replaced, err);
+    sb_engine_replace(engine, rc == 0 ? replaced : 0);
+    if (rc == 0 && path && *path)
+        rc = sb_trace_writer_open(path, &writer, err);
+    if (rc == 0 && writer)
+        rc = sb_keeping_begin(path, engine, &keeping, err);
     if (rc == 0 && writer)
         sb_engine_trace(engine, sb_worker_write_call, writer);
     if (rc == 0)
         rc = training->run(engine, options, result, err);
     sb_engine_trace(engine, NULL, NULL);
+    sb_engine_watch(engine, NULL, NULL);
     struct sb_error unwritten = {0};
     if (sb_trace_writer_close(writer, &unwritten) < 0 && rc == 0) {
         *err = unwritten;
