@@ -28,8 +28,9 @@ enum {
     SB_SAVED_NAME = 64,
     SB_SAVED_PATH = 1024
 };
-#define SB_SAVED_MOST_BYTES (UINT64_C(1) << 30) /* of all operands; a call with more is not saved  \
-                                                 */
+#define SB_SAVED_MOST_BYTES                                                                        \
+    (UINT64_C(1) << 30) /* of all operands; a call with more is not saved                          \
+                         */
 
 /* `columns` runs of `rows` adjacent elements, `stride` elements from one to the next. */
 struct sb_saved_operand {

@@ -141,7 +141,7 @@ class Explain(program.Program):
         self.assertEqual(cause["source"], "isa")
         self.assertEqual({key: cause["culprit"][key] for key in ("step", "seq", "kernel", "backend", "call", "status")},
                          {"step": 1, "seq": 1, "kernel": "gemm", "backend": "openblas", "call": "gemm 16x64x32 f32",
-                          "status": "suspected"})
+                          "status": "confirmed"})
         self.assertIn("first call whose inputs are equal", self.samebits("explain", "out", code=0).stdout)
 
     def test_a_variable(self):
