@@ -55,6 +55,11 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
  * of the times on either side; empty where a side was timed once. */
 void sb_put_cost(struct sb_making *making, json_t *entry, const struct sb_job_result *job);
 
+/* Of a job that saves its weights on the way (result_growth.c): [{"step", "max_abs", "max_ulp",
+ * "share"}], at most some 256 steps, of a group's comparison; null of others, or where nothing
+ * differs. */
+json_t *sb_growth_json(struct sb_making *making, const struct sb_comparison *comparison);
+
 /* Of runs that were traced; null of others (result_trace.c). culprit: {"step", "seq", "kernel",
  * "backend", "call": "sgemm 256x256x784 f32", "status", "process", "program", "thread"}. trace:
  * {"calls": of both witnesses, or null, "cpu_share": the smallest of a run, "notes": sentences}. */

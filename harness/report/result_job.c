@@ -180,6 +180,7 @@ static void put_magnitude(struct sb_making *making, json_t *entry,
                                              : NULL;
     sb_put(making, entry, "grade", grade ? json_string(grade) : json_null());
     sb_put(making, entry, "worst", worst_json(making, worst));
+    sb_put(making, entry, "growth", sb_growth_json(making, worst));
     sb_put(making, entry, "compared", json_integer((json_int_t)compared));
     sb_put(making, entry, "limits", limits_json(making, job, compared));
 }

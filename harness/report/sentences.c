@@ -211,9 +211,43 @@ static void say_worst_difference(struct sb_text *text, const json_t *job) {
     say_shape(text, job, worst);
 }
 
+static void say_point(struct sb_text *text, const json_t *point) {
+    const json_t *abs = json_object_get(point, "max_abs");
+    if (json_is_number(abs))
+        sb_text_printf(text, "%.2g (", json_number_value(abs));
+    say_ulp(text, json_object_get(point, "max_ulp"));
+    sb_text_puts(text, json_is_number(abs) ? ", " : " (");
+    say_share(text, json_number_value(json_object_get(point, "share")));
+    sb_text_putc(text, ')');
+}
+
+/* Of weights that were saved on the way: where the difference begins, and what becomes of it. */
+static void say_growth(struct sb_text *text, const json_t *job) {
+    const json_t *growth = json_object_get(job, "growth"), *first = NULL, *last = NULL;
+    size_t i;
+    json_t *point;
+    json_array_foreach(growth, i, point) {
+        if (!first && json_number_value(json_object_get(point, "share")) > 0)
+            first = point;
+        last = point;
+    }
+    if (!first)
+        return;
+    sb_text_printf(text,
+                   " It begins at step %lld: ", json_integer_value(json_object_get(first, "step")));
+    say_point(text, first);
+    if (last != first) {
+        sb_text_printf(text, "; at step %lld it is ",
+                       json_integer_value(json_object_get(last, "step")));
+        say_point(text, last);
+    }
+    sb_text_putc(text, '.');
+}
+
 void sb_say_magnitude(struct sb_text *text, const json_t *job) {
     const json_t *limits = json_object_get(job, "limits");
     say_worst_difference(text, job);
+    say_growth(text, job);
     for (size_t i = 0; i < json_array_size(limits); i++)
         sb_text_printf(text, "%sNote: %s.", text->length ? " " : "", sb_text_at(limits, i));
 }

@@ -207,7 +207,7 @@ START_TEST(arguments_are_checked_and_the_choices_named)
     ck_assert_int_eq(sb_argument_set(specs, values, "epoch", "3", &err), -EINVAL);
     ck_assert_ptr_nonnull(
         strstr(err.text, "unknown argument 'epoch' (choices: seed seeded op_seed"));
-    ck_assert_ptr_nonnull(strstr(err.text, "save_optimizer)"));
+    ck_assert_ptr_nonnull(strstr(err.text, "save_steps)"));
     static const char *const wrong[][2] = {
         {"epochs", "-1"}, {"epochs", "3.5"},      {"epochs", ""},
         {"epochs", "3x"}, {"batch_size", "0"},    {"seed", "18446744073709551616"},

@@ -23,6 +23,7 @@ enum {
     LEARNING_RATE,
     SHUFFLE,
     SAVE_OPTIMIZER,
+    SAVE_STEPS,
 };
 
 static const struct sb_argument_spec specs[] = {
@@ -42,6 +43,8 @@ static const struct sb_argument_spec specs[] = {
     [SHUFFLE] = {"shuffle", SB_ARGUMENT_INTEGER, "64", 0, 1e6, "buffer of the shuffle; 0: none"},
     [SAVE_OPTIMIZER] = {"save_optimizer", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
                         "save the state of Adam too"},
+    [SAVE_STEPS] = {"save_steps", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
+                    "save the weights after steps on the way too, as step-N/…"},
     {NULL},
 };
 
@@ -214,6 +217,7 @@ static int train(struct job *job, struct sb_engine *engine, const struct sb_trai
                                  .n_variables = job->model.n_variables,
                                  .steps = &job->steps,
                                  .gradient = gradient,
+                                 .save_steps = options->arguments[SAVE_STEPS].boolean,
                                  .update = update};
     rc = sb_learn(&learner, engine, job->pipeline, options->arguments[EPOCHS].integer, options,
                   &job->result, err);

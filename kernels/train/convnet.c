@@ -26,6 +26,7 @@ enum {
     LEARNING_RATE,
     SHUFFLE,
     SAVE_OPTIMIZER,
+    SAVE_STEPS,
 };
 
 static const struct sb_argument_spec specs[] = {
@@ -49,6 +50,8 @@ static const struct sb_argument_spec specs[] = {
     [SHUFFLE] = {"shuffle", SB_ARGUMENT_BOOLEAN, "true", 0, 0, "another order each epoch"},
     [SAVE_OPTIMIZER] = {"save_optimizer", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
                         "save the state of Adam too"},
+    [SAVE_STEPS] = {"save_steps", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
+                    "save the weights after steps on the way too, as step-N/…"},
     {NULL},
 };
 _Static_assert(sizeof specs / sizeof *specs <= SB_MAX_ARGUMENTS + 1, "raise SB_MAX_ARGUMENTS");
@@ -198,6 +201,7 @@ static int learn(struct job *job, struct sb_engine *engine, const struct sb_trai
                                  .n_states = 2 * job->net.n_blocks,
                                  .steps = &job->steps,
                                  .gradient = gradient,
+                                 .save_steps = options->arguments[SAVE_STEPS].boolean,
                                  .update = update};
     return sb_learn(&learner, engine, job->pipeline, options->arguments[EPOCHS].integer, options,
                     &job->result, err);

@@ -37,6 +37,7 @@ enum {
     PREFETCH,
     ORDERED,
     SAVE_OPTIMIZER,
+    SAVE_STEPS,
 };
 
 static const struct sb_argument_spec specs[] = {
@@ -73,6 +74,8 @@ static const struct sb_argument_spec specs[] = {
                  "false: features stand in the order of the feature dictionary's hash table"},
     [SAVE_OPTIMIZER] = {"save_optimizer", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
                         "save the state of Adam too"},
+    [SAVE_STEPS] = {"save_steps", SB_ARGUMENT_BOOLEAN, "false", 0, 0,
+                    "save the weights after steps on the way too, as step-N/…"},
     {NULL},
 };
 _Static_assert(sizeof specs / sizeof *specs <= SB_MAX_ARGUMENTS + 1, "raise SB_MAX_ARGUMENTS");
@@ -262,6 +265,7 @@ static int learn(struct job *job, struct sb_engine *engine, const struct sb_trai
                                  .n_variables = 2 * job->network.n_layers,
                                  .steps = &job->steps,
                                  .gradient = gradient,
+                                 .save_steps = options->arguments[SAVE_STEPS].boolean,
                                  .update = update};
     return sb_learn(&learner, engine, job->pipeline, options->arguments[EPOCHS].integer, options,
                     &job->result, err);

@@ -17,6 +17,7 @@ struct loop {
     void *items;            /* one batch */
     void *parts, *combined; /* gradients of all variables: of each rank, and their sum */
     size_t n_parameters;
+    struct sb_train_result *result; /* that steps on the way are added to */
     bool stopped;
 };
 
@@ -103,12 +104,32 @@ static int stop(struct loop *loop, struct sb_error *err) {
     return sb_checkpoint_write(loop->options->checkpoint, loop->learner, &loop->progress, err);
 }
 
+static bool is_step_to_save(uint64_t step) {
+    uint64_t every = 1;
+    while (16 * every < step)
+        every *= 2;
+    return step % every == 0;
+}
+
+static int save_step(struct loop *loop, struct sb_error *err) {
+    const struct sb_learner *learner = loop->learner;
+    uint64_t step = *learner->steps;
+    int rc = 0;
+    for (size_t i = 0; i < learner->n_variables && rc == 0 && is_step_to_save(step); i++)
+        rc = sb_result_add_variable(loop->result, learner->dtype, learner->variables[i],
+                                    learner->variables[i]->value, "step-%06llu/variables/%zu",
+                                    (unsigned long long)step, i);
+    return rc < 0 ? sb_error_errno(err, rc, "weights of step %llu", (unsigned long long)step) : 0;
+}
+
 static int batch(struct loop *loop, size_t n, struct sb_error *err) {
     double loss;
     sb_engine_set_step(loop->engine, *loop->learner->steps + 1);
     int rc = gradient(loop, n, &loss, err);
     if (rc == 0)
         rc = loop->learner->update(loop->learner->model, loop->engine, err);
+    if (rc == 0 && loop->learner->save_steps)
+        rc = save_step(loop, err);
     if (rc < 0)
         return rc;
     loop->progress.sum += loss;
@@ -179,11 +200,14 @@ static int run(struct loop *loop, uint64_t epochs, struct sb_error *err) {
 int sb_learn(const struct sb_learner *learner, struct sb_engine *engine,
              struct sb_dataset *pipeline, uint64_t epochs, const struct sb_train_options *options,
              struct sb_train_result *result, struct sb_error *err) {
+    if (learner->save_steps && options->resume_at)
+        return sb_error_set(err, -ENOTSUP, "save_steps and resume do not go together");
     struct loop loop = {
         .learner = learner,
         .engine = engine,
         .pipeline = pipeline,
         .options = options,
+        .result = result,
         .progress = {.losses = calloc(epochs + 1, sizeof(double)), .n_losses = epochs},
         .items = malloc(sb_dataset_max_items(pipeline) * sb_dataset_item_size(pipeline))};
     int rc = loop.progress.losses && loop.items ? run(&loop, epochs, err)

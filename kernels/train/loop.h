@@ -22,6 +22,9 @@ struct sb_learner {
     const struct sb_state *states;
     size_t n_states;
     uint64_t *steps; /* taken by the optimizer; update counts them */
+    /* Variables go into the result as they are after steps, as step-N/variables/I: after each of
+     * the first 16, and then eight times while their number doubles. */
+    bool save_steps;
     /* Mean loss of n items of the pipeline, and the gradient of every variable. */
     int (*gradient)(void *model, struct sb_engine *engine, const void *items, size_t n,
                     double *loss, struct sb_error *err);
@@ -38,7 +41,8 @@ struct sb_learner {
  *
  * With options->resume_at the state after that step is written to options->checkpoint, and
  * result->stopped says so: the caller begins again in a new process with options->resumed, where
- * the state is read back and the pipeline wound forward. A training that ends earlier just ends. */
+ * the state is read back and the pipeline wound forward. A training that ends earlier just ends.
+ * -ENOTSUP with save_steps: the first process's steps are not in the second. */
 int sb_learn(const struct sb_learner *learner, struct sb_engine *engine,
              struct sb_dataset *pipeline, uint64_t epochs, const struct sb_train_options *options,
              struct sb_train_result *result, struct sb_error *err);

@@ -1,4 +1,5 @@
 """Known faults, planted by the backend `chaos` of the tests, are found and named for what they are."""
+import json
 import os
 import subprocess
 
@@ -84,6 +85,54 @@ class Chaos(program.Program):
         job = self.run_json("suite.yaml", "--out", "out", code=1,
                             env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
         self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+
+    def test_the_growth_of_a_difference_is_told_step_by_step(self):
+        """adam:9 is the first variable's in the third step."""
+        self.write("suite.yaml", f"""
+            version: 1
+            jobs:
+              - name: planted
+                train: dense
+                backend: chaos
+                args: {{save_steps: true, epochs: 6}}
+                axes: {{"env:{VARIABLE}": [none, "ulp@adam:9"]}}
+            """)
+        job = self.run_json("suite.yaml", "--out", "out", code=1, env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
+        growth = {point["step"]: point for point in job["growth"]}
+        self.assertEqual(list(growth), [*range(1, 17), 18, 20, 22, 24, 26, 28, 30, 32, 36, 40])
+        self.assertEqual([(growth[step]["max_ulp"], growth[step]["share"]) for step in (1, 2, 3)],
+                         [(0, 0), (0, 0), (1, 1 / 58)])
+        self.assertGreater(growth[40]["share"], growth[3]["share"])
+        said = " ".join(self.samebits("report", "out", code=None).stdout.split())
+        self.assertIn("It begins at step 3: ", said)
+        self.assertIn("; at step 40 it is ", said)
+
+    def test_weights_that_a_program_saves_on_the_way_tell_their_growth_too(self):
+        self.write("job.py", program.NPY_JOB.format(body="").replace(
+            "header =", """
+for step in range(1, 5):
+    if step == 3 and os.environ.get("FAULT") == "1": values[7] += 2**-10
+    values = [value * 2 for value in values]
+    text = "{'descr': '<f4', 'fortran_order': False, 'shape': (256,), }".ljust(117) + chr(10)
+    with open(f"step-{step}.npy", "wb") as file:
+        file.write(b"\\x93NUMPY\\x01\\x00" + struct.pack("<H", 118) + text.encode() + struct.pack("<256f", *values))
+header =""", 1))
+        job = self.adhoc("env:FAULT=0,1", options=("--weights", "step-*.npy"), command=("python3", "job.py"), code=1)["jobs"][0]
+        self.assertEqual([(point["step"], point["max_abs"]) for point in job["growth"]],
+                         [(1, 0), (2, 0), (3, 2**-9), (4, 2**-8)])
+
+    def test_weights_without_steps_have_no_growth(self):
+        job = self.kernel("gemm", ["none", "ulp@gemm:1"], [20, 30, 40], code=1)
+        self.assertIsNone(job["growth"])
+
+    def test_steps_that_another_process_made_are_not_there(self):
+        self.write("suite.yaml", """
+            version: 1
+            jobs:
+              - {name: both, train: dense, args: {save_steps: true}, axes: {resume: [none, 7]}}
+            """)
+        job = self.run_json("suite.yaml", "--out", "out", code=None)["jobs"][0]
+        self.assertIn("save_steps and resume do not go together", json.dumps(job))
 
     def trace(self, fault):
         name = fault.split("@")[0]
