@@ -43,8 +43,6 @@ class Install(program.Program):
     def page(self, name):
         if not shutil.which("lowdown"):
             self.skipTest("needs lowdown: not found")
-        if not shutil.which("man"):
-            self.skipTest("needs man: not found")
         done = subprocess.run(["man", "-l", self.installed("/" + name)], capture_output=True, text=True, check=False,
                               env={**os.environ, "MANWIDTH": "120", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""})
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -101,8 +99,6 @@ class Install(program.Program):
         self.assertEqual(self.complete("samebits", "run", "--", "sui"), ["suite.yaml"])
 
     def test_fish_completes(self):
-        if not shutil.which("fish"):
-            self.skipTest("needs fish: not found")
         script = f"""
             set PATH {os.path.dirname(self.installed('/bin/samebits'))} $PATH
             source {self.installed('/samebits.fish')}
@@ -115,8 +111,6 @@ class Install(program.Program):
         self.assertEqual([line.split("\t")[0] for line in others.splitlines()], ["--exact-repeats", "threads", "backends"])
 
     def test_zsh_completes(self):
-        if not shutil.which("zsh"):
-            self.skipTest("needs zsh: not found")
         folder = os.path.dirname(self.installed("/_samebits"))
         script = f"fpath=({folder} $fpath); autoload -Uz compinit; compinit -u -D; print $_comps[samebits]; autoload +X _samebits"
         done = subprocess.run(["zsh", "-f", "-c", script], cwd=self.folder, capture_output=True, text=True, check=True)
