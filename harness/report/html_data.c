@@ -104,7 +104,7 @@ static json_t *groups_json(const json_t *job) {
 }
 
 static void add_details(json_t *entry, const json_t *job) {
-    static const char *const as_they_are[] = {"axes",       "witness", "culprit",
+    static const char *const as_they_are[] = {"axes",       "witness", "culprit", "growth",
                                               "confidence", "reason",  "limits"};
     for (size_t i = 0; i < sizeof as_they_are / sizeof *as_they_are; i++) {
         if (json_object_get(job, as_they_are[i]))

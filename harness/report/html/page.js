@@ -264,6 +264,7 @@ function jobDetails(job) {
       command(data.program, 'rerun', data.directory, job.witness.b), command(data.program, 'explain', data.directory, '--job', job.id));
   }
   if (job.worst_tensor) box.append(worstDetails(job));
+  if (job.growth) box.append(make('h3', {}, 'Growth: the largest difference after each step'), plotGrowth(job.growth));
   if (job.groups.length) box.append(make('h3', {}, 'Results'), groupsTable(job));
   box.append(make('h3', {}, 'Evidence'), evidence(job));
   if (job.limits && job.limits.length) box.append(make('ul', {class: 'says'}, ...job.limits.map(text => make('li', {}, text))));
@@ -311,6 +312,30 @@ function svg(tag, attributes, text) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
   return element;
+}
+
+// Decades upwards; a step without a difference stands on the ground, one without bound at the top.
+function plotGrowth(growth) {
+  const sizes = growth.map(point => typeof point.max_abs === 'number' ? point.max_abs : Infinity);
+  const finite = sizes.filter(size => size > 0 && size < Infinity);
+  const low = Math.floor(Math.log10(Math.min(...finite, 1))), high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(...finite, 1e-300))));
+  const left = 60, right = 500, top = 14, ground = 150, first = growth[0].step, last = growth[growth.length - 1].step;
+  const x = step => left + (right - left) * (last > first ? (step - first) / (last - first) : 0);
+  const y = size => size === 0 ? ground : size === Infinity ? top : top + (ground - 20 - top) * (high - Math.log10(size)) / (high - low);
+  const plot = svg('svg', {viewBox: `0 0 520 ${ground + 24}`, role: 'img', 'aria-label': 'largest difference by step'});
+  const every = Math.ceil((high - low) / 5);
+  for (let decade = low; decade <= high; decade += every)
+    plot.append(svg('line', {x1: left, x2: right, y1: y(10 ** decade), y2: y(10 ** decade)}), svg('text', {x: left - 8, y: y(10 ** decade) + 4, 'text-anchor': 'end', class: 'tick'}, `1e${decade}`));
+  plot.append(svg('line', {x1: left, x2: right, y1: ground, y2: ground}), svg('text', {x: left - 8, y: ground + 4, 'text-anchor': 'end', class: 'tick'}, '0'));
+  for (const [step, anchor] of [[first, 'start'], [last, 'end']])
+    plot.append(svg('text', {x: x(step), y: ground + 18, 'text-anchor': anchor, class: 'tick'}, `step ${step}`));
+  plot.append(svg('polyline', {points: growth.map((point, i) => `${x(point.step)},${y(sizes[i])}`).join(' '), class: 'line'}));
+  growth.forEach((point, i) => {
+    const dot = svg('circle', {cx: x(point.step), cy: y(sizes[i]), r: 3});
+    dot.append(svg('title', {}, `step ${point.step}: ${plain(point.max_abs)}, ${plain(point.max_ulp)} ulp, ${(100 * point.share).toPrecision(2)}% of elements`));
+    plot.append(dot);
+  });
+  return make('div', {class: 'plot'}, plot);
 }
 
 function plotCost() {

@@ -109,6 +109,29 @@ class Page(program.Program):
         self.browser.click("tbody tr:nth-child(4) th")
         self.assertIn("what went wrong <b>here</b>", self.browser.texts("#details")[0])
 
+    def test_the_growth_of_a_difference_is_drawn(self):
+        """Ranks that share a batch add its gradients in another order."""
+        self.write("steps.yaml", """
+            version: 1
+            jobs:
+              - {name: growing, train: dense, args: {save_steps: true}, axes: {ranks: [1, 3]}, require: {ranks: ignore}}
+            """)
+        document = self.run_json("steps.yaml", "--out", "steps", "--report", "html:" + self.path("page.html"), code=0)
+        growth = document["jobs"][0]["growth"]
+        self.browser.open(self.path("page.html"))
+        self.browser.click("tbody tr th")
+        self.assertIn("GROWTH: THE LARGEST DIFFERENCE AFTER EACH STEP", self.browser.texts("#details")[0])
+        dots = self.browser.run("return [...document.querySelectorAll('#details .plot circle')].map(dot => "
+                                "[dot.textContent, +dot.getAttribute('cx'), +dot.getAttribute('cy')])")
+        self.assertEqual(len(dots), len(growth))
+        self.assertEqual([dot[0].split(":")[0] for dot in dots], [f"step {point['step']}" for point in growth])
+        self.assertEqual(sorted(dots, key=lambda dot: dot[1]), dots)
+        # The larger a difference, the higher its dot.
+        pairs = sorted((point["max_abs"], -dot[2]) for point, dot in zip(growth, dots))
+        self.assertEqual([height for _, height in pairs], sorted(height for _, height in pairs))
+        self.browser.run("document.querySelector('#details .plot').scrollIntoView()")
+        self.snap("growth")
+
     def test_keys_do_what_the_mouse_does(self):
         self.page()
         self.browser.press("j", "j", "j", "k", "Enter")
