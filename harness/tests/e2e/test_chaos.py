@@ -73,31 +73,25 @@ class Chaos(program.Program):
         self.assertEqual((job["runs"], job["calls"]["n"], job["calls"]["distinct"]), (10, 100, 1))
         self.assertEqual(job["verdict"], "bitwise")
 
-    def test_one_unit_in_a_training_changes_what_it_learns(self):
+    def training(self, fault, arguments="{}"):
         self.write("suite.yaml", f"""
             version: 1
             jobs:
               - name: planted
                 train: dense
                 backend: chaos
-                axes: {{"env:{VARIABLE}": [none, "ulp@adam:1"]}}
+                args: {arguments}
+                axes: {{"env:{VARIABLE}": [none, "{fault}"]}}
             """)
-        job = self.run_json("suite.yaml", "--out", "out", code=1,
-                            env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
+        return self.run_json("suite.yaml", "--out", "out", code=1, env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
+
+    def test_one_unit_in_a_training_changes_what_it_learns(self):
+        job = self.training("ulp@adam:1")
         self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
 
     def test_the_growth_of_a_difference_is_told_step_by_step(self):
         """adam:9 is the first variable's in the third step."""
-        self.write("suite.yaml", f"""
-            version: 1
-            jobs:
-              - name: planted
-                train: dense
-                backend: chaos
-                args: {{save_steps: true, epochs: 6}}
-                axes: {{"env:{VARIABLE}": [none, "ulp@adam:9"]}}
-            """)
-        job = self.run_json("suite.yaml", "--out", "out", code=1, env={"SAMEBITS_BACKEND_PATH": MODULES})["jobs"][0]
+        job = self.training("ulp@adam:9", "{save_steps: true, epochs: 6}")
         growth = {point["step"]: point for point in job["growth"]}
         self.assertEqual(list(growth), [*range(1, 17), 18, 20, 22, 24, 26, 28, 30, 32, 36, 40])
         self.assertEqual([(growth[step]["max_ulp"], growth[step]["share"]) for step in (1, 2, 3)],
