@@ -159,7 +159,8 @@ int sb_trace_writer_close(struct sb_trace_writer *writer, struct sb_error *err) 
 struct sb_trace_reader {
     FILE *file;
     char *path;
-    char *names[MOST_NAMES + 1];
+    char **names; /* [n_names], by id; NULL: not defined */
+    size_t n_names;
     struct shape *shapes;
     bool *known;
     size_t room;
@@ -196,6 +197,23 @@ int sb_trace_reader_open(const char *path, struct sb_trace_reader **reader, stru
     return 0;
 }
 
+static int make_room_for_name(struct sb_trace_reader *reader, uint16_t id) {
+    if (id < reader->n_names)
+        return 0;
+    size_t n = id < 16 ? 16 : 2 * (size_t)id;
+    char **names = realloc(reader->names, n * sizeof *names);
+    if (!names)
+        return -ENOMEM;
+    memset(names + reader->n_names, 0, (n - reader->n_names) * sizeof *names);
+    reader->names = names;
+    reader->n_names = n;
+    return 0;
+}
+
+static const char *name_of(const struct sb_trace_reader *reader, uint16_t id) {
+    return id < reader->n_names ? reader->names[id] : NULL;
+}
+
 /* Each of these: 1, or 0 at a record that is cut off, or negative. */
 
 static int read_name(struct sb_trace_reader *reader, struct sb_error *err) {
@@ -205,8 +223,10 @@ static int read_name(struct sb_trace_reader *reader, struct sb_error *err) {
         return 0;
     uint16_t id = (uint16_t)(head[0] | head[1] << 8);
     char *copy = strdup(name);
-    if (!copy)
+    if (!copy || make_room_for_name(reader, id) < 0) {
+        free(copy);
         return sb_error_errno(err, -ENOMEM, "%s", reader->path);
+    }
     free(reader->names[id]);
     reader->names[id] = copy;
     return 1;
@@ -270,8 +290,8 @@ static int read_call(struct sb_trace_reader *reader, struct sb_trace_record *rec
     memcpy(names, bytes, 4);
     memcpy(numbers, bytes + 4, 12);
     memcpy(&call, bytes + 16, 8);
-    const char *kernel = reader->names[le16toh(names[0])],
-               *backend = reader->names[le16toh(names[1])];
+    const char *kernel = name_of(reader, le16toh(names[0])),
+               *backend = name_of(reader, le16toh(names[1]));
     uint32_t id = le32toh(numbers[0]);
     if (!kernel || !backend || id >= reader->room || !reader->known[id])
         return damaged(reader, "a call of what was not defined", err);
@@ -330,8 +350,9 @@ void sb_trace_reader_close(struct sb_trace_reader *reader) {
         return;
     if (reader->file)
         fclose(reader->file);
-    for (size_t i = 0; i <= MOST_NAMES; i++)
+    for (size_t i = 0; i < reader->n_names; i++)
         free(reader->names[i]);
+    free(reader->names);
     free(reader->shapes);
     free(reader->known);
     free(reader->path);
