@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, MOST_ELEMENT = 16 };
+enum { MOST_ELEMENT = 16 };
 
 _Static_assert(sizeof(struct sb_saved_operand) == 56, "no padding in a file");
 _Static_assert(sizeof(struct sb_saved_call) % 8 == 0, "no padding in a file");
@@ -38,8 +38,9 @@ static bool is_text(const char *text, size_t room) {
 
 static bool operand_is_sound(const struct sb_saved_operand *operand) {
     uint64_t most = SB_SAVED_MOST_BYTES, rows = operand->rows, columns = operand->columns;
-    if (operand->element < 1 || operand->element > MOST_ELEMENT || operand->address >= PAGE ||
-        rows > most || columns > most || operand->stride > most || (rows == 0) != (columns == 0))
+    if (operand->element < 1 || operand->element > MOST_ELEMENT ||
+        operand->address >= SB_SAVED_PAGE || rows > most || columns > most ||
+        operand->stride > most || (rows == 0) != (columns == 0))
         return false;
     if (!rows)
         return operand->bytes == 0;
@@ -106,8 +107,8 @@ int sb_saved_call_read(const char *path, struct sb_loaded_call *loaded, struct s
     int rc = fd < 0 ? fd : 0;
     for (size_t i = 0; rc == 0 && i < loaded->call.n_operands; i++) {
         const struct sb_saved_operand *operand = &loaded->call.operands[i];
-        size_t room = (operand->bytes + 2 * PAGE) / PAGE * PAGE;
-        loaded->blocks[i] = aligned_alloc(PAGE, room);
+        size_t room = (operand->bytes + 2 * SB_SAVED_PAGE) / SB_SAVED_PAGE * SB_SAVED_PAGE;
+        loaded->blocks[i] = aligned_alloc(SB_SAVED_PAGE, room);
         if (!loaded->blocks[i]) {
             rc = sb_error_errno(err, -ENOMEM, "%s", path);
             break;

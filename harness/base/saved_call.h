@@ -26,18 +26,18 @@ enum {
     SB_SAVED_OPTIONS = 96,
     SB_SAVED_FRAMES = 8192,
     SB_SAVED_NAME = 64,
-    SB_SAVED_PATH = 1024
+    SB_SAVED_PATH = 1024,
+    SB_SAVED_PAGE = 4096 /* addresses are kept modulo that: kernels may go by alignment */
 };
-#define SB_SAVED_MOST_BYTES                                                                        \
-    (UINT64_C(1) << 30) /* of all operands; a call with more is not saved                          \
-                         */
+/* Of all operands; a call with more is not saved. */
+#define SB_SAVED_MOST_BYTES (UINT64_C(1) << 30)
 
 /* `columns` runs of `rows` adjacent elements, `stride` elements from one to the next. */
 struct sb_saved_operand {
     uint64_t rows, columns, stride;
     uint64_t element; /* bytes of one */
     uint64_t bytes;   /* from the first to behind the last */
-    uint64_t address; /* modulo 4096: kernels may go by alignment */
+    uint64_t address; /* modulo SB_SAVED_PAGE */
     uint8_t read;     /* its bytes stand in the file */
     uint8_t written;
     uint8_t part; /* enum sb_counted of probe/trace.h: which triangle of it counts */

@@ -184,6 +184,12 @@ void sb_environment_unset(struct sb_strings *environment, const char *name) {
     environment->n--;
 }
 
+void sb_hex(const void *bytes, size_t n, char *text) {
+    *text = '\0';
+    for (size_t i = 0; i < n; i++)
+        snprintf(text + 2 * i, 3, "%02x", ((const unsigned char *)bytes)[i]);
+}
+
 char *sb_format(const char *format, ...) {
     char *string = NULL;
     va_list args;

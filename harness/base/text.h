@@ -63,6 +63,9 @@ bool sb_environment_matters(const char *name);
 /* A malloc'd string by printf, or NULL. */
 char *sb_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Two hex digits a byte: text[2 * n + 1]. */
+void sb_hex(const void *bytes, size_t n, char *text);
+
 /* Length of the valid UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 where there is none; 1 at
  * the NUL. */
 size_t sb_utf8_length(const char *text);

@@ -111,10 +111,11 @@ static void print_callers(const json_t *frames) {
         if (!own && n && strncmp(text, folder, n) == 0 && text[n] == '/')
             own = text + n + 1;
     }
-    bool once = own && strlen(first) > n && strcmp(own, first + n + 1) == 0;
-    SB_AUTO_FREE char *text = sb_format("called by %s%s%s", once ? own : first,
-                                        own && !once ? ", from " : "", own && !once ? own : "");
-    if (first && text)
+    SB_AUTO_FREE char *text = !own ? sb_format("called by %s", first)
+                              : own == first + n + 1
+                                  ? sb_format("called by %s", own)
+                                  : sb_format("called by %s, from %s", first, own);
+    if (text)
         print_line(text);
 }
 

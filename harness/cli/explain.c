@@ -49,6 +49,11 @@ struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, si
     return found;
 }
 
+struct sb_cell_runs sb_explain_runs_at(const struct sb_experiment *experiment, uint64_t others) {
+    return sb_explain_cell_runs(experiment->result.runs, experiment->result.n_runs, 0,
+                                sb_experiment_cell(experiment, others));
+}
+
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
 /* Asks for so many runs of each cell, once. */

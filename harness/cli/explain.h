@@ -37,6 +37,9 @@ struct sb_cell_runs {
 struct sb_cell_runs sb_explain_cell_runs(const struct sb_run *runs, size_t n, size_t job,
                                          size_t cell);
 
+/* The same of an experiment's cell, by its knobs (sb_experiment_cell). */
+struct sb_cell_runs sb_explain_runs_at(const struct sb_experiment *experiment, uint64_t others);
+
 /* So many runs of each cell of an experiment, which is opened here. `instead`: see
  * cli/experiment.h, or NULL. */
 int sb_explain_run_cells(struct sb_explanation *explanation, const struct sb_knobs *knobs,

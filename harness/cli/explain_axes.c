@@ -44,11 +44,6 @@ static bool find_pair(const struct sb_explanation *explanation, size_t axis, str
     return false;
 }
 
-static struct sb_cell_runs cell_runs(const struct sb_experiment *experiment, uint64_t others) {
-    return sb_explain_cell_runs(experiment->result.runs, experiment->result.n_runs, 0,
-                                sb_experiment_cell(experiment, others));
-}
-
 /* ---- The deterministic flag's settings -------------------------------------------------------
  */
 
@@ -80,7 +75,7 @@ static char *ablate(struct sb_explanation *explanation, size_t off_cell, const c
                 : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_ONE_AT_A_TIME, NULL,
                                        ABLATION_RUNS, false, &experiment, err);
     for (size_t i = n_held; rc == 0 && i < knobs.n && !found; i++) {
-        struct sb_cell_runs runs = cell_runs(&experiment, UINT64_C(1) << i);
+        struct sb_cell_runs runs = sb_explain_runs_at(&experiment, UINT64_C(1) << i);
         if (runs.distinct == 1 && runs.good == ABLATION_RUNS &&
             strcmp(runs.fingerprint, on_bits) == 0)
             found =
@@ -103,8 +98,8 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
                           struct sb_error *err) {
     const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
     const char *name = plan->axes[axis].name;
-    struct sb_cell_runs a = cell_runs(experiment, 0),
-                        b = cell_runs(experiment, UINT64_C(1) << axis);
+    struct sb_cell_runs a = sb_explain_runs_at(experiment, 0),
+                        b = sb_explain_runs_at(experiment, UINT64_C(1) << axis);
     bool confirmed = a.distinct == 1 && b.distinct == 1 && a.good == RUNS && b.good == RUNS &&
                      strcmp(a.fingerprint, b.fingerprint) != 0;
     SB_AUTO_FREE char *text_a = level_text(plan, axis, pair->a);

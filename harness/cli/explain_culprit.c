@@ -79,8 +79,7 @@ static bool can_be_kept(const struct sb_explanation *explanation,
 /* "sgemm:0123…" */
 static char *name_of(const struct sb_divergent_call *call) {
     char digest[2 * sizeof call->in + 1];
-    for (size_t i = 0; i < sizeof call->in; i++)
-        snprintf(digest + 2 * i, 3, "%02x", call->in[i]);
+    sb_hex(call->in, sizeof call->in, digest);
     return sb_format("%s:%s", call->kernel, digest);
 }
 
@@ -128,18 +127,14 @@ static json_t *frames_json(const struct sb_saved_call *call) {
 /* ---- The call, made again ---------------------------------------------------------------------
  */
 
-/* Those knobs that mean something to the process that makes the call; *varied: is one among them
- * that has two levels? */
-static int knobs_of_replay(const struct sb_knobs *from, struct sb_knobs *to, bool *varied) {
+/* Those knobs that mean something to the process that makes the call. */
+static int knobs_of_replay(const struct sb_knobs *from, struct sb_knobs *to) {
     int rc = 0;
-    *varied = false;
     for (size_t i = 0; i < from->n && rc == 0; i++) {
         const struct sb_knob *knob = &from->items[i];
         const struct sb_axis *axis = sb_axis_find(knob->axis);
-        if (!axis || axis->planned || (axis->kinds && !(axis->kinds & 1u << SB_JOB_COMMAND)))
-            continue;
-        rc = sb_knobs_add(to, knob->axis, knob->levels[0], knob->levels[1]);
-        *varied |= knob->levels[1] != NULL;
+        if (axis && !axis->planned && (!axis->kinds || axis->kinds & 1u << SB_JOB_COMMAND))
+            rc = sb_knobs_add(to, knob->axis, knob->levels[0], knob->levels[1]);
     }
     return rc;
 }
@@ -150,11 +145,6 @@ static bool has_two_levels(const struct sb_knobs *knobs) {
             return true;
     }
     return false;
-}
-
-static struct sb_cell_runs runs_of(const struct sb_experiment *experiment, uint64_t others) {
-    return sb_explain_cell_runs(experiment->result.runs, experiment->result.n_runs, 0,
-                                sb_experiment_cell(experiment, others));
 }
 
 /* "threads=2": what is varied, at its first or its other level. */
@@ -175,7 +165,7 @@ static bool evaluate(const struct sb_experiment *replay, bool axis, json_t *culp
     uint64_t other = 0;
     for (size_t i = 0; i < replay->job.n_axes; i++)
         other |= (uint64_t)(replay->job.axes[i].n_levels > 1) << i;
-    struct sb_cell_runs a = runs_of(replay, 0), b = runs_of(replay, other);
+    struct sb_cell_runs a = sb_explain_runs_at(replay, 0), b = sb_explain_runs_at(replay, other);
     SB_AUTO_FREE char *text_a = level_text(&replay->job, false);
     SB_AUTO_FREE char *text_b = level_text(&replay->job, true);
     json_t *evidence = json_object();
@@ -193,13 +183,13 @@ static bool evaluate(const struct sb_experiment *replay, bool axis, json_t *culp
 static int make_again(struct sb_explanation *explanation, const struct sb_knobs *knobs,
                       const char *path, json_t *culprit, struct sb_error *err) {
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs own = {0};
-    bool axis = has_two_levels(knobs), varied;
-    if (knobs_of_replay(knobs, &own, &varied) < 0)
+    bool axis = has_two_levels(knobs);
+    if (knobs_of_replay(knobs, &own) < 0)
         return sb_error_errno(err, -ENOMEM, "axes");
     const char *slash = strrchr(path, '/');
     SB_AUTO_FREE char *folder = strndup(path, (size_t)(slash - path));
     SB_AUTO_FREE char *file = strdup(slash + 1), *program = sb_program_path();
-    if (axis != varied || !folder || !file || !program || strpbrk(program, "{}"))
+    if (axis != has_two_levels(&own) || !folder || !file || !program || strpbrk(program, "{}"))
         return 0;
     char worker[] = "worker", replay[] = "replay", to[] = "{weights}", weights[] = "outputs.h5";
     char *command[] = {program, worker, replay, file, to, NULL};
@@ -219,22 +209,25 @@ static int make_again(struct sb_explanation *explanation, const struct sb_knobs 
  */
 
 static bool all_ended_well(const struct sb_experiment *experiment) {
-    size_t n = experiment->result.n_runs;
-    for (size_t i = 0; i < experiment->result.n_runs; i++)
-        n -= experiment->result.runs[i].fingerprint != NULL;
-    return experiment->result.n_runs > 1 && n == 0;
+    for (size_t i = 0; i < experiment->result.n_runs; i++) {
+        if (!experiment->result.runs[i].fingerprint)
+            return false;
+    }
+    return experiment->result.n_runs > 1;
 }
 
-/* That nothing is left to differ is the other way to confirm a call. */
-static void say_replaced(const struct sb_experiment *made, json_t *culprit) {
+/* That nothing is left to differ is the other way to confirm a call, but not of a race: few runs of
+ * one agree by luck too. */
+static void say_replaced(const struct sb_experiment *made, bool axis, json_t *culprit) {
     struct parting next;
     bool parts = find_parting(made, &next), vanishes = !next.b;
     json_t *call = parts && next.divergence.culprit.seq
                        ? sb_divergent_call_json(&next.divergence.culprit)
                        : json_null();
     json_object_set_new(culprit, "on_ref",
-                        json_pack("{s:b, s:o}", "vanishes", vanishes, "next", call));
-    if (vanishes)
+                        json_pack("{s:i, s:b, s:o}", "runs", (int)made->result.n_runs, "vanishes",
+                                  vanishes, "next", call));
+    if (vanishes && axis)
         json_object_set_new(culprit, "status", json_string("confirmed"));
     if (parts)
         parting_clear(&next);
@@ -256,11 +249,11 @@ static int replace(struct sb_explanation *explanation, const struct sb_knobs *kn
         rc = sb_knobs_add(&own, "env:SAMEBITS_REPLACE_CALL", number, NULL);
     if (rc < 0)
         return sb_error_errno(err, rc, "axes");
-    rc = has_two_levels(knobs)
-             ? sb_explain_run_cells(explanation, &own, SB_DESIGN_FULL, NULL, 1, true, &made, err)
-             : sb_explain_run_until_two_differ(explanation, &own, NULL, true, &made, err);
+    bool axis = has_two_levels(knobs);
+    rc = axis ? sb_explain_run_cells(explanation, &own, SB_DESIGN_FULL, NULL, 1, true, &made, err)
+              : sb_explain_run_until_two_differ(explanation, &own, NULL, true, &made, err);
     if (rc == 0 && !explanation->unfinished && all_ended_well(&made))
-        say_replaced(&made, culprit);
+        say_replaced(&made, axis, culprit);
     sb_experiment_close(&made);
     return rc;
 }

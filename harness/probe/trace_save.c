@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PATH = 4096, PAGE = 4096 };
+enum { PATH = 4096 };
 
 static char wanted[SB_SAVED_NAME + 40]; /* "KERNEL:DIGEST"; "": none */
 static char path[PATH];
@@ -47,7 +47,7 @@ static bool describe(const struct sb_traced *call, struct sb_saved_call *kept) {
                                         .stride = operand->stride,
                                         .element = call->element,
                                         .bytes = elements * call->element,
-                                        .address = (uintptr_t)operand->at % PAGE,
+                                        .address = (uintptr_t)operand->at % SB_SAVED_PAGE,
                                         .read = operand->read,
                                         .written = operand->written,
                                         .part = (uint8_t)operand->part};

@@ -67,6 +67,7 @@ void sb_keeping_clear(struct sb_keeping *keeping);
 /* Makes a saved call again and saves what comes out. -ENOTSUP: its library is not here. */
 int sb_worker_replay(const char *path, const char *weights, unsigned threads, bool deterministic,
                      struct sb_error *err);
+
 /* Does a kernel job: computes it several times, saves the outputs of the first, and adds to the
  * report: "accuracy", "calls" {"n", "distinct", "seconds"}, "claim", and what batch and alignment
  * really were. */

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static void describe(const struct sb_traced_call *traced, struct sb_saved_call *saved) {
+/* false: more than is kept. */
+static bool describe(const struct sb_traced_call *traced, struct sb_saved_call *saved) {
+    uint64_t all = 0;
     const struct sb_call *call = traced->made;
     const struct sb_operation *operation = call->operation;
     _Static_assert((int)SB_SAVED_OPERANDS >= (int)SB_MAX_OPERANDS, "all operands fit");
@@ -31,11 +33,13 @@ static void describe(const struct sb_traced_call *traced, struct sb_saved_call *
                                       .stride = n,
                                       .element = element,
                                       .bytes = n * element,
-                                      .address = (uintptr_t)call->operand[o] % 4096,
+                                      .address = (uintptr_t)call->operand[o] % SB_SAVED_PAGE,
                                       .read = operation->operands[o].role != SB_ROLE_OUT,
                                       .written = operation->operands[o].role != SB_ROLE_IN};
         saved->n_operands++;
+        all += n * element;
     }
+    return all <= SB_SAVED_MOST_BYTES;
 }
 
 static int keep(void *context, const struct sb_traced_call *traced, struct sb_error *err) {
@@ -46,8 +50,9 @@ static int keep(void *context, const struct sb_traced_call *traced, struct sb_er
     SB_AUTO_FREE struct sb_saved_call *saved = calloc(1, sizeof *saved);
     if (!saved)
         return sb_error_errno(err, -ENOMEM, "%s", keeping->path);
-    describe(traced, saved);
     keeping->done = true;
+    if (!describe(traced, saved))
+        return 0;
     return sb_saved_call_write(keeping->path, saved, traced->made->operand, err);
 }
 

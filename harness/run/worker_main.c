@@ -409,10 +409,10 @@ static int show_trace(const char *path) {
         printf("%s\t", record.dtype < SB_N_DTYPES ? sb_dtype_names[record.dtype] : "?");
         for (size_t i = 0; i < record.n_sizes; i++)
             printf("%s%" PRIu64, i ? "x" : "", record.sizes[i]);
-        for (size_t i = 0; i < 2 * SB_TRACE_DIGEST; i++)
-            printf("%s%02x", i % SB_TRACE_DIGEST ? "" : "\t",
-                   (i < SB_TRACE_DIGEST ? record.in : record.out)[i % SB_TRACE_DIGEST]);
-        putchar('\n');
+        char in[2 * SB_TRACE_DIGEST + 1], out[2 * SB_TRACE_DIGEST + 1];
+        sb_hex(record.in, sizeof record.in, in);
+        sb_hex(record.out, sizeof record.out, out);
+        printf("\t%s\t%s\n", in, out);
     }
     sb_trace_reader_close(reader);
     if (rc < 0)

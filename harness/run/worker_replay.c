@@ -112,8 +112,8 @@ int sb_worker_replay(const char *path, const char *weights, unsigned threads, bo
     if (rc < 0)
         return sb_error_prefix(err, rc, "%s", path);
     /* As a trace has it, so that the two can be held side by side. */
-    for (size_t i = 0; i < sizeof replayed.out; i++)
-        printf("%02x", replayed.out[i]);
-    putchar('\n');
+    char out[2 * sizeof replayed.out + 1];
+    sb_hex(replayed.out, sizeof replayed.out, out);
+    puts(out);
     return save(&loaded, &replayed, weights, err);
 }

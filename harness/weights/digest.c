@@ -2,10 +2,10 @@
 #include "weights/digest.h"
 
 #include "base/crypto.h"
+#include "base/text.h"
 #include "samebits-config.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
 #if SB_XXHASH_DISPATCHES
@@ -84,8 +84,8 @@ int sb_digest_finish(struct sb_digest *digest, char text[SB_DIGEST_TEXT]) {
         digest->failed = digest->crypto->EVP_DigestFinal_ex(digest->sha256, bytes, &n) != 1;
     }
     bool failed = digest->failed;
-    for (unsigned i = 0; i < n && !failed; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    if (!failed)
+        sb_hex(bytes, n, text);
     restart(digest);
     return failed ? -EIO : 0;
 }

@@ -208,7 +208,8 @@ class Ci(program.Program):
         for path in re.findall(r"\bci/[a-z]+/[\w./-]+\w", text):
             self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), path)
         with open(os.path.join(SOURCE, "ci", "step"), encoding="utf-8") as file:
-            self.assertEqual(set(re.findall(r"\bSAMEBITS(?:_[A-Z]+)?\b", file.read())), set(re.findall(r"\bSAMEBITS(?:_[A-Z]+)?\b", text)))
+            self.assertEqual(set(re.findall(r"\bSAMEBITS(?:_[A-Z]+)?\b", file.read())) | {"SAMEBITS_REPOSITORY", "SAMEBITS_REF"},
+                             set(re.findall(r"\bSAMEBITS(?:_[A-Z]+)?\b", text)))
 
     # ---- Docker
 
