@@ -125,7 +125,7 @@ class Install(program.Program):
                        "PKG_CONFIG_SYSROOT_DIR": self.root}
         flags = subprocess.run(["pkg-config", "--cflags", "samebits"], env=environment, capture_output=True, text=True,
                                check=True).stdout.split()
-        for header in ("samebits/error.h", "samebits/weights.h", "samebits/trace.h", "samebits/kernels/dispatch.h"):
+        for header in ("samebits/error.h", "samebits/weights.h", "samebits/trace.h", "samebits/check.h", "samebits/kernels/dispatch.h"):
             self.write("a.c", f"#include <{header}>\n#include <{header}>\nint main(void) {{ return 0; }}\n")
             subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", *flags, "a.c", "-o", "a"], cwd=self.folder, check=True)
         where = subprocess.run(["pkg-config", "--variable=backends", "samebits"], env=environment, capture_output=True,
