@@ -32,7 +32,7 @@ jobs:
 
 def shown_source():
     with open(os.path.join(SOURCE, "docs", "extending.md"), encoding="utf-8") as file:
-        return re.search(r"^```c\n(.*?)^```$", file.read(), re.M | re.S).group(1)
+        return re.search(r"^```c\n(/\* cc .*?)^```$", file.read(), re.M | re.S).group(1)
 
 
 class Extending(program.Program):
