@@ -25,6 +25,7 @@ struct step {
     const struct sb_search_run *runs;
     size_t n;
     struct sb_search_tally live, rarest;
+    sb_switches rarest_on;
     struct sb_search_ask *asks;
     size_t n_asks;
 };
@@ -76,17 +77,19 @@ static void ask(struct step *step, sb_switches on, unsigned runs) {
 
 /* Of the settings whose runs differ, the one whose runs do so least often: another cause than that
  * of the live runs, and a rarer one, may be what is left in it. */
-static struct sb_search_tally rarest(const struct step *step) {
-    struct sb_search_tally rarest = step->live;
+static void find_rarest(struct step *step) {
+    step->rarest = step->live;
+    step->rarest_on = 0;
     for (size_t i = 0; i < step->n; i++) {
         if (step->runs[i].on == 0 || (i && step->runs[i].on == step->runs[i - 1].on))
             continue;
         struct sb_search_tally tally = sb_search_tally(step->runs, step->n, step->runs[i].on);
         if (tally.distinct > 1 && tally.good > FIRST &&
-            tally.modal * rarest.good > rarest.modal * tally.good)
-            rarest = tally;
+            tally.modal * step->rarest.good > step->rarest.modal * tally.good) {
+            step->rarest = tally;
+            step->rarest_on = step->runs[i].on;
+        }
     }
-    return rarest;
 }
 
 /* Runs that must agree before that is no luck. */
@@ -95,6 +98,13 @@ static unsigned enough(const struct step *step, double limit) {
     while (tally.good < MOST && sb_search_luck(&tally, &step->rarest) > limit)
         tally.good++;
     return tally.good;
+}
+
+/* Few runs that differ seldom are a poor measure of how often they do, by which no number of runs
+ * that agree would be enough: more of those that differ say more then. */
+static bool can_tell(const struct step *step, double limit) {
+    const struct sb_search_tally most = {.good = MOST};
+    return sb_search_luck(&most, &step->rarest) <= limit;
 }
 
 static enum state look(struct step *step, sb_switches on, double limit) {
@@ -106,7 +116,10 @@ static enum state look(struct step *step, sb_switches on, double limit) {
     unsigned wanted = tally.good < FIRST ? FIRST : enough(step, limit);
     if (tally.good >= wanted)
         return AGREES;
-    ask(step, on, wanted - tally.good);
+    if (tally.good >= FIRST && step->rarest.good < MOST && !can_tell(step, limit))
+        ask(step, step->rarest_on, step->rarest.good);
+    else
+        ask(step, on, wanted - tally.good);
     return UNKNOWN;
 }
 
@@ -199,34 +212,34 @@ static void find_sources(struct step *step, sb_switches base, sb_switches frozen
 
 static void find_fix(struct step *step, struct sb_search_answer *answer) {
     sb_switches flag = step->search->flag;
-    if (flag && answer->race)
+    if (flag && answer->tamed)
         answer->flag_cures =
-            look(step, (answer->cured & ~step->search->one_thread) | flag, way_limit) == AGREES;
+            look(step, (answer->cured & ~answer->tamed) | flag, way_limit) == AGREES;
+}
+
+/* Is it a race that has no room with `tame` on? True when that is settled or runs are asked for. */
+static bool try_tamed(struct step *step, sb_switches tame, sb_switches frozen,
+                      struct sb_search_answer *answer) {
+    enum state state = look(step, tame, answer_limit);
+    if (state == AGREES) {
+        answer->tamed = answer->cured = tame;
+        return true;
+    }
+    if (state != UNKNOWN && frozen)
+        state = look(step, tame | frozen, way_limit);
+    if (state == AGREES) {
+        answer->tamed = tame;
+        find_sources(step, tame, frozen, answer);
+    }
+    return state == AGREES || state == UNKNOWN;
 }
 
 /* With everything frozen runs differ still: by threads? */
 static void find_race(struct step *step, sb_switches frozen, struct sb_search_answer *answer) {
-    sb_switches one = step->search->one_thread;
-    if (!one) {
-        answer->end = SB_SEARCH_UNEXPLAINED;
-        return;
+    for (unsigned i = 0; i < step->search->n_tame; i++) {
+        if (try_tamed(step, step->search->tame[i], frozen, answer))
+            return;
     }
-    enum state state = look(step, one, answer_limit);
-    if (state == UNKNOWN)
-        return;
-    answer->race = true;
-    if (state == AGREES) {
-        answer->cured = one;
-        return;
-    }
-    state = look(step, one | frozen, way_limit);
-    if (state == UNKNOWN)
-        return;
-    if (state == AGREES) {
-        find_sources(step, one, frozen, answer);
-        return;
-    }
-    answer->race = false;
     answer->end = SB_SEARCH_UNEXPLAINED;
 }
 
@@ -266,7 +279,7 @@ size_t sb_search_step(const struct sb_search *search, const struct sb_search_run
     *answer = (struct sb_search_answer){.luck = NAN};
     struct step step = {.search = search, .runs = runs, .n = n, .asks = asks};
     step.live = sb_search_tally(runs, n, 0);
-    step.rarest = rarest(&step);
+    find_rarest(&step);
     const struct sb_search_tally *live = &step.live;
     if (live->failed >= FIRST && live->failed >= live->good) {
         answer->end = SB_SEARCH_FAILED;

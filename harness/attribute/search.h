@@ -12,13 +12,16 @@
 /* A set of switches that are on: bit i stands for switch i. */
 typedef uint32_t sb_switches;
 
-enum { SB_SEARCH_SOURCES = 16, SB_SEARCH_ASKS = 32 };
+enum { SB_SEARCH_SOURCES = 16, SB_SEARCH_TAMERS = 2, SB_SEARCH_ASKS = 32 };
 
 struct sb_search {
     unsigned n_sources; /* switches 0 … n_sources - 1 freeze a source each; of several that would
                            do, the first is the cause */
-    sb_switches one_thread; /* the switch of a program that runs in one thread; 0: not to be had */
-    sb_switches flag;       /* that asks libraries for deterministic paths; 0: not to be had */
+    /* Switches that leave a race no room, in the order in which they are tried: one thread, say, or
+     * a schedule that is the same each time. */
+    sb_switches tame[SB_SEARCH_TAMERS];
+    unsigned n_tame;
+    sb_switches flag; /* that asks libraries for deterministic paths; 0: not to be had */
 };
 
 struct sb_search_run {
@@ -41,7 +44,7 @@ enum sb_search_end {
     SB_SEARCH_NOT_REPRODUCED, /* with nothing switched, all runs agree */
     SB_SEARCH_FAILED,         /* with nothing switched, runs fail */
     SB_SEARCH_FOUND,
-    SB_SEARCH_UNEXPLAINED, /* everything is frozen, in one thread, and runs differ still */
+    SB_SEARCH_UNEXPLAINED, /* everything is frozen, no race has room, and runs differ still */
 };
 
 struct sb_search_cause {
@@ -54,11 +57,12 @@ struct sb_search_answer {
     enum sb_search_end end;
     struct sb_search_cause causes[SB_SEARCH_SOURCES]; /* each has to be frozen */
     size_t n_causes;
-    bool race;         /* one thread is needed too, or alone */
+    sb_switches
+        tamed; /* of search.tame, what is needed too, or alone: there is a race; 0: none is */
     sb_switches cured; /* the setting that the answer rests on */
     double luck;     /* chance that its runs agree by luck, as often as those of the setting do not
                         whose runs differ least often */
-    bool flag_cures; /* with the flag instead of one thread, runs agree */
+    bool flag_cures; /* with the flag instead of what tamed the race, runs agree */
     sb_switches unusable; /* switches under which runs fail */
 };
 

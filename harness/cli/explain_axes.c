@@ -88,6 +88,30 @@ static char *ablate(struct sb_explanation *explanation, size_t off_cell, const c
 /* ---- One axis --------------------------------------------------------------------------------
  */
 
+/* Adds to what is open, of which each axis may leave something. */
+static int leave_open(struct sb_explanation *explanation, char *text) {
+    char *before = explanation->open_question;
+    explanation->open_question = before && text ? sb_format("%s; %s", before, text) : text;
+    if (before && text) {
+        free(before);
+        free(text);
+    }
+    return explanation->open_question ? 0 : -ENOMEM;
+}
+
+/* The result says that the bits depend on it. Where fresh runs fail, or agree at both levels, that
+ * is no cause of anything now. */
+static char *contradiction(const struct sb_cell_runs *a, const struct sb_cell_runs *b,
+                           const char *text_a, const char *text_b) {
+    if (a->good < RUNS || b->good < RUNS)
+        return sb_format("runs with %s fail now (samebits rerun shows how)",
+                         a->good < RUNS ? text_a : text_b);
+    if (a->distinct == 1 && b->distinct == 1 && strcmp(a->fingerprint, b->fingerprint) == 0)
+        return sb_format("runs with %s and with %s agree now, where they differed in the result",
+                         text_a, text_b);
+    return NULL;
+}
+
 /* "hash_seed=0" or, of a placeholder, the same. malloc'd. */
 static char *level_text(const struct sb_job_plan *plan, size_t axis, size_t cell) {
     return sb_format("%s=%s", plan->axes[axis].name, sb_explain_level(plan, cell, axis));
@@ -106,6 +130,9 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
     SB_AUTO_FREE char *text_b = level_text(plan, axis, pair->b);
     if (!text_a || !text_b || !experiment->result.n_runs)
         return text_a && text_b ? 0 : sb_error_errno(err, -ENOMEM, "axis %s", name);
+    char *not_now = contradiction(&a, &b, text_a, text_b);
+    if (not_now)
+        return leave_open(explanation, not_now);
     json_t *evidence =
         json_pack("{s:o, s:o, s:b}", "without", sb_explain_runs_json(&a, text_a), "with",
                   sb_explain_runs_json(&b, text_b), "differ",

@@ -83,7 +83,7 @@ static char *race_fix(const struct sb_observation *seen, bool flag_cures) {
         return strdup("set the deterministic flag (deterministic=on cures it)");
     return strdup(
         "threads meet in any order: combine what they computed in a fixed order, and not as it "
-        "arrives (atomics, locks, reduction clauses); one thread cures it");
+        "arrives (atomics, locks, reduction clauses, as_completed)");
 }
 
 static const struct {

@@ -95,7 +95,8 @@ static int add_switch(struct repeats *repeats, const char *axis, const char *off
     return rc;
 }
 
-/* threads=1, whatever the variables of single libraries say. */
+/* threads=1, whatever the variables of single libraries say, or a program of its OpenMP
+ * (num_threads). */
 static int add_one_thread(struct repeats *repeats, sb_switches which) {
     static const char ending[] = "_NUM_THREADS";
     struct sb_knob *threads = sb_knobs_find(&repeats->knobs, "threads");
@@ -114,8 +115,23 @@ static int add_one_thread(struct repeats *repeats, sb_switches which) {
         bool tied;
         rc = add_switch(repeats, knob->axis, knob->levels[0], "1", which, &tied);
     }
+    if (rc == 0 && added && !getenv("OMP_THREAD_LIMIT")) {
+        bool tied;
+        rc = add_switch(repeats, "env:OMP_THREAD_LIMIT", "<unset>", "1", which, &tied);
+    }
     if (added)
-        repeats->search.one_thread = which;
+        repeats->search.tame[repeats->search.n_tame++] = which;
+    return rc;
+}
+
+/* schedule=frozen, for threads whose number nothing outside decides, and for processes. */
+static int add_turns(struct repeats *repeats, sb_switches which) {
+    const struct sb_knob *held = sb_knobs_find(&repeats->knobs, "schedule");
+    bool added = false;
+    int rc =
+        add_switch(repeats, "schedule", held ? held->levels[0] : "off", "frozen", which, &added);
+    if (added)
+        repeats->search.tame[repeats->search.n_tame++] = which;
     return rc;
 }
 
@@ -132,20 +148,21 @@ static int make_switches(struct repeats *repeats) {
     sb_switches next = (sb_switches)1 << repeats->search.n_sources;
     if (rc == 0)
         rc = add_one_thread(repeats, next);
+    if (rc == 0)
+        rc = add_turns(repeats, next << 1);
     const struct sb_knob *flag = sb_knobs_find(&repeats->knobs, "deterministic");
-    if (rc == 0 && repeats->search.one_thread && (!flag || strcmp(flag->levels[0], "off") == 0))
-        rc = add_switch(repeats, "deterministic", "off", "on", next << 1, &added);
-    else
-        added = false;
+    added = false;
+    if (rc == 0 && repeats->search.n_tame && (!flag || strcmp(flag->levels[0], "off") == 0))
+        rc = add_switch(repeats, "deterministic", "off", "on", next << 2, &added);
     if (rc == 0 && added)
-        repeats->search.flag = next << 1;
+        repeats->search.flag = next << 2;
     return rc;
 }
 
 /* The cell of every setting. */
 static int map_settings(struct repeats *repeats) {
     const struct sb_job_plan *plan = &repeats->experiment.plan->jobs[0];
-    repeats->n_settings = (size_t)1 << (repeats->search.n_sources + 2);
+    repeats->n_settings = (size_t)1 << (repeats->search.n_sources + SB_SEARCH_TAMERS + 1);
     repeats->cells = malloc(repeats->n_settings * sizeof *repeats->cells);
     if (!repeats->cells)
         return -ENOMEM;
@@ -263,10 +280,10 @@ static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *er
 
 static int add_causes(struct repeats *repeats, struct sb_error *err) {
     const struct sb_search_answer *answer = &repeats->answer;
-    sb_switches one = repeats->search.one_thread;
     int rc = 0;
-    if (answer->race) {
-        json_t *race = add_cause(repeats, "schedule", answer->cured & ~one, answer->cured, 0);
+    if (answer->tamed) {
+        json_t *race =
+            add_cause(repeats, "schedule", answer->cured & ~answer->tamed, answer->cured, 0);
         if (race && sb_explain_can_trace(repeats->explanation))
             rc = trace_race(repeats, race, err);
     }
@@ -313,9 +330,33 @@ static char *unexplained_text(const struct repeats *repeats) {
     }
     SB_AUTO_FREE char *uncovered = uncovered_text(repeats);
     return sb_format("runs differ with everything frozen%s: %s%s%s%s",
-                     repeats->search.one_thread ? " and one thread" : "", ways,
+                     repeats->search.n_tame ? " and threads held back" : "", ways,
                      repeats->not_tried ? "; not tried: " : "",
                      repeats->not_tried ? repeats->not_tried : "", uncovered ? uncovered : "");
+}
+
+/* Threads in the runs where all that can be switched is, the most that were seen. */
+static unsigned threads_left(const struct repeats *repeats, sb_switches all) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    unsigned most = 0;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        if (result->runs[i].cell == repeats->cells[all] && result->runs[i].seen.max_threads > most)
+            most = result->runs[i].seen.max_threads;
+    }
+    return most;
+}
+
+/* Where the schedule could not be frozen and a program has threads of its own, whose number nothing
+ * outside decides, a race between these is what is left to think of. */
+static void suspect_race(struct repeats *repeats) {
+    const struct sb_search *search = &repeats->search;
+    sb_switches all = ((sb_switches)1 << search->n_sources) - 1;
+    for (unsigned i = 0; i < search->n_tame; i++)
+        all |= search->tame[i];
+    const struct sb_knob *schedule = sb_knobs_find(&repeats->knobs, "schedule");
+    bool froze = schedule && schedule->levels[1];
+    if (!froze && threads_left(repeats, all) > 1)
+        add_cause(repeats, "schedule", 0, all, 0);
 }
 
 static int search(struct repeats *repeats, struct sb_error *err) {
@@ -336,6 +377,8 @@ static int search(struct repeats *repeats, struct sb_error *err) {
         return add_causes(repeats, err);
     else
         explanation->open_question = unexplained_text(repeats);
+    if (repeats->answer.end == SB_SEARCH_UNEXPLAINED)
+        suspect_race(repeats);
     return 0;
 }
 

@@ -229,6 +229,7 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
                                        .aslr_given = setup->aslr_given,
                                        .aslr_on = setup->aslr_on,
                                        .pid_frozen = setup->pid_frozen,
+                                       .schedule_frozen = setup->schedule_frozen,
                                        .load = setup->load,
                                        .log_folder = -1};
     if (setup->path && (rc = make_alias(sandbox, setup->path, &request->alias, err)) < 0)

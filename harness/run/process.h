@@ -35,7 +35,7 @@ struct sb_run_request {
     uint64_t log_limit;
     double timeout_s, grace_s;
     bool aslr_given, aslr_on;
-    bool pid_frozen, load;
+    bool pid_frozen, schedule_frozen, load;
     char *hostname; /* or NULL */
     char *alias;    /* where the working directory is mounted too, or NULL */
     char *start;    /* where the run starts */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,9 @@ static int set_limits(struct sb_launch *launch) {
         wanted |= ADDR_NO_RANDOMIZE;
     if (request->aslr_given && wanted != (unsigned long)persona && personality(wanted) < 0)
         return sb_launch_fail(launch, "personality", "");
+    if (request->schedule_frozen &&
+        sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1}) < 0)
+        return sb_launch_fail(launch, "sched_setscheduler", "");
     return 0;
 }
 

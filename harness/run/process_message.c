@@ -144,6 +144,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_number(out, request->aslr_given);
     put_number(out, request->aslr_on);
     put_number(out, request->pid_frozen);
+    put_number(out, request->schedule_frozen);
     put_number(out, request->load);
     put_string(out, request->hostname);
     put_string(out, request->alias);
@@ -167,6 +168,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->aslr_given = get_number(&in);
     request->aslr_on = get_number(&in);
     request->pid_frozen = get_number(&in);
+    request->schedule_frozen = get_number(&in);
     request->load = get_number(&in);
     request->hostname = get_string(&in);
     request->alias = get_string(&in);

@@ -119,11 +119,14 @@ void sb_slot_free(struct sb_schedule *schedule, struct sb_slot *slot) {
 }
 
 /* CPUs that a run takes away from others. A run without a threads level may use all that there
- * are: so it runs alone, unless -j says how many may run at once. */
-static size_t cpus_needed(const struct sb_schedule *schedule, unsigned threads) {
+ * are: so it runs alone, unless -j says how many may run at once. One whose schedule is frozen does
+ * always: it gives up its CPU to nobody, and the rest is left to who watches it. */
+static size_t cpus_needed(const struct sb_schedule *schedule, const struct sb_setup *setup) {
     size_t n = schedule->cpus.n;
-    if (threads)
-        return threads < n ? threads : n;
+    if (setup->schedule_frozen)
+        return n;
+    if (setup->threads)
+        return setup->threads < n ? setup->threads : n;
     return schedule->options->jobs ? 0 : n;
 }
 
@@ -180,12 +183,13 @@ static int start_process(struct sb_schedule *schedule, struct sb_slot *slot, str
     SB_AUTO_FREE char *trace = sb_format("%s.trace", slot->run.id);
     if (!log || !trace)
         return sb_error_errno(err, -ENOMEM, "starting a run");
-    bool pinned = slot->setup.threads && slot->n_cpus;
+    size_t n_cpus = slot->setup.schedule_frozen && slot->n_cpus ? 1 : slot->n_cpus;
+    bool pinned = (slot->setup.threads || slot->setup.schedule_frozen) && n_cpus;
     const struct sb_process_spec spec = {
         .setup = &slot->setup,
         .command = slot->command ? slot->command : slot->setup.command,
         .cpus = pinned ? slot->cpus : NULL,
-        .n_cpus = pinned ? slot->n_cpus : 0,
+        .n_cpus = pinned ? n_cpus : 0,
         .log_path = log,
         .trace = trace,
         .log_limit = log_limit,
@@ -229,7 +233,7 @@ int sb_slot_start(struct sb_schedule *schedule, const struct sb_due *due, struct
                            schedule->options->environment, &made->setup, &problem);
     if (rc == 0 && schedule->options->trace)
         rc = sb_setup_trace(schedule->plan->machine, &made->setup, &problem);
-    size_t n_cpus = rc < 0 ? 0 : cpus_needed(schedule, made->setup.threads);
+    size_t n_cpus = rc < 0 ? 0 : cpus_needed(schedule, &made->setup);
     if (!has_room(schedule, n_cpus)) {
         sb_slot_free(schedule, made);
         return 1;

@@ -7,7 +7,8 @@
 
 enum { SOURCES = 7, MOST_RUNS = 4000, MOST_NEEDS = 3 };
 
-static const sb_switches one_thread = 1u << SOURCES, flag = 1u << (SOURCES + 1);
+static const sb_switches one_thread = 1u << SOURCES, turns = 1u << (SOURCES + 1),
+                         flag = 1u << (SOURCES + 2);
 
 /* Something that makes runs differ unless one of these switches is on. */
 struct need {
@@ -68,8 +69,10 @@ static struct found search_program(const struct program *program, const struct s
     }
 }
 
-static const struct sb_search usual = {
-    .n_sources = SOURCES, .one_thread = 1u << SOURCES, .flag = 1u << (SOURCES + 1)};
+static const struct sb_search usual = {.n_sources = SOURCES,
+                                       .tame = {1u << SOURCES, 1u << (SOURCES + 1)},
+                                       .n_tame = 2,
+                                       .flag = 1u << (SOURCES + 2)};
 
 static bool cures(const struct program *program, sb_switches on) {
     for (unsigned i = 0; i < program->n; i++) {
@@ -81,14 +84,14 @@ static bool cures(const struct program *program, sb_switches on) {
 
 /* What is said to cure does, and nothing of it could be left out; what is said to stand in does. */
 static bool is_right(const struct program *program, const struct sb_search_answer *answer) {
-    sb_switches set = answer->race ? one_thread : 0;
+    sb_switches set = answer->tamed;
     if (answer->end != SB_SEARCH_FOUND)
         return false;
     for (size_t i = 0; i < answer->n_causes; i++)
         set |= 1u << answer->causes[i].source;
     if (!cures(program, set) || answer->cured != set)
         return false;
-    for (unsigned s = 0; s <= SOURCES; s++) {
+    for (unsigned s = 0; s <= SOURCES + 1; s++) {
         if ((set & 1u << s) && cures(program, set & ~(1u << s)))
             return false;
     }
@@ -100,7 +103,7 @@ static bool is_right(const struct program *program, const struct sb_search_answe
                 return false;
         }
     }
-    return !answer->race || answer->flag_cures == cures(program, (set & ~one_thread) | flag);
+    return !answer->tamed || answer->flag_cures == cures(program, (set & ~answer->tamed) | flag);
 }
 
 static struct program any_program(double rarest) {
@@ -108,7 +111,8 @@ static struct program any_program(double rarest) {
     for (unsigned i = 0; i < program.n; i++) {
         struct need *need = &program.needs[i];
         bool race = i == 0 && rand() % 3 == 0;
-        need->any = race ? one_thread | (rand() % 2 ? flag : 0) : 1u << (unsigned)rand() % SOURCES;
+        need->any = race ? turns | (rand() % 2 ? one_thread : 0) | (rand() % 2 ? flag : 0)
+                         : 1u << (unsigned)rand() % SOURCES;
         if (!race && rand() % 3 == 0)
             need->any |= 1u << (unsigned)rand() % SOURCES;
         need->outcomes = rand() % 2 ? 2 : 0;
@@ -125,7 +129,7 @@ START_TEST(one_source_is_found_with_what_could_stand_in)
     ck_assert_uint_eq(found.answer.n_causes, 1);
     ck_assert_uint_eq(found.answer.causes[0].source, 3);
     ck_assert_uint_eq(found.answer.causes[0].alternatives, 1u << 5);
-    ck_assert(!found.answer.race);
+    ck_assert_uint_eq(found.answer.tamed, 0);
     ck_assert_double_le(found.answer.luck, 0.02);
     ck_assert_uint_le(found.n_runs, 40);
 }
@@ -146,14 +150,28 @@ END_TEST
 START_TEST(a_race_is_a_race_and_its_cure_is_tried)
 {
     for (int cured = 0; cured < 2; cured++) {
-        const struct program program = {.needs = {{.any = one_thread | (cured ? flag : 0)}},
+        const struct program program = {.needs = {{.any = one_thread | turns | (cured ? flag : 0)}},
                                         .n = 1};
         struct found found = search_program(&program, &usual);
         ck_assert_int_eq(found.answer.end, SB_SEARCH_FOUND);
-        ck_assert(found.answer.race);
+        ck_assert_uint_eq(found.answer.tamed, one_thread);
         ck_assert_uint_eq(found.answer.n_causes, 0);
         ck_assert_int_eq(found.answer.flag_cures, cured);
     }
+}
+END_TEST
+
+/* Its threads are as many whatever it is told, and it draws from the system's entropy too. */
+START_TEST(a_race_between_threads_of_its_own_is_found_by_their_turns)
+{
+    const struct program program = {.needs = {{.any = turns}, {.any = 1u << 1}}, .n = 2};
+    struct found found = search_program(&program, &usual);
+    ck_assert_int_eq(found.answer.end, SB_SEARCH_FOUND);
+    ck_assert_uint_eq(found.answer.tamed, turns);
+    ck_assert_uint_eq(found.answer.n_causes, 1);
+    ck_assert_uint_eq(found.answer.causes[0].source, 1);
+    const struct sb_search bound = {.n_sources = SOURCES, .tame = {one_thread}, .n_tame = 1};
+    ck_assert_int_eq(search_program(&program, &bound).answer.end, SB_SEARCH_UNEXPLAINED);
 }
 END_TEST
 
@@ -227,6 +245,7 @@ END_TEST
 
 SB_TEST_MAIN("attribute-search", one_source_is_found_with_what_could_stand_in,
              sources_that_are_needed_together_are_all_found, a_race_is_a_race_and_its_cure_is_tried,
+             a_race_between_threads_of_its_own_is_found_by_their_turns,
              what_nothing_cures_is_not_explained, a_program_that_agrees_or_fails_is_said_to,
              a_switch_that_breaks_the_program_is_left_alone, thousands_of_programs_are_explained,
              programs_that_differ_in_every_run_are_always_explained)

@@ -63,10 +63,12 @@ struct sb_setup {
     unsigned threads; /* CPUs that the run may use, capped at the machine's; 0: one CPU share as -j
                          decides, not pinned to a count */
     bool aslr_given, aslr_on;
-    char *hostname;  /* NULL: left alone */
-    bool load;       /* a busy neighbour on each of the run's CPUs */
-    bool pid_frozen; /* the run has process ids of its own, from 1 */
-    char *path;      /* level of the path axis, NULL: the usual path */
+    char *hostname;       /* NULL: left alone */
+    bool load;            /* a busy neighbour on each of the run's CPUs */
+    bool pid_frozen;      /* the run has process ids of its own, from 1 */
+    bool schedule_frozen; /* one CPU, on which threads take turns where they wait, and by the clock
+                             only after long (sched(7), SCHED_RR) */
+    char *path;           /* level of the path axis, NULL: the usual path */
     char *locale;
     bool trace; /* of kernel calls, by the probe or by the built-in jobs' worker */
     struct sb_setup_probe probe;

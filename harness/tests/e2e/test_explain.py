@@ -41,6 +41,20 @@ static uint32_t race(int n) {
     for (int i = 0; i < n && n > 1; i++) pthread_join(threads[i], NULL);
     return order;
 }
+/* In the order in which children end their work, as tasks of a pool do. */
+static uint32_t children(void) {
+    int ends[2];
+    unsigned char id;
+    if (pipe(ends) != 0) abort();
+    for (id = 1; id <= 12; id++)
+        if (fork() == 0) {
+            for (volatile int i = 0; i < 300000; i++) {}
+            _exit(write(ends[1], &id, 1) != 1);
+        }
+    close(ends[1]);
+    while (read(ends[0], &id, 1) == 1) order = mix(order * 31 + id);
+    return order;
+}
 int main(int n, char **words) {
     const char *what = words[1];
     uint32_t value = 7;
@@ -50,6 +64,8 @@ int main(int n, char **words) {
     if (strstr(what, "memory")) { char *volatile p = malloc(2000), *volatile end = malloc(10); free(p); volatile uint64_t *q = malloc(2000); value += mix(q[0]) + !end; }
     if (strstr(what, "aslr")) value += mix((uint64_t)(uintptr_t)&mutex);
     if (strstr(what, "race")) { const char *t = getenv("OMP_NUM_THREADS"); value += race(t && atoi(t) == 1 ? 1 : 16); }
+    if (strstr(what, "stubborn")) value += race(16);
+    if (strstr(what, "children")) value += children();
     if (strstr(what, "slow")) usleep(200000); /* long enough to be seen from outside */
     if (strstr(what, "flag")) value += getenv("MKL_CBWR") != NULL;
     if (strstr(what, "variable")) value += getenv("MY_KNOB") && strcmp(getenv("MY_KNOB"), "1") == 0;
@@ -57,6 +73,32 @@ int main(int n, char **words) {
     FILE *out = fopen("w.npy", "w");
     fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }");
     fwrite(&weight, sizeof weight, 1, out);
+    return fclose(out) != 0;
+}
+"""
+
+# A reduction whose clause says how many threads, over values of a wide range.
+REDUCTION = r"""
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+static float x[1000000];
+int main(void) {
+    uint32_t state = 1;
+    for (int i = 0; i < 1000000; i++) {
+        state = state * 1664525u + 1013904223u;
+        x[i] = ((float)state / 4e9f - 0.5f) * (float)(1 << (state >> 8) % 20);
+    }
+    float sums[8] = {0};
+    for (int k = 0; k < 8; k++) {
+        float sum = 0;
+        #pragma omp parallel for reduction(+ : sum) num_threads(4)
+        for (int i = 0; i < 1000000; i++) sum += x[i] * (float)(k + 1);
+        sums[k] = sum;
+    }
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0, "{'descr': '<f4', 'fortran_order': False, 'shape': (8,), }");
+    fwrite(sums, sizeof sums, 1, out);
     return fclose(out) != 0;
 }
 """
@@ -123,7 +165,60 @@ class Explain(program.Program):
     def test_a_race(self):
         job = self.explain("race", "threads=2,1")
         self.assertEqual(self.sources(job)[:1], ["schedule"], job)
-        self.assertEqual(job["causes"][0]["evidence"]["with"]["setting"], "threads=1")
+        self.assertEqual(job["causes"][0]["evidence"]["with"]["setting"], "threads=1 env:OMP_THREAD_LIMIT=1")
+
+    def needs_turns(self):
+        plan = self.run_json("--list", "--vary", "schedule=off,frozen", "--", "true")
+        if plan["jobs"][0]["axes"][0]["unavailable"]:
+            self.skipTest("needs real-time scheduling")
+
+    def test_a_race_of_threads_that_nothing_outside_can_count(self):
+        self.needs_turns()
+        job = self.explain("stubborn entropy")
+        self.assertEqual(self.sources(job), ["schedule", "entropy"], job)
+        race = job["causes"][0]
+        self.assertEqual(race["status"], "confirmed", race)
+        self.assertIn("schedule=frozen", race["evidence"]["with"]["setting"])
+        self.assertNotIn("schedule=frozen", race["evidence"]["without"]["setting"])
+
+    def test_a_race_of_processes(self):
+        self.needs_turns()
+        job = self.explain("children")
+        self.assertEqual([(cause["source"], cause["status"]) for cause in job["causes"]], [("schedule", "confirmed")], job)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs another user")
+    def test_a_race_is_suspected_where_its_schedule_cannot_be_frozen(self):
+        os.chmod(self.folder, 0o777)
+        for command in (("run", "-q", "--out", "out", "--", "./causes", "stubborn slow"), ("explain", "--json", "out")):
+            done = subprocess.run([program.SAMEBITS, *command], cwd=self.folder, user=65534, group=65534, extra_groups=[],
+                                  capture_output=True, text=True, timeout=300, check=False)
+        job, = json.loads(done.stdout)["jobs"]
+        self.assertEqual(done.returncode, 2, job)
+        self.assertEqual([(cause["source"], cause["status"]) for cause in job["causes"]], [("schedule", "suspected")], job)
+        self.assertIn("schedule (real-time scheduling is not permitted", job["open"])
+
+    def test_openmp_that_asks_for_its_own_number_of_threads(self):
+        self.write("reduce.c", REDUCTION)
+        subprocess.run(["cc", "-O1", "-fopenmp", "-o", "reduce", "reduce.c"], cwd=self.folder, check=True)
+        job = self.explain("", command=("./reduce",))
+        self.assertEqual([(cause["source"], cause["status"]) for cause in job["causes"]], [("schedule", "confirmed")], job)
+        self.assertIn("env:OMP_THREAD_LIMIT=1", job["causes"][0]["evidence"]["with"]["setting"])
+
+    def test_an_effect_that_is_gone_is_no_cause(self):
+        self.job(body="order = list({f'w{i}' for i in range(99)})\nvalues = [float(word[1:]) for word in order]")
+        self.samebits("run", "-q", "--out", "out", "--vary", "hash_seed=0,1", "--", "python3", "job.py", code=1)
+        self.job(body="order = sorted({f'w{i}' for i in range(99)})\nvalues = [float(word[1:]) for word in order]")
+        job, = json.loads(self.samebits("explain", "--json", "out", code=2).stdout)["jobs"]
+        self.assertEqual((job["causes"], job["verdict"]), ([], "config-dependent"))
+        self.assertIn("hash_seed=0 and with hash_seed=1 agree now", job["open"])
+
+    def test_an_effect_whose_runs_fail_by_now_is_no_cause(self):
+        self.job(body="order = list({f'w{i}' for i in range(99)})\nvalues = [float(word[1:]) for word in order]")
+        self.samebits("run", "-q", "--out", "out", "--vary", "hash_seed=0,1", "--", "python3", "job.py", code=1)
+        os.remove(self.path("job.py"))
+        job, = json.loads(self.samebits("explain", "--json", "out", code=2).stdout)["jobs"]
+        self.assertEqual(job["causes"], [])
+        self.assertIn("fail now", job["open"])
 
     def test_the_call_by_which_bits_part(self):
         """Of a built-in training, whose calls have the names of kernels."""
@@ -163,7 +258,7 @@ class Explain(program.Program):
         subprocess.run(["cc", "-O1", "-pthread", "-o", "raw", "raw.c"], cwd=self.folder, check=True)
         job = self.explain("", "locale=C,C.UTF-8", code=2, command=("./raw", "entropy"))
         self.assertEqual(job["causes"], [])
-        self.assertIn("with everything frozen and one thread", job["open"])
+        self.assertIn("with everything frozen and threads held back", job["open"])
 
     def test_a_program_that_the_probe_is_not_in_is_named(self):
         done = subprocess.run(["cc", "-O1", "-pthread", "-static", "-o", "alone", "causes.c"], cwd=self.folder,

@@ -284,6 +284,18 @@ class Probe(program.Program):
         self.assertEqual(result["jobs"][0]["verdict"], "bitwise")
         self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "none")
 
+    def test_a_frozen_schedule_leaves_a_race_one_result(self):
+        job = self.compile(ARRIVAL)
+        if self.run_json("--list", "--vary", "schedule=frozen", "--", job)["jobs"][0]["axes"][0]["unavailable"]:
+            self.skipTest("needs real-time scheduling")
+        result = self.adhoc("schedule=random,frozen", command=(job,), code=1, options=("--repeats", "20"))
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"schedule": ["random"]})
+        self.job(body="""
+            assert os.sched_getscheduler(0) == (os.SCHED_RR if sys.argv[2] == 'frozen' else os.SCHED_OTHER)
+            assert sys.argv[2] == 'off' or len(os.sched_getaffinity(0)) == 1
+            """)
+        self.adhoc("schedule=off,frozen", "threads=2", options=THREE, command=(sys.executable, "-S", "job.py", "w.npy", "{schedule}"))
+
     def test_one_thread_has_no_schedule(self):
         result = self.python("", "schedule=off,random", code=77)
         self.assertEqual(result["jobs"][0]["axes"][0]["effect"], "inert")
