@@ -99,27 +99,23 @@ static int add_switch(struct repeats *repeats, const char *axis, const char *off
  * (num_threads). */
 static int add_one_thread(struct repeats *repeats, sb_switches which) {
     static const char ending[] = "_NUM_THREADS";
-    struct sb_knob *threads = sb_knobs_find(&repeats->knobs, "threads");
-    bool added = false;
-    if (threads && strcmp(threads->levels[0], "1") == 0)
-        return 0;
-    int rc =
-        add_switch(repeats, "threads", threads ? threads->levels[0] : "all", "1", which, &added);
+    const struct sb_knob *threads = sb_knobs_find(&repeats->knobs, "threads");
+    bool added = false, tied = false;
+    int rc = 0;
+    if (!threads || strcmp(threads->levels[0], "1") != 0)
+        rc = add_switch(repeats, "threads", threads ? threads->levels[0] : "all", "1", which,
+                        &added);
     for (size_t i = 0; rc == 0 && added && i < repeats->knobs.n; i++) {
         struct sb_knob *knob = &repeats->knobs.items[i];
         size_t n = strlen(knob->axis);
-        if (strncmp(knob->axis, "env:", 4) != 0 || n < sizeof ending ||
-            strcmp(knob->axis + n - (sizeof ending - 1), ending) != 0 ||
-            strcmp(knob->levels[0], "1") == 0)
-            continue;
-        bool tied;
-        rc = add_switch(repeats, knob->axis, knob->levels[0], "1", which, &tied);
+        if (strncmp(knob->axis, "env:", 4) == 0 && n >= sizeof ending &&
+            strcmp(knob->axis + n - (sizeof ending - 1), ending) == 0 &&
+            strcmp(knob->levels[0], "1") != 0)
+            rc = add_switch(repeats, knob->axis, knob->levels[0], "1", which, &tied);
     }
-    if (rc == 0 && added && !getenv("OMP_THREAD_LIMIT")) {
-        bool tied;
+    if (rc == 0 && !getenv("OMP_THREAD_LIMIT"))
         rc = add_switch(repeats, "env:OMP_THREAD_LIMIT", "<unset>", "1", which, &tied);
-    }
-    if (added)
+    if (added || tied)
         repeats->search.tame[repeats->search.n_tame++] = which;
     return rc;
 }
