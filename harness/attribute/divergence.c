@@ -50,7 +50,8 @@ struct turn {
 };
 
 static bool is_reduction(const struct sb_trace_record *record) {
-    return strncmp(record->kernel, "MPI_", strlen("MPI_")) == 0;
+    return strncmp(record->kernel, "MPI_", strlen("MPI_")) == 0 ||
+           strncmp(record->kernel, "nccl", strlen("nccl")) == 0;
 }
 
 static uint64_t when(struct turn *turn, const struct sb_trace_record *record) {

@@ -1,6 +1,7 @@
 /* The trace library's parts among themselves: a call is described (trace_describe.c), digested
  * before and after (trace_digest.c) and written (trace_file.c). What interposes is trace_blas.c,
- * trace_mpi.c and trace_points.c. */
+ * trace_mpi.c, trace_points.c and, of CUDA's libraries, trace_cublas.c, trace_cublaslt.c,
+ * trace_cudnn.c, trace_cudnn_graph.c and trace_nccl.c. */
 #ifndef SB_PROBE_TRACE_H
 #define SB_PROBE_TRACE_H
 
@@ -23,11 +24,22 @@ enum sb_counted { SB_WHOLE, SB_UPPER, SB_LOWER, SB_STRICTLY_UPPER, SB_STRICTLY_L
 struct sb_operand {
     const void *at;
     uint64_t rows, columns, stride;
+    uint64_t blocks, block_stride; /* so many of these, by that many elements; 0: one */
+    unsigned element;              /* bytes of one; 0: the call's */
     enum sb_counted part;
     bool read, written;
+    bool listed; /* `at` are the addresses of the blocks */
 };
 
-enum { SB_TRACED_SIZES = 16, SB_TRACED_OPERANDS = 4, SB_TRACED_OPTIONS = 96 };
+/* Memory that is not the process's own. `copy` puts `n` runs of `width` bytes, `pitch` bytes from
+ * one to the next, side by side; false: it cannot be read now. */
+struct sb_memory {
+    bool (*copy)(const struct sb_memory *memory, void *to, const void *from, size_t width,
+                 size_t pitch, size_t n);
+    void *stream; /* what is read is what is there behind all that this was given before */
+};
+
+enum { SB_TRACED_SIZES = 16, SB_TRACED_OPERANDS = 16, SB_TRACED_OPTIONS = 96 };
 
 struct sb_traced {
     const char *kernel, *library;
@@ -37,9 +49,11 @@ struct sb_traced {
     unsigned n_sizes, n_operands, n_options;
     uint64_t sizes[SB_TRACED_SIZES];
     struct sb_operand operands[SB_TRACED_OPERANDS];
+    struct sb_memory memory;            /* of the operands; copy NULL: the process's own */
     uint8_t options[SB_TRACED_OPTIONS]; /* what else goes in: flags, factors */
     uint8_t in[16], out[16];
-    bool valid; /* false: the library will refuse these arguments, nothing is read */
+    bool valid; /* false: nothing is read, for the library will refuse these arguments, or it cannot
+                   be */
     bool alone; /* no other thread was in a traced call when it began */
     uint64_t overlaps, process_ns, thread_ns; /* at its beginning */
 };
@@ -64,12 +78,25 @@ const struct sb_found *sb_trace_real(struct sb_real *real, const void *own, cons
 /* The same, or NULL. */
 const struct sb_found *sb_trace_find(struct sb_real *real, const void *own, const void *caller);
 
+/* What a function of the library says, or -1: of a symbol and its parameters; `caller` is in scope.
+ */
+#define SB_ASK(symbol, parameters, ...)                                                            \
+    ({                                                                                             \
+        static struct sb_real real_ = {.name = symbol};                                            \
+        const struct sb_found *found_ = sb_trace_find(&real_, NULL, caller);                       \
+        found_ ? ((int(*) parameters)found_->function)(__VA_ARGS__) : -1;                          \
+    })
+
 /* True: this call is to be described. False: tracing is off, or this call is part of another. Each
  * true one is followed by _before, the call itself, and _after. */
 bool sb_trace_enter(struct sb_traced *call, const char *kernel, const struct sb_found *found);
 void sb_trace_before(struct sb_traced *call);
 /* `returned`: what came out beside operands that are written, or NULL. */
 void sb_trace_after(struct sb_traced *call, const void *returned, size_t n);
+/* _after in two steps, between which other calls may be made: what comes out may be there later
+ * than the call returns. */
+void sb_trace_leave(struct sb_traced *call);
+void sb_trace_conclude(struct sb_traced *call, const void *returned, size_t n);
 /* A record of something that is no call: `call` with its digests. */
 void sb_trace_note(const struct sb_traced *call);
 bool sb_trace_is_on(void);
@@ -77,8 +104,9 @@ bool sb_trace_is_on(void);
 /* ---- Digests (trace_digest.c, compiled for several instruction sets) --------------------------
  */
 
-/* XXH3-128 of `n` bytes and of the digests of the operands that are read, or written. */
-typedef void sb_trace_digest(const struct sb_traced *call, bool written, const void *bytes,
+/* XXH3-128 of `n` bytes and of the digests of the operands that are read, or written. False: their
+ * memory cannot be read. */
+typedef bool sb_trace_digest(const struct sb_traced *call, bool written, const void *bytes,
                              size_t n, uint8_t digest[16]);
 sb_trace_digest sb_trace_digest_plain, sb_trace_digest_avx2, sb_trace_digest_avx512;
 

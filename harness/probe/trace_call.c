@@ -182,10 +182,9 @@ void sb_trace_before(struct sb_traced *call) {
     int saved = errno;
     uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     depth++;
-    if (call->valid) {
-        digest(call, false, call->options, call->n_options, call->in);
+    call->valid = call->valid && digest(call, false, call->options, call->n_options, call->in);
+    if (call->valid)
         sb_trace_save(call);
-    }
     call->alone = __atomic_fetch_add(&inside, 1, __ATOMIC_ACQ_REL) == 0;
     if (!call->alone)
         __atomic_fetch_add(&overlaps, 1, __ATOMIC_ACQ_REL);
@@ -204,19 +203,28 @@ static uint64_t spent(const struct sb_traced *call) {
                  : clock_ns(CLOCK_THREAD_CPUTIME_ID) - call->thread_ns;
 }
 
-void sb_trace_after(struct sb_traced *call, const void *returned, size_t n) {
+void sb_trace_leave(struct sb_traced *call) {
     int saved = errno;
-    uint64_t inside_ns = spent(call), began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    sb_trace_file_spent(spent(call), 0);
     __atomic_fetch_sub(&inside, 1, __ATOMIC_ACQ_REL);
-    if (call->valid) {
-        digest(call, true, returned, n, call->out);
-        sb_trace_file_write(call);
-    } else {
-        sb_trace_file_lost();
-    }
-    sb_trace_file_spent(inside_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
     depth--;
     errno = saved;
+}
+
+void sb_trace_conclude(struct sb_traced *call, const void *returned, size_t n) {
+    int saved = errno;
+    uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    if (call->valid && digest(call, true, returned, n, call->out))
+        sb_trace_file_write(call);
+    else
+        sb_trace_file_lost();
+    sb_trace_file_spent(0, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
+    errno = saved;
+}
+
+void sb_trace_after(struct sb_traced *call, const void *returned, size_t n) {
+    sb_trace_leave(call);
+    sb_trace_conclude(call, returned, n);
 }
 
 void sb_trace_note(const struct sb_traced *point) {

@@ -16,13 +16,26 @@ int sb_flag_of(char letter, const char *letters, int first) {
 /* ---- Parts ------------------------------------------------------------------------------------
  */
 
+/* By the type's letter: h and i come of CUDA alone. */
+static const struct type {
+    char letter;
+    uint8_t dtype, element;
+    enum { WHOLE_NUMBER, HALF, SINGLE, DOUBLE } of;
+} types[] = {{'s', SB_DTYPE_F32, 4, SINGLE}, {'d', SB_DTYPE_F64, 8, DOUBLE},
+             {'c', SB_DTYPE_C64, 8, SINGLE}, {'z', SB_DTYPE_C128, 16, DOUBLE},
+             {'h', SB_DTYPE_F16, 2, HALF},   {'i', SB_DTYPE_I32, 4, WHOLE_NUMBER}};
+
+static const struct type *type_of(char letter) {
+    size_t i = 0;
+    while (types[i].letter != letter)
+        i++;
+    return &types[i];
+}
+
 static void begin(struct sb_traced *call, char type) {
     call->valid = true;
-    call->dtype = type == 's'   ? SB_DTYPE_F32
-                  : type == 'd' ? SB_DTYPE_F64
-                  : type == 'c' ? SB_DTYPE_C64
-                                : SB_DTYPE_C128;
-    call->element = type == 's' ? 4 : type == 'z' ? 16 : 8;
+    call->dtype = type_of(type)->dtype;
+    call->element = type_of(type)->element;
 }
 
 static void put_size(struct sb_traced *call, int64_t size) {
@@ -52,20 +65,14 @@ static void put_factor(struct sb_traced *call, struct sb_factor factor) {
     call->n_options += (unsigned)factor.n;
 }
 
-/* +0 or −0, of both parts of a complex number. */
+/* +0 or −0, of both parts of a complex number: all bits but the sign's. */
 static bool is_zero(char type, struct sb_factor factor) {
-    bool twofold = type == 'd' || type == 'z';
-    size_t element = twofold ? sizeof(double) : sizeof(float);
-    for (size_t i = 0; i < factor.n; i += element) {
-        double number;
-        float part;
-        if (twofold) {
-            memcpy(&number, (const char *)factor.at + i, sizeof number);
-        } else {
-            memcpy(&part, (const char *)factor.at + i, sizeof part);
-            number = (double)part;
-        }
-        if (number != 0)
+    static const size_t sizes[] = {[WHOLE_NUMBER] = 4, [HALF] = 2, [SINGLE] = 4, [DOUBLE] = 8};
+    size_t size = sizes[type_of(type)->of];
+    for (size_t i = 0; i < factor.n; i++) {
+        unsigned char byte = ((const unsigned char *)factor.at)[i];
+        bool has_sign = i % size == size - 1 && type_of(type)->of != WHOLE_NUMBER;
+        if (has_sign ? byte & 0x7f : byte)
             return false;
     }
     return true;

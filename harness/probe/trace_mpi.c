@@ -17,31 +17,25 @@ static bool in_place(const void *buffer) {
 /* ---- What the library says --------------------------------------------------------------------
  */
 
-#define ASK(symbol, parameters, ...)                                                               \
-    ({                                                                                             \
-        static struct sb_real real_ = {.name = symbol};                                            \
-        const struct sb_found *found_ = sb_trace_find(&real_, NULL, caller);                       \
-        found_ ? ((int(*) parameters)found_->function)(__VA_ARGS__) : -1;                          \
-    })
-
 /* Bytes of an element; 0: not known, or an element has holes. */
 static unsigned element_of(handle datatype, const void *caller) {
     int size = 0;
     intptr_t low = 0, extent = 0;
-    if (ASK("PMPI_Type_size", (handle, int *), datatype, &size) != 0 || size <= 0 ||
-        ASK("PMPI_Type_get_extent", (handle, intptr_t *, intptr_t *), datatype, &low, &extent) != 0)
+    if (SB_ASK("PMPI_Type_size", (handle, int *), datatype, &size) != 0 || size <= 0 ||
+        SB_ASK("PMPI_Type_get_extent", (handle, intptr_t *, intptr_t *), datatype, &low, &extent) !=
+            0)
         return 0;
     return low == 0 && extent == size ? (unsigned)size : 0;
 }
 
 static int rank_in(handle communicator, const void *caller) {
     int rank = -1;
-    return ASK("PMPI_Comm_rank", (handle, int *), communicator, &rank) == 0 ? rank : -1;
+    return SB_ASK("PMPI_Comm_rank", (handle, int *), communicator, &rank) == 0 ? rank : -1;
 }
 
 static int size_of(handle communicator, const void *caller) {
     int size = 0;
-    return ASK("PMPI_Comm_size", (handle, int *), communicator, &size) == 0 ? size : 0;
+    return SB_ASK("PMPI_Comm_size", (handle, int *), communicator, &size) == 0 ? size : 0;
 }
 
 /* ---- Calls ------------------------------------------------------------------------------------

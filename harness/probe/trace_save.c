@@ -82,7 +82,7 @@ static void keep(const struct sb_traced *call, const struct sb_saved_call *kept)
 }
 
 void sb_trace_save(const struct sb_traced *call) {
-    if (!*wanted || !sb_saved_call_is_meant(wanted, call->kernel, call->in) ||
+    if (!*wanted || call->memory.copy || !sb_saved_call_is_meant(wanted, call->kernel, call->in) ||
         __atomic_exchange_n(&saved, 1, __ATOMIC_ACQ_REL))
         return;
     struct sb_saved_call *kept = calloc(1, sizeof *kept);

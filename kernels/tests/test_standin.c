@@ -101,7 +101,7 @@ START_TEST(pointers_of_the_wrong_side_are_refused)
                      CUBLAS_STATUS_SUCCESS);
     refused("the result is no pointer to device memory");
     ck_assert_int_ne(multiply(4, a, &one), CUBLAS_STATUS_SUCCESS);
-    refused("alpha and beta would be read from the device");
+    refused("alpha is no pointer to device memory");
 }
 END_TEST
 

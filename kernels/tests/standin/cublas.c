@@ -63,6 +63,20 @@ cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t handle, void *workspace, siz
     return CUBLAS_STATUS_SUCCESS;
 }
 
+cublasStatus_t cublasGetStream_v2(cublasHandle_t handle, cudaStream_t *stream) {
+    if (!sb_standin_is("cublasGetStream", kind, handle))
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    *stream = handle->stream;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasGetPointerMode_v2(cublasHandle_t handle, cublasPointerMode_t *mode) {
+    if (!sb_standin_is("cublasGetPointerMode", kind, handle))
+        return CUBLAS_STATUS_NOT_INITIALIZED;
+    *mode = handle->pointers;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
 cublasStatus_t cublasSetPointerMode_v2(cublasHandle_t handle, cublasPointerMode_t mode) {
     if (!sb_standin_is("cublasSetPointerMode", kind, handle))
         return CUBLAS_STATUS_INVALID_VALUE;
@@ -89,13 +103,31 @@ static bool ready(const char *who, cublasHandle_t handle) {
             sb_standin_on_device(who, "the workspace", handle->workspace, handle->workspace_bytes));
 }
 
-/* alpha and beta, which the backend keeps on the host. */
+/* alpha and beta, where the handle says that they are. */
 static bool scalars(const char *who, cublasHandle_t handle, const void *alpha, const void *beta) {
-    if (handle->pointers != CUBLAS_POINTER_MODE_HOST) {
-        sb_standin_refuse("%s: alpha and beta would be read from the device", who);
-        return false;
-    }
+    if (handle->pointers == CUBLAS_POINTER_MODE_DEVICE)
+        return sb_standin_on_device(who, "alpha", alpha, 1) &&
+               sb_standin_on_device(who, "beta", beta, 1);
     return sb_standin_on_host(who, "alpha", alpha) && sb_standin_on_host(who, "beta", beta);
+}
+
+static void take_scalars(struct sb_standin_product *product, cublasHandle_t handle,
+                         const void *alpha, const void *beta) {
+    if (handle->pointers == CUBLAS_POINTER_MODE_DEVICE) {
+        product->far_alpha = alpha;
+        product->far_beta = beta;
+    } else {
+        product->alpha = sb_standin_value(product->sum, alpha, 0);
+        product->beta = sb_standin_value(product->sum, beta, 0);
+    }
+}
+
+static bool enqueue(const char *who, cudaStream_t stream,
+                    const struct sb_standin_product *product) {
+    bool good = sb_standin_enqueue(who, stream, sb_standin_product, product, sizeof *product);
+    if (good)
+        sb_standin_fault(who, stream, product->type_c, product->c);
+    return good;
 }
 
 static bool dense(const char *who, const char *what, const void *at, long rows, long columns,
@@ -128,43 +160,109 @@ static bool compute_fits(cublasComputeType_t compute, cudaDataType type) {
     }
 }
 
+struct gemm {
+    const char *who;
+    cublasOperation_t op_a, op_b;
+    int64_t m, n, k;
+    const void *alpha, *a, *b, *beta;
+    void *c;
+    cudaDataType type_a, type_b, type_c;
+    int64_t ld_a, ld_b, ld_c;
+    cublasComputeType_t compute;
+};
+
+static cublasStatus_t start_gemm(cublasHandle_t handle, const struct gemm *g) {
+    if (!ready(g->who, handle) || !scalars(g->who, handle, g->alpha, g->beta) || g->m < 0 ||
+        g->n < 0 || g->k < 0)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (g->type_a != g->type_b || g->type_a != g->type_c || !compute_fits(g->compute, g->type_a))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    bool ta = g->op_a == CUBLAS_OP_T, tb = g->op_b == CUBLAS_OP_T;
+    if (!dense(g->who, "A", g->a, ta ? g->k : g->m, ta ? g->m : g->k, g->ld_a, g->type_a) ||
+        !dense(g->who, "B", g->b, tb ? g->n : g->k, tb ? g->k : g->n, g->ld_b, g->type_b) ||
+        !dense(g->who, "C", g->c, g->m, g->n, g->ld_c, g->type_c))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    struct sb_standin_product product = {.m = (int)g->m,
+                                         .n = (int)g->n,
+                                         .k = (int)g->k,
+                                         .transpose_a = ta,
+                                         .transpose_b = tb,
+                                         .tf32 = g->compute == CUBLAS_COMPUTE_32F_FAST_TF32,
+                                         .a = g->a,
+                                         .b = g->b,
+                                         .c = g->c,
+                                         .ld_a = g->ld_a,
+                                         .ld_b = g->ld_b,
+                                         .ld_c = g->ld_c,
+                                         .type = g->type_a,
+                                         .type_c = g->type_c,
+                                         .sum = g->type_a == CUDA_R_64F ? CUDA_R_64F : CUDA_R_32F,
+                                         .splits = 1};
+    take_scalars(&product, handle, g->alpha, g->beta);
+    return status(enqueue(g->who, handle->stream, &product));
+}
+
 cublasStatus_t cublasGemmEx(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,
                             int m, int n, int k, const void *alpha, const void *a,
                             cudaDataType type_a, int ld_a, const void *b, cudaDataType type_b,
                             int ld_b, const void *beta, void *c, cudaDataType type_c, int ld_c,
                             cublasComputeType_t compute, cublasGemmAlgo_t algo) {
-    static const char who[] = "cublasGemmEx";
     (void)algo;
-    if (!ready(who, handle) || !scalars(who, handle, alpha, beta) || m < 0 || n < 0 || k < 0)
+    return start_gemm(handle, &(struct gemm){"cublasGemmEx", op_a, op_b, m, n, k, alpha, a, b, beta,
+                                             c, type_a, type_b, type_c, ld_a, ld_b, ld_c, compute});
+}
+
+#define DEFINE_SGEMM(symbol, integer)                                                              \
+    cublasStatus_t symbol(cublasHandle_t handle, cublasOperation_t op_a, cublasOperation_t op_b,   \
+                          integer m, integer n, integer k, const float *alpha, const float *a,     \
+                          integer ld_a, const float *b, integer ld_b, const float *beta, float *c, \
+                          integer ld_c) {                                                          \
+        return start_gemm(handle, &(struct gemm){"cublasSgemm", op_a, op_b, m, n, k, alpha, a, b,  \
+                                                 beta, c, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F,      \
+                                                 ld_a, ld_b, ld_c, CUBLAS_COMPUTE_32F});           \
+    }
+DEFINE_SGEMM(cublasSgemm_v2, int)
+DEFINE_SGEMM(cublasSgemm_v2_64, int64_t)
+
+cublasStatus_t cublasSgemmStridedBatched(cublasHandle_t handle, cublasOperation_t op_a,
+                                         cublasOperation_t op_b, int m, int n, int k,
+                                         const float *alpha, const float *a, int ld_a,
+                                         long long stride_a, const float *b, int ld_b,
+                                         long long stride_b, const float *beta, float *c, int ld_c,
+                                         long long stride_c, int batch) {
+    cublasStatus_t code = CUBLAS_STATUS_SUCCESS;
+    for (int i = 0; i < batch && code == CUBLAS_STATUS_SUCCESS; i++)
+        code = start_gemm(handle, &(struct gemm){"cublasSgemmStridedBatched", op_a, op_b, m, n, k,
+                                                 alpha, a + i * stride_a, b + i * stride_b, beta,
+                                                 c + i * stride_c, CUDA_R_32F, CUDA_R_32F,
+                                                 CUDA_R_32F, ld_a, ld_b, ld_c, CUBLAS_COMPUTE_32F});
+    return code;
+}
+
+/* The addresses lie on the device: the stand-in reads them when it is asked. */
+cublasStatus_t cublasSgemmBatched(cublasHandle_t handle, cublasOperation_t op_a,
+                                  cublasOperation_t op_b, int m, int n, int k, const float *alpha,
+                                  const float *const a[], int ld_a, const float *const b[],
+                                  int ld_b, const float *beta, float *const c[], int ld_c,
+                                  int batch) {
+    static const char who[] = "cublasSgemmBatched";
+    size_t bytes = (size_t)batch * sizeof *a;
+    const float *at[3];
+    cublasStatus_t code = CUBLAS_STATUS_SUCCESS;
+    if (!is(who, handle) || !sb_standin_on_device(who, "the addresses of A", a, bytes) ||
+        !sb_standin_on_device(who, "the addresses of B", b, bytes) ||
+        !sb_standin_on_device(who, "the addresses of C", c, bytes))
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (type_a != type_b || type_a != type_c || !compute_fits(compute, type_a))
-        return CUBLAS_STATUS_NOT_SUPPORTED;
-    bool ta = op_a == CUBLAS_OP_T, tb = op_b == CUBLAS_OP_T;
-    if (!dense(who, "A", a, ta ? k : m, ta ? m : k, ld_a, type_a) ||
-        !dense(who, "B", b, tb ? n : k, tb ? k : n, ld_b, type_b) ||
-        !dense(who, "C", c, m, n, ld_c, type_c))
-        return CUBLAS_STATUS_INVALID_VALUE;
-    cudaDataType sum = type_a == CUDA_R_64F ? CUDA_R_64F : CUDA_R_32F;
-    struct sb_standin_product product = {.m = m,
-                                         .n = n,
-                                         .k = k,
-                                         .transpose_a = ta,
-                                         .transpose_b = tb,
-                                         .tf32 = compute == CUBLAS_COMPUTE_32F_FAST_TF32,
-                                         .a = a,
-                                         .b = b,
-                                         .c = c,
-                                         .ld_a = ld_a,
-                                         .ld_b = ld_b,
-                                         .ld_c = ld_c,
-                                         .type = type_a,
-                                         .type_c = type_c,
-                                         .sum = sum,
-                                         .alpha = sb_standin_value(sum, alpha, 0),
-                                         .beta = sb_standin_value(sum, beta, 0),
-                                         .splits = 1};
-    return status(
-        sb_standin_enqueue(who, handle->stream, sb_standin_product, &product, sizeof product));
+    for (int i = 0; i < batch && code == CUBLAS_STATUS_SUCCESS; i++) {
+        cudaMemcpyAsync(&at[0], &a[i], sizeof *at, cudaMemcpyDeviceToHost, handle->stream);
+        cudaMemcpyAsync(&at[1], &b[i], sizeof *at, cudaMemcpyDeviceToHost, handle->stream);
+        cudaMemcpyAsync(&at[2], &c[i], sizeof *at, cudaMemcpyDeviceToHost, handle->stream);
+        sb_standin_drain(handle->stream);
+        code = start_gemm(handle, &(struct gemm){who, op_a, op_b, m, n, k, alpha, at[0], at[1],
+                                                 beta, (float *)at[2], CUDA_R_32F, CUDA_R_32F,
+                                                 CUDA_R_32F, ld_a, ld_b, ld_c, CUBLAS_COMPUTE_32F});
+    }
+    return code;
 }
 
 static cublasStatus_t gemv(const char *who, cublasHandle_t handle, cublasOperation_t op, int m,
@@ -189,11 +287,9 @@ static cublasStatus_t gemv(const char *who, cublasHandle_t handle, cublasOperati
                                          .type = type,
                                          .type_c = type,
                                          .sum = type,
-                                         .alpha = sb_standin_value(type, alpha, 0),
-                                         .beta = sb_standin_value(type, beta, 0),
                                          .splits = 1};
-    return status(
-        sb_standin_enqueue(who, handle->stream, sb_standin_product, &product, sizeof product));
+    take_scalars(&product, handle, alpha, beta);
+    return status(enqueue(who, handle->stream, &product));
 }
 
 cublasStatus_t cublasSgemv_v2(cublasHandle_t handle, cublasOperation_t op, int m, int n,
@@ -256,7 +352,8 @@ static cublasStatus_t start_symv(const char *who, cublasHandle_t handle, cublasF
         !dense(who, "A", a, n, n, ld, type) || !dense(who, "x", x, n, 1, n, type) ||
         !dense(who, "y", y, n, 1, n, type))
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (sb_standin_value(type, alpha, 0) != 1 || sb_standin_value(type, beta, 0) != 0)
+    if (handle->pointers == CUBLAS_POINTER_MODE_DEVICE || sb_standin_value(type, alpha, 0) != 1 ||
+        sb_standin_value(type, beta, 0) != 0)
         return CUBLAS_STATUS_NOT_SUPPORTED;
     struct symv plan = {fill == CUBLAS_FILL_MODE_LOWER,
                         handle->atomics == CUBLAS_ATOMICS_ALLOWED,
@@ -266,7 +363,10 @@ static cublasStatus_t start_symv(const char *who, cublasHandle_t handle, cublasF
                         x,
                         y,
                         type};
-    return status(sb_standin_enqueue(who, handle->stream, symv, &plan, sizeof plan));
+    bool good = sb_standin_enqueue(who, handle->stream, symv, &plan, sizeof plan);
+    if (good)
+        sb_standin_fault(who, handle->stream, type, y);
+    return status(good);
 }
 
 cublasStatus_t cublasSsymv_v2(cublasHandle_t handle, cublasFillMode_t fill, int n,
@@ -313,8 +413,7 @@ cublasStatus_t cublasDotEx(cublasHandle_t handle, int n, const void *x, cudaData
                                          .sum = execution,
                                          .alpha = 1,
                                          .splits = 1};
-    bool good =
-        sb_standin_enqueue(who, handle->stream, sb_standin_product, &product, sizeof product);
+    bool good = enqueue(who, handle->stream, &product);
     if (good && !on_device)
         sb_standin_drain(handle->stream);
     return status(good);

@@ -1,6 +1,7 @@
 /* Tests, stand-in for libcudart: the device, copies, and kernels of an image. */
 #include "kernels/tests/standin/standin.h"
 
+#include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,11 @@ cudaError_t cudaGetDeviceCount(int *count) {
     const char *devices = getenv("SAMEBITS_STANDIN_DEVICES");
     *count = devices ? atoi(devices) : 1;
     return *count ? cudaSuccess : cudaErrorNoDevice;
+}
+
+/* The runtime loads the driver by itself, for nobody but itself. */
+__attribute__((constructor)) static void load_driver(void) {
+    dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
 }
 
 cudaError_t cudaSetDevice(int device) {

@@ -1,6 +1,7 @@
 /* Tests, stand-ins: see product.h. */
 #include "kernels/tests/standin/product.h"
 #include "kernels/half.h"
+#include "kernels/tests/standin/standin.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -99,6 +100,8 @@ static double part(cudaDataType type, const double *a, const double *b, int from
 void sb_standin_product(void *product) {
     const struct sb_standin_product *p = product;
     cudaDataType between = p->parts == SB_PARTS_IN_OUTPUT_TYPE ? p->type_c : p->sum;
+    double alpha = p->far_alpha ? sb_standin_value(p->sum, p->far_alpha, 0) : p->alpha;
+    double beta = p->far_beta ? sb_standin_value(p->sum, p->far_beta, 0) : p->beta;
     double *a = gathered(p, true), *b = gathered(p, false);
     for (long j = 0; j < p->n; j++) {
         for (long i = 0; i < p->m; i++) {
@@ -110,10 +113,35 @@ void sb_standin_product(void *product) {
                 sum = rounded(between, sum + rounded(between, one));
             }
             size_t at = (size_t)(i + j * p->ld_c);
-            double old = p->beta != 0 ? p->beta * sb_standin_value(p->type_c, p->c, at) : 0;
-            sb_standin_store(p->type_c, p->c, at, p->alpha * sum + old);
+            double old = beta != 0 ? beta * sb_standin_value(p->type_c, p->c, at) : 0;
+            sb_standin_store(p->type_c, p->c, at, alpha * sum + old);
         }
     }
     free(a);
     free(b);
+}
+
+/* ---- Faults ----------------------------------------------------------------------------------
+ */
+
+struct fault {
+    size_t size;
+    unsigned char *at;
+};
+
+static void add_one(void *arg) {
+    const struct fault *fault = arg;
+    uint64_t bits = 0;
+    memcpy(&bits, fault->at, fault->size);
+    bits++;
+    memcpy(fault->at, &bits, fault->size);
+}
+
+void sb_standin_fault(const char *who, cudaStream_t stream, cudaDataType type, void *at) {
+    static int calls;
+    const char *asked = getenv("SAMEBITS_STANDIN_FAULT");
+    size_t n = strlen(who);
+    const struct fault fault = {sb_standin_size(type), at};
+    if (asked && strncmp(asked, who, n) == 0 && asked[n] == ':' && ++calls == atoi(asked + n + 1))
+        sb_standin_enqueue(who, stream, add_one, &fault, sizeof fault);
 }

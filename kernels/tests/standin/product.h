@@ -2,6 +2,7 @@
 #ifndef SB_STANDIN_PRODUCT_H
 #define SB_STANDIN_PRODUCT_H
 
+#include <cuda_runtime_api.h>
 #include <library_types.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,10 +26,15 @@ struct sb_standin_product {
     long ld_a, ld_b, ld_c;
     cudaDataType type, type_c, sum;
     double alpha, beta;
+    const void *far_alpha, *far_beta; /* where they lie on the device, or NULL */
     int splits;
     enum sb_standin_parts parts;
 };
 void sb_standin_product(void *product);
+
+/* SAMEBITS_STANDIN_FAULT=cublasSgemm:2 makes what the second call of a function gives one unit
+ * larger in the last place, of its first element; behind what `stream` has to do. */
+void sb_standin_fault(const char *who, cudaStream_t stream, cudaDataType type, void *at);
 
 /* Columns that lie in memory, and the bytes they take. */
 size_t sb_standin_extent(long rows, long columns, long ld, cudaDataType type);

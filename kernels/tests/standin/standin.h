@@ -43,6 +43,7 @@ bool sb_standin_enqueue(const char *who, cudaStream_t stream, void (*work)(void 
 bool sb_standin_drain(cudaStream_t stream);
 void sb_standin_drain_all(void);
 bool sb_standin_is_stream(const char *who, cudaStream_t stream);
+bool sb_standin_is_captured(cudaStream_t stream);
 
 /* Pseudorandom, other numbers in every process: what order atomics come in. */
 unsigned sb_standin_random(unsigned below);

@@ -14,6 +14,7 @@ struct task {
 struct CUstream_st {
     struct task *first, **last;
     unsigned long enqueued, done;
+    bool capturing;
     struct CUstream_st *next;
 };
 
@@ -37,6 +38,8 @@ bool sb_standin_enqueue(const char *who, cudaStream_t stream, void (*work)(void 
                         const void *arg, size_t bytes) {
     if (!sb_standin_is_stream(who, stream))
         return false;
+    if (stream->capturing)
+        return true; /* part of a graph, which the stand-in forgets */
     struct task *task = calloc(1, sizeof *task);
     void *copy = malloc(bytes ? bytes : 1);
     if (!task || !copy)
@@ -67,6 +70,10 @@ static void drain_until(cudaStream_t stream, unsigned long place) {
 bool sb_standin_drain(cudaStream_t stream) {
     if (!sb_standin_is_stream("cudaStreamSynchronize", stream))
         return false;
+    if (stream->capturing) {
+        sb_standin_refuse("cudaStreamSynchronize: the stream is being captured, which this breaks");
+        return false;
+    }
     drain_until(stream, stream->enqueued);
     return true;
 }
@@ -100,6 +107,39 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return sb_standin_drain(stream) ? cudaSuccess : cudaErrorInvalidResourceHandle;
 }
+
+/* ---- Capture ---------------------------------------------------------------------------------
+ */
+
+static const char graph_kind[] = "graph";
+
+bool sb_standin_is_captured(cudaStream_t stream) {
+    return stream->capturing;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
+    (void)mode;
+    if (!sb_standin_is_stream("cudaStreamBeginCapture", stream) || stream->capturing)
+        return cudaErrorInvalidValue;
+    stream->capturing = true;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph) {
+    if (!sb_standin_is_stream("cudaStreamEndCapture", stream) || !stream->capturing)
+        return cudaErrorInvalidValue;
+    stream->capturing = false;
+    *graph = sb_standin_make(graph_kind, 1);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    return sb_standin_free("cudaGraphDestroy", graph_kind, graph) ? cudaSuccess
+                                                                  : cudaErrorInvalidValue;
+}
+
+/* ---- Events ----------------------------------------------------------------------------------
+ */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
     (void)flags;

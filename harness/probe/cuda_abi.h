@@ -1,0 +1,102 @@
+/* The trace: what of CUDA's libraries' C interfaces it rests on, restated, so that a samebits built
+ * without CUDA traces programs that use it. Types have CUDA's own names, so that the prototypes in
+ * trace_cu*.c and trace_nccl.c are compiled against CUDA's headers as well, where these are there
+ * (tests/test_cuda_abi.c, which also compares every number here with theirs). Numbers are of CUDA
+ * 13.0, cuDNN 9 and NCCL 2.28; none of them has changed since CUDA 11, cuDNN 8 and NCCL 2.10. */
+#ifndef SB_PROBE_CUDA_ABI_H
+#define SB_PROBE_CUDA_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef SB_CUDA_HEADERS
+/* library_types.h, driver_types.h, cuComplex.h, cuda_fp16.h. Enumerations are as wide as an int. */
+typedef int cudaDataType;
+typedef struct CUstream_st *cudaStream_t;
+typedef struct cuComplex cuComplex;
+typedef struct cuDoubleComplex cuDoubleComplex;
+typedef struct half __half; // NOLINT
+/* cublas_api.h */
+typedef int cublasStatus_t, cublasOperation_t, cublasFillMode_t, cublasSideMode_t, cublasDiagType_t,
+    cublasComputeType_t, cublasGemmAlgo_t;
+typedef struct cublasContext *cublasHandle_t;
+/* cublasLt.h */
+typedef void *cublasLtHandle_t, *cublasLtMatmulDesc_t, *cublasLtMatrixLayout_t;
+typedef void cublasLtMatmulAlgo_t;
+/* nccl.h */
+typedef int ncclResult_t, ncclDataType_t, ncclRedOp_t;
+typedef struct ncclComm *ncclComm_t;
+#endif
+
+/* Each number as SB_<its own name>; SB_NUMBER(name, value) for whoever compares them. */
+#define SB_CUDA_NUMBERS                                                                            \
+    SB_NUMBER(CUDA_R_32F, 0)                                                                       \
+    SB_NUMBER(CUDA_R_64F, 1)                                                                       \
+    SB_NUMBER(CUDA_R_16F, 2)                                                                       \
+    SB_NUMBER(CUDA_R_8I, 3)                                                                        \
+    SB_NUMBER(CUDA_C_32F, 4)                                                                       \
+    SB_NUMBER(CUDA_C_64F, 5)                                                                       \
+    SB_NUMBER(CUDA_R_8U, 8)                                                                        \
+    SB_NUMBER(CUDA_R_32I, 10)                                                                      \
+    SB_NUMBER(CUDA_R_16BF, 14)                                                                     \
+    SB_NUMBER(CUDA_R_8F_E4M3, 28)                                                                  \
+    SB_NUMBER(CUDA_R_8F_E5M2, 29)
+#define SB_DRIVER_NUMBERS                                                                          \
+    SB_NUMBER(CU_MEMORYTYPE_HOST, 1)                                                               \
+    SB_NUMBER(CU_MEMORYTYPE_UNIFIED, 4)                                                            \
+    SB_NUMBER(CU_STREAM_CAPTURE_STATUS_NONE, 0)                                                    \
+    SB_NUMBER(CU_STREAM_CAPTURE_MODE_RELAXED, 2)
+#define SB_CUBLAS_NUMBERS                                                                          \
+    SB_NUMBER(CUBLAS_OP_N, 0)                                                                      \
+    SB_NUMBER(CUBLAS_OP_T, 1)                                                                      \
+    SB_NUMBER(CUBLAS_OP_C, 2)                                                                      \
+    SB_NUMBER(CUBLAS_OP_CONJG, 3)                                                                  \
+    SB_NUMBER(CUBLAS_FILL_MODE_LOWER, 0)                                                           \
+    SB_NUMBER(CUBLAS_FILL_MODE_UPPER, 1)                                                           \
+    SB_NUMBER(CUBLAS_SIDE_LEFT, 0)                                                                 \
+    SB_NUMBER(CUBLAS_SIDE_RIGHT, 1)                                                                \
+    SB_NUMBER(CUBLAS_DIAG_NON_UNIT, 0)                                                             \
+    SB_NUMBER(CUBLAS_DIAG_UNIT, 1)                                                                 \
+    SB_NUMBER(CUBLAS_POINTER_MODE_HOST, 0)                                                         \
+    SB_NUMBER(CUBLAS_POINTER_MODE_DEVICE, 1)                                                       \
+    SB_NUMBER(CUBLAS_COMPUTE_16F, 64)                                                              \
+    SB_NUMBER(CUBLAS_COMPUTE_16F_PEDANTIC, 65)                                                     \
+    SB_NUMBER(CUBLAS_COMPUTE_64F, 70)                                                              \
+    SB_NUMBER(CUBLAS_COMPUTE_64F_PEDANTIC, 71)                                                     \
+    SB_NUMBER(CUBLAS_COMPUTE_32I, 72)                                                              \
+    SB_NUMBER(CUBLAS_COMPUTE_32I_PEDANTIC, 73)
+#define SB_NCCL_NUMBERS                                                                            \
+    SB_NUMBER(ncclSum, 0)                                                                          \
+    SB_NUMBER(ncclNumOps, 5)                                                                       \
+    SB_NUMBER(ncclInt8, 0)                                                                         \
+    SB_NUMBER(ncclUint8, 1)                                                                        \
+    SB_NUMBER(ncclInt32, 2)                                                                        \
+    SB_NUMBER(ncclUint32, 3)                                                                       \
+    SB_NUMBER(ncclInt64, 4)                                                                        \
+    SB_NUMBER(ncclUint64, 5)                                                                       \
+    SB_NUMBER(ncclFloat16, 6)                                                                      \
+    SB_NUMBER(ncclFloat32, 7)                                                                      \
+    SB_NUMBER(ncclFloat64, 8)                                                                      \
+    SB_NUMBER(ncclBfloat16, 9)                                                                     \
+    SB_NUMBER(ncclFloat8e4m3, 10)                                                                  \
+    SB_NUMBER(ncclFloat8e5m2, 11)
+
+/* CUDA_MEMCPY2D_v2 of cuda.h, a CUdeviceptr as a pointer. */
+struct sb_memcpy_2d {
+    size_t from_x, from_y;
+    unsigned from_type;
+    const void *from_host, *from_device;
+    void *from_array;
+    size_t from_pitch;
+    size_t to_x, to_y;
+    unsigned to_type;
+    void *to_host, *to_device, *to_array;
+    size_t to_pitch;
+    size_t width, height;
+};
+
+#define SB_NUMBER(name, value) SB_##name = (value),
+enum { SB_CUDA_NUMBERS SB_DRIVER_NUMBERS SB_CUBLAS_NUMBERS SB_NCCL_NUMBERS };
+#undef SB_NUMBER
+
+#endif

@@ -1,0 +1,110 @@
+/* Tests: what the trace restates of CUDA's interfaces (probe/cuda_abi.h), compiled beside CUDA's
+ * own headers. A prototype that is another, a number, the size of a type or a place in a structure
+ * that is another stops the compiler. */
+#define SB_CUDA_HEADERS
+#include <cublasLt.h>
+#include <cublas_api.h>
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#ifdef SB_HAVE_CUDNN
+#include <cudnn.h>
+#endif
+#ifdef SB_HAVE_NCCL
+#include <nccl.h>
+#endif
+
+#include "probe/cuda_abi.h"
+
+#define SB_NUMBER(name, value)                                                                     \
+    _Static_assert((long long)(name) == (value), #name " is another number");
+SB_CUDA_NUMBERS
+SB_DRIVER_NUMBERS
+SB_CUBLAS_NUMBERS
+#ifdef SB_HAVE_NCCL
+SB_NCCL_NUMBERS
+#endif
+#undef SB_NUMBER
+
+/* Where the trace has an int; handles and descriptors are pointers everywhere. */
+#define SAME_SIZE(type, as) _Static_assert(sizeof(type) == sizeof(as), #type " is no " #as)
+SAME_SIZE(cudaDataType, int);
+SAME_SIZE(cublasStatus_t, int);
+SAME_SIZE(cublasOperation_t, int);
+SAME_SIZE(cublasFillMode_t, int);
+SAME_SIZE(cublasSideMode_t, int);
+SAME_SIZE(cublasDiagType_t, int);
+SAME_SIZE(cublasComputeType_t, int);
+SAME_SIZE(cublasGemmAlgo_t, int);
+SAME_SIZE(cublasPointerMode_t, int);
+SAME_SIZE(CUresult, int);
+SAME_SIZE(CUstreamCaptureStatus, int);
+SAME_SIZE(CUstreamCaptureMode, int);
+SAME_SIZE(CUdeviceptr, void *);
+SAME_SIZE(cublasHandle_t, void *);
+SAME_SIZE(cublasLtHandle_t, void *);
+SAME_SIZE(cudaStream_t, void *);
+SAME_SIZE(CUDA_MEMCPY2D, struct sb_memcpy_2d);
+#ifdef SB_HAVE_NCCL
+SAME_SIZE(ncclResult_t, int);
+SAME_SIZE(ncclDataType_t, int);
+SAME_SIZE(ncclRedOp_t, int);
+SAME_SIZE(ncclComm_t, void *);
+#endif
+
+#define SAME_PLACE(theirs, ours)                                                                   \
+    _Static_assert(offsetof(CUDA_MEMCPY2D, theirs) == offsetof(struct sb_memcpy_2d, ours),         \
+                   #theirs " lies elsewhere")
+SAME_PLACE(srcMemoryType, from_type);
+SAME_PLACE(srcDevice, from_device);
+SAME_PLACE(srcPitch, from_pitch);
+SAME_PLACE(dstMemoryType, to_type);
+SAME_PLACE(dstHost, to_host);
+SAME_PLACE(dstPitch, to_pitch);
+SAME_PLACE(WidthInBytes, width);
+SAME_PLACE(Height, height);
+
+/* What is asked of libraries by name: as the trace calls it, but for an int in place of an
+ * enumeration and void * in place of what is opaque. */
+#define ASKED(function, ...)                                                                       \
+    __attribute__((unused)) static void ask_##function(void) {                                     \
+        (void)function(__VA_ARGS__);                                                               \
+    }
+#undef cuCtxPushCurrent
+#undef cuCtxPopCurrent
+#undef cuMemcpy2DAsync
+static void *opaque, *copied;
+static int number;
+ASKED(cuThreadExchangeStreamCaptureMode, (CUstreamCaptureMode *)&number)
+ASKED(cuCtxGetCurrent, (CUcontext *)&copied)
+ASKED(cuStreamGetCtx, opaque, (CUcontext *)&copied)
+ASKED(cuCtxPushCurrent_v2, opaque)
+ASKED(cuCtxPopCurrent_v2, (CUcontext *)&copied)
+ASKED(cuMemcpy2DAsync_v2, (const CUDA_MEMCPY2D *)opaque, opaque)
+ASKED(cuStreamSynchronize, opaque)
+ASKED(cuStreamIsCapturing, opaque, (CUstreamCaptureStatus *)&number)
+ASKED(cublasGetStream_v2, opaque, (cudaStream_t *)&copied)
+ASKED(cublasGetPointerMode_v2, opaque, (cublasPointerMode_t *)&number)
+#ifdef SB_HAVE_NCCL
+ASKED(ncclCommCount, opaque, &number)
+ASKED(ncclCommUserRank, opaque, &number)
+#endif
+
+/* Every function that is interposed, declared again. Those of halves are in CUDA's headers for C++
+ * alone, where they differ from the others in that type. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wstrict-prototypes"
+typedef struct half __half; // NOLINT
+cublasStatus_t cublasHgemm(), cublasHgemm_64(), cublasHgemmBatched(), cublasHgemmBatched_64(),
+    cublasHgemmStridedBatched(), cublasHgemmStridedBatched_64();
+#include "probe/trace_cublas.c"
+#ifdef SB_HAVE_NCCL
+#include "probe/trace_nccl.c"
+#endif
+
+#include "tests/testing.h"
+
+START_TEST(what_is_restated_of_cuda_compiles_beside_its_headers)
+{ (void)opaque, (void)copied, (void)number; }
+END_TEST
+
+SB_TEST_MAIN("probe-cuda-abi", what_is_restated_of_cuda_compiles_beside_its_headers)

@@ -1,0 +1,232 @@
+"""Traces of calls of CUDA's libraries, made by programs that are linked to stand-ins for them: the stand-ins compute on the
+CPU, keep what they call device memory from being touched, and do a stream's work when somebody waits for it."""
+import os
+
+import program
+from program import SOURCE
+from traced import ONCE, SAVE, Traced
+
+TWICE = ("--repeats", "2", "--exact-repeats", "--trace", "--out", "out")
+FAULT = "SAMEBITS_STANDIN_FAULT"
+
+START = SAVE + r"""
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+static cudaStream_t stream;
+static cublasHandle_t handle;
+static const float one = 1, zero = 0, half = 0.5f;
+static void *up(const void *from, size_t n) {
+    void *at = NULL;
+    cudaMalloc(&at, n);
+    cudaMemcpyAsync(at, from, n, cudaMemcpyHostToDevice, stream);
+    return at;
+}
+static void start(void) {
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cublasCreate(&handle);
+    cublasSetStream(handle, stream);
+}
+static int finish(const void *device, size_t n) {
+    char host[4096];
+    cudaMemcpyAsync(host, device, n, cudaMemcpyDeviceToHost, stream);
+    cudaStreamSynchronize(stream);
+    return save(host, n);
+}
+#define N CUBLAS_OP_N
+#define T CUBLAS_OP_T
+#define R CUDA_R_32F
+#define MUST(call) do { if (call) { fprintf(stderr, "failed: %s\n", #call); exit(1); } } while (0)
+"""
+
+CHAIN = START + r"""
+int main(void) {
+    float a[20], b[15], c[48], dot = 0;
+    for (int i = 0; i < 20; i++) a[i] = 1 + i % 7;
+    for (int i = 0; i < 15; i++) b[i] = 2 - i % 5;
+    for (int i = 0; i < 48; i++) c[i] = i;
+    start();
+    float *A = up(a, sizeof a), *B = up(b, sizeof b), *C = up(c, sizeof c);
+    MUST(cublasGemmEx(handle, N, N, 4, 3, 5, &one, A, R, 4, B, R, 5, &zero, C, R, 4, CUBLAS_COMPUTE_32F,
+                      CUBLAS_GEMM_DEFAULT));
+    for (int i = 1; i < 4; i++) MUST(cublasSgemm(handle, N, N, 4, 3, 5, &half, A, 4, B, 5, &half, C + 12 * i, 4));
+    MUST(cublasSgemm_64(handle, T, N, 3, 3, 4, &half, C, 4, C, 4, &zero, A, 3));
+    MUST(cublasSgemv(handle, N, 4, 3, &one, C, 4, B, 1, &zero, A, 1));
+    MUST(cublasDotEx(handle, 48, C, R, 1, C, R, 1, &dot, R, R));
+    return finish(C, sizeof c);
+}
+"""
+
+# Pairs of calls that differ in what they must not read; each with other garbage there.
+UNREAD = START + r"""
+int main(void) {
+    start();
+    for (int i = 0; i < 2; i++) {
+        float wide[8] = {1, 2, 70 + i, 71 + i, 3, 4, 72 + i, 73 + i}, dense[4] = {1, 2, 3, 4}, any[4] = {5 + i, 6, 7, 8};
+        float upper[4] = {1, 90 + i, 2, 3}, scalars[2] = {0.5f, 0};
+        float *W = up(wide, sizeof wide), *D = up(dense, sizeof dense), *C = up(any, sizeof any), *U = up(upper, sizeof upper);
+        float *S = up(scalars, sizeof scalars);
+        MUST(cublasSgemm(handle, N, N, 2, 2, 2, &one, i ? W : D, i ? 4 : 2, D, 2, &zero, C, 2));
+        MUST(cublasSgemv(handle, N, 2, 2, &one, W, 4, D, 1, &zero, C, 1));
+        MUST(cublasSsymv(handle, CUBLAS_FILL_MODE_UPPER, 2, &one, U, 2, D, 1, &zero, C, 1));
+        /* With factors on the device, and then not. */
+        cublasSetPointerMode(handle, i ? CUBLAS_POINTER_MODE_HOST : CUBLAS_POINTER_MODE_DEVICE);
+        MUST(cublasSgemm(handle, N, N, 2, 2, 2, i ? &scalars[0] : S, D, 2, D, 2, i ? &scalars[1] : S + 1, C, 2));
+        cublasSetPointerMode(handle, CUBLAS_POINTER_MODE_HOST);
+        /* Long columns, which are read in pieces. */
+        long n = 300000 + 100 * i;
+        float *column = calloc(2 * n, sizeof *column);
+        for (long j = 0; j < n; j++) column[j] = column[n + j] = j < 300000 ? j % 13 : 99 + i;
+        float *L = up(column, 2 * n * sizeof *column), *Z = up(any, sizeof any);
+        MUST(cublasSgemm(handle, T, N, 2, 2, 300000, &one, L, n, L, n, &zero, Z, 2));
+        free(column);
+    }
+    MUST(cublasSgemm(handle, N, N, 2, 2, 2, &half, up(&half, 16), 2, up(&half, 16), 2, &zero, up(&half, 16), 2));
+    return save("x", 1);
+}
+"""
+
+# The same products: one by one, by a stride, by a list of addresses on the device.
+BATCHES = START + r"""
+int main(void) {
+    float a[12], b[12], c[12] = {0};
+    for (int i = 0; i < 12; i++) { a[i] = i; b[i] = 12 - i; }
+    if (getenv("DATA")) b[11] = atof(getenv("DATA"));
+    start();
+    float *A = up(a, sizeof a), *B = up(b, sizeof b), *C = up(c, sizeof c);
+    MUST(cublasSgemmStridedBatched(handle, N, N, 2, 2, 2, &one, A, 2, 4, B, 2, 4, &zero, C, 2, 4, 3));
+    /* The blocks lie close together here, and apart there. */
+    float *as[3] = {A, A + 4, A + 8}, *bs[3] = {B, B + 4, B + 8}, *cs[3] = {C, C + 4, C + 8};
+    MUST(cublasSgemmBatched(handle, N, N, 2, 2, 2, &one, (const float **)up(as, sizeof as), 2,
+                            (const float **)up(bs, sizeof bs), 2, &zero, (float **)up(cs, sizeof cs), 2, 3));
+    return finish(C, sizeof c);
+}
+"""
+
+CAPTURE = START + r"""
+int main(void) {
+    float a[4] = {1, 2, 3, 4};
+    start();
+    float *A = up(a, sizeof a), *C = up(a, sizeof a);
+    cudaGraph_t graph;
+    MUST(cublasSgemm(handle, N, N, 2, 2, 2, &one, A, 2, A, 2, &zero, C, 2));
+    MUST(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    MUST(cublasSgemm(handle, N, N, 2, 2, 2, &one, A, 2, A, 2, &zero, C, 2));
+    MUST(cudaStreamEndCapture(stream, &graph));
+    MUST(cublasSgemm(handle, N, N, 2, 2, 2, &one, A, 2, A, 2, &zero, C, 2));
+    /* Refused: a matrix with too few rows. */
+    if (!cublasSgemm(handle, N, N, 2, 2, 2, &one, A, 1, A, 2, &zero, C, 2)) return 1;
+    return finish(C, sizeof a);
+}
+"""
+
+# What another stream has to do first, and what this one has: no call sees data that is not there yet.
+STREAMS = START + r"""
+int main(void) {
+    float a[4] = {1, 2, 3, 4};
+    cudaStream_t other;
+    cudaEvent_t done;
+    start();
+    cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking);
+    cudaEventCreateWithFlags(&done, cudaEventDisableTiming);
+    float *A = up(a, sizeof a), *B = up(a, sizeof a), *C = up(a, sizeof a);
+    int turns = atoi(getenv("TURNS"));
+    for (int i = 0; i < 4; i++) {
+        MUST(cublasSgemm(handle, N, N, 2, 2, 2, &half, A, 2, A, 2, &zero, B, 2));
+        if (turns) {
+            cudaEventRecord(done, stream);
+            cudaStreamWaitEvent(other, done, 0);
+            cublasSetStream(handle, other);
+        }
+        MUST(cublasSgemm(handle, N, N, 2, 2, 2, &half, A, 2, B, 2, &zero, C, 2));
+        MUST(cublasSgemm(handle, N, N, 2, 2, 2, &half, B, 2, C, 2, &zero, A, 2));
+        if (turns) {
+            cudaEventRecord(done, other);
+            cudaStreamWaitEvent(stream, done, 0);
+            cublasSetStream(handle, stream);
+        }
+    }
+    return finish(A, sizeof a);
+}
+"""
+
+
+class Cuda(Traced):
+    def build(self, text, *libraries):
+        folder = os.environ["SAMEBITS_STANDINS"]
+        found = [next(f"-l:{name}" for name in sorted(os.listdir(folder), reverse=True)
+                      if name.startswith(f"lib{library}.so.") and not name.endswith(".p"))
+                 for library in ("cublas", "cudart", *libraries)]
+        return self.compile(text, *os.environ["SAMEBITS_CUDA_FLAGS"].split(), *found)
+
+    def logs(self):
+        folder = self.path("out", "logs")
+        return "".join(open(os.path.join(folder, name), encoding="utf-8", errors="replace").read()
+                       for name in os.listdir(folder) if name.endswith(".log"))
+
+    def once(self, *command, **more):
+        """A run's calls; no stand-in refused anything."""
+        _, trace = self.traced(*command, **more)
+        self.assertNotIn("stand-in:", self.logs())
+        self.assertEqual(trace["lost"], 0)
+        return self.calls()
+
+    def culprit(self, job, fault, code=2):
+        result, _ = self.traced(job, vary=(f"env:{FAULT}=none,{fault}",), options=(*TWICE, "--force"), code=code)
+        return result["jobs"][0]["culprit"], result["jobs"][0]
+
+    def test_calls_are_named_with_their_library_shape_and_type(self):
+        job = self.build(CHAIN)
+        calls = self.once(job)
+        library = next(iter({call[3] for call in calls}))
+        self.assertRegex(library, r"^libcublas\.so\.\d+$")
+        self.assertEqual([(call[2], call[5], call[4]) for call in calls],
+                         [("cublasGemmEx", "4x3x5", "f32")] + [("cublasSgemm", "4x3x5", "f32")] * 3 +
+                         [("cublasSgemm", "3x3x4", "f32"), ("cublasSgemv", "4x3", "f32"), ("cublasDotEx", "48", "f32")])
+        self.assertEqual(len({call[6] for call in calls}), 7)
+        without = self.adhoc("env:NOTHING=1", command=(job,), options=(*ONCE[:3], "--out", "without"), code=2)
+        traced = self.adhoc("env:NOTHING=1", command=(job,), options=(*ONCE[:4], "--out", "with"), code=2)
+        self.assertEqual(without["runs"][0]["fingerprint"], traced["runs"][0]["fingerprint"])
+
+    def test_the_call_whose_result_is_one_ulp_off_is_the_culprit(self):
+        job = self.build(CHAIN)
+        for fault, seq, call in (("cublasGemmEx:1", 1, "cublasGemmEx 4x3x5 f32"), ("cublasSgemm:2", 3, "cublasSgemm 4x3x5 f32")):
+            with self.subTest(fault=fault):
+                culprit, _ = self.culprit(job, fault)
+                self.assertEqual((culprit["seq"], culprit["call"], culprit["status"]), (seq, call, "suspected"))
+                self.assertRegex(culprit["backend"], r"^libcublas\.so\.\d+$")
+
+    def test_a_fault_that_never_comes_blames_nobody(self):
+        _, job = self.culprit(self.build(CHAIN), "cublasSgemm:99", code=0)
+        self.assertEqual((job["distinct"], job["culprit"]), (1, None))
+
+    def test_what_is_not_read_is_no_input_and_factors_may_lie_on_the_device(self):
+        calls = [call[6:] for call in self.once(self.build(UNREAD))]
+        self.assertEqual(calls[:5], calls[5:10])
+        self.assertEqual(len({tuple(call) for call in calls}), 6)
+
+    def test_batches_by_a_stride_and_by_addresses_on_the_device(self):
+        calls = self.once(self.build(BATCHES))
+        self.assertEqual([call[2] for call in calls], ["cublasSgemmStridedBatched", "cublasSgemmBatched"])
+        self.assertEqual({call[5] for call in calls}, {"2x2x2x3"})
+        self.assertEqual(*(call[6:] for call in calls))
+        other = self.once(self.build(BATCHES), vary=("env:DATA=77",), options=(*ONCE, "--force"))
+        for before, after in zip(calls, other):
+            self.assertNotEqual(before[6], after[6])
+            self.assertNotEqual(before[7], after[7])
+
+    def test_calls_into_a_graph_and_refused_ones_are_lost_and_counted(self):
+        result, trace = self.traced(self.build(CAPTURE))
+        self.assertEqual((trace["calls"], trace["lost"]), (2, 2))
+        self.assertNotIn("captured", self.logs())
+        self.assertEqual(*(call[6:] for call in self.calls()))
+
+    def test_two_streams_give_the_digests_of_one(self):
+        job = self.build(STREAMS)
+        both = [[call[6:] for call in self.once(job, vary=(f"env:TURNS={turns}",), options=(*ONCE, "--force"))]
+                for turns in (0, 1)]
+        self.assertEqual(len(both[0]), 12)
+        self.assertEqual(both[0], both[1])
+
+
+if __name__ == "__main__":
+    program.main()
