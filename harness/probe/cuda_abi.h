@@ -1,7 +1,7 @@
 /* The trace: what of CUDA's libraries' C interfaces it rests on, restated, so that a samebits built
  * without CUDA traces programs that use it. Types have CUDA's own names, so that the prototypes in
- * trace_cu*.c and trace_nccl.c are compiled against CUDA's headers as well, where these are there
- * (tests/test_cuda_abi.c, which also compares every number here with theirs). Numbers are of CUDA
+ * trace_cu*.c and trace_nccl.c are compiled beside CUDA's headers as well, where these are there
+ * (test probe-cuda-abi, which also compares every number here with theirs). Numbers are of CUDA
  * 13.0, cuDNN 9 and NCCL 2.28; none of them has changed since CUDA 11, cuDNN 8 and NCCL 2.10. */
 #ifndef SB_PROBE_CUDA_ABI_H
 #define SB_PROBE_CUDA_ABI_H
@@ -9,7 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef SB_CUDA_HEADERS
+#ifdef SB_CUDA_HEADERS
+#include <cublasLt.h>
+#include <cublas_api.h>
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+#ifdef SB_HAVE_CUDNN
+#include <cudnn.h>
+#endif
+#ifdef SB_HAVE_NCCL
+#include <nccl.h>
+#endif
+/* For C these are not declared; they differ from the others in that type. */
+typedef struct half __half; // NOLINT
+cublasStatus_t cublasHgemm(), cublasHgemm_64(), cublasHgemmBatched(), cublasHgemmBatched_64(),
+    cublasHgemmStridedBatched(), cublasHgemmStridedBatched_64();
+#else
 /* library_types.h, driver_types.h, cuComplex.h, cuda_fp16.h. Enumerations are as wide as an int. */
 typedef int cudaDataType;
 typedef struct CUstream_st *cudaStream_t;
@@ -53,6 +68,7 @@ typedef struct ncclComm *ncclComm_t;
     SB_NUMBER(CUBLAS_OP_CONJG, 3)                                                                  \
     SB_NUMBER(CUBLAS_FILL_MODE_LOWER, 0)                                                           \
     SB_NUMBER(CUBLAS_FILL_MODE_UPPER, 1)                                                           \
+    SB_NUMBER(CUBLAS_FILL_MODE_FULL, 2)                                                            \
     SB_NUMBER(CUBLAS_SIDE_LEFT, 0)                                                                 \
     SB_NUMBER(CUBLAS_SIDE_RIGHT, 1)                                                                \
     SB_NUMBER(CUBLAS_DIAG_NON_UNIT, 0)                                                             \
@@ -65,6 +81,64 @@ typedef struct ncclComm *ncclComm_t;
     SB_NUMBER(CUBLAS_COMPUTE_64F_PEDANTIC, 71)                                                     \
     SB_NUMBER(CUBLAS_COMPUTE_32I, 72)                                                              \
     SB_NUMBER(CUBLAS_COMPUTE_32I_PEDANTIC, 73)
+#define SB_CUBLASLT_NUMBERS                                                                        \
+    SB_NUMBER(CUBLASLT_ORDER_COL, 0)                                                               \
+    SB_NUMBER(CUBLASLT_ORDER_ROW, 1)                                                               \
+    SB_NUMBER(CUBLASLT_POINTER_MODE_HOST, 0)                                                       \
+    SB_NUMBER(CUBLASLT_POINTER_MODE_DEVICE, 1)                                                     \
+    SB_NUMBER(CUBLASLT_POINTER_MODE_DEVICE_VECTOR, 2)                                              \
+    SB_NUMBER(CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_ZERO, 3)                              \
+    SB_NUMBER(CUBLASLT_POINTER_MODE_ALPHA_DEVICE_VECTOR_BETA_HOST, 4)                              \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_TYPE, 0)                                                      \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_ORDER, 1)                                                     \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_ROWS, 2)                                                      \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_COLS, 3)                                                      \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_LD, 4)                                                        \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, 5)                                               \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, 6)                                      \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_PLANE_OFFSET, 7)                                              \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_SCALE_TYPE, 1)                                                  \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_POINTER_MODE, 2)                                                \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_TRANSA, 3)                                                      \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_TRANSB, 4)                                                      \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_FILL_MODE, 6)                                                   \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE, 7)                                                    \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_BIAS_POINTER, 8)                                                \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, 10)                                          \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, 11)                                       \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, 12)                                            \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, 13)                                  \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_ALPHA_VECTOR_BATCH_STRIDE, 14)                                  \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, 17)                                            \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, 18)                                            \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_C_SCALE_POINTER, 19)                                            \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_D_SCALE_POINTER, 20)                                            \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_AMAX_D_POINTER, 21)                                             \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE, 22)                                     \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_SCALE_POINTER, 23)                                 \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_AMAX_POINTER, 24)                                  \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, 26)                                             \
+    SB_NUMBER(CUBLASLT_EPILOGUE_DEFAULT, 1)                                                        \
+    SB_NUMBER(CUBLASLT_EPILOGUE_RELU, 2)                                                           \
+    SB_NUMBER(CUBLASLT_EPILOGUE_BIAS, 4)                                                           \
+    SB_NUMBER(CUBLASLT_EPILOGUE_RELU_AUX, 130)                                                     \
+    SB_NUMBER(CUBLASLT_EPILOGUE_DRELU, 136)                                                        \
+    SB_NUMBER(CUBLASLT_EPILOGUE_DRELU_BGRAD, 152)                                                  \
+    SB_NUMBER(CUBLASLT_EPILOGUE_GELU, 32)                                                          \
+    SB_NUMBER(CUBLASLT_EPILOGUE_GELU_AUX, 160)                                                     \
+    SB_NUMBER(CUBLASLT_EPILOGUE_DGELU, 192)                                                        \
+    SB_NUMBER(CUBLASLT_EPILOGUE_DGELU_BGRAD, 208)                                                  \
+    SB_NUMBER(CUBLASLT_EPILOGUE_BGRADA, 256)                                                       \
+    SB_NUMBER(CUBLASLT_EPILOGUE_BGRADB, 512)
+/* Of cuBLAS 12.9 and 13.0: older ones say that they do not know them. */
+#define SB_CUBLASLT_NEWER_NUMBERS                                                                  \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_A_SCALE_MODE, 31)                                               \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_B_SCALE_MODE, 32)                                               \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_C_SCALE_MODE, 33)                                               \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_D_SCALE_MODE, 34)                                               \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_SCALE_MODE, 35)                                    \
+    SB_NUMBER(CUBLASLT_MATMUL_DESC_D_OUT_SCALE_POINTER, 36)                                        \
+    SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_BATCH_MODE, 8)
 #define SB_NCCL_NUMBERS                                                                            \
     SB_NUMBER(ncclSum, 0)                                                                          \
     SB_NUMBER(ncclNumOps, 5)                                                                       \
@@ -96,7 +170,10 @@ struct sb_memcpy_2d {
 };
 
 #define SB_NUMBER(name, value) SB_##name = (value),
-enum { SB_CUDA_NUMBERS SB_DRIVER_NUMBERS SB_CUBLAS_NUMBERS SB_NCCL_NUMBERS };
+enum {
+    SB_CUDA_NUMBERS SB_DRIVER_NUMBERS SB_CUBLAS_NUMBERS SB_CUBLASLT_NUMBERS
+        SB_CUBLASLT_NEWER_NUMBERS SB_NCCL_NUMBERS
+};
 #undef SB_NUMBER
 
 #endif

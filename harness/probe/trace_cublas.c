@@ -80,26 +80,6 @@ static void put_types(struct routine *r, unsigned n, const cudaDataType *types) 
     }
 }
 
-/* Of factors; 0: none that is known. */
-static char letter_of(cudaDataType type) {
-    switch ((int)type) {
-    case SB_CUDA_R_16F:
-        return 'h';
-    case SB_CUDA_R_32F:
-        return 's';
-    case SB_CUDA_R_64F:
-        return 'd';
-    case SB_CUDA_C_32F:
-        return 'c';
-    case SB_CUDA_C_64F:
-        return 'z';
-    case SB_CUDA_R_32I:
-        return 'i';
-    default:
-        return 0;
-    }
-}
-
 /* Before CUDA 11 what is the type of sums now was that of the factors. */
 static char letter_of_compute(cublasComputeType_t compute, cudaDataType c) {
     bool complex = (int)c == SB_CUDA_C_32F || (int)c == SB_CUDA_C_64F;
@@ -114,7 +94,7 @@ static char letter_of_compute(cublasComputeType_t compute, cudaDataType c) {
     case SB_CUBLAS_COMPUTE_64F_PEDANTIC:
         return complex ? 'z' : 'd';
     default:
-        return (int)compute < SB_CUBLAS_COMPUTE_16F ? letter_of((cudaDataType)compute)
+        return (int)compute < SB_CUBLAS_COMPUTE_16F ? sb_cuda_letter((cudaDataType)compute)
                : (int)c == SB_CUDA_C_64F || (int)c == SB_CUDA_R_64F ? (complex ? 'z' : 'd')
                : complex                                            ? 'c'
                                                                     : 's';
@@ -122,11 +102,8 @@ static char letter_of_compute(cublasComputeType_t compute, cudaDataType c) {
 }
 
 static struct sb_factor typed_factor(struct routine *r, char letter, const void *at) {
-    static const char letters[] = "hsdczi";
-    static const size_t sizes[] = {2, 4, 8, 8, 16, 4};
-    const char *found = letter ? strchr(letters, letter) : NULL;
-    r->failed = r->failed || !found;
-    return factor(r, at, found ? sizes[found - letters] : sizes[0]);
+    r->failed = r->failed || !letter;
+    return factor(r, at, sb_bytes_of_letter(letter ? letter : 's'));
 }
 
 /* ---- Routines ---------------------------------------------------------------------------------
@@ -416,8 +393,8 @@ static unsigned bytes_of(struct routine *r, cudaDataType type) {
            (handle, n, x, type_x, incx, result, type, execution),                                  \
            sb_describe_dot(&call, 's', n, SB_VECTOR(x, incx), NO_VECTOR);                          \
            put_types(&r, 1, &type_x); put_result(&r, result, bytes_of(&r, type)))
-#define TYPED(alpha, type) typed_factor(&r, letter_of(type), alpha)
-#define LETTER_OR_S(type) (letter_of(type) ? letter_of(type) : 's')
+#define TYPED(alpha, type) typed_factor(&r, sb_cuda_letter(type), alpha)
+#define LETTER_OR_S(type) (sb_cuda_letter(type) ? sb_cuda_letter(type) : 's')
 #define FAMILY_axpy_ex(symbol, kernel, t, integer)                                                 \
     CUBLAS(symbol, kernel,                                                                         \
            (cublasHandle_t handle, integer n, const void *alpha, cudaDataType type, const void *x, \

@@ -12,6 +12,8 @@ bool sb_cuda_memory(struct sb_memory *memory, void *stream);
 /* enum sb_dtype and bytes of an element of a cudaDataType; false: it is not known, or an element
  * has no bytes of its own. */
 bool sb_cuda_type(cudaDataType type, uint8_t *dtype, unsigned *element);
+/* Of a factor of that type (trace_describe.h); 0: none that is known. */
+char sb_cuda_letter(cudaDataType type);
 
 /* Defines the function `symbol` of a library. What comes last describes the sb_traced `call`, and
  * what it gives beside operands as `returned`. A call that fails leaves nothing behind that is

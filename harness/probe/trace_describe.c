@@ -65,8 +65,12 @@ static void put_factor(struct sb_traced *call, struct sb_factor factor) {
     call->n_options += (unsigned)factor.n;
 }
 
-/* +0 or −0, of both parts of a complex number: all bits but the sign's. */
-static bool is_zero(char type, struct sb_factor factor) {
+unsigned sb_bytes_of_letter(char letter) {
+    return type_of(letter)->element;
+}
+
+/* All bits but the sign's. */
+bool sb_factor_is_zero(char type, struct sb_factor factor) {
     static const size_t sizes[] = {[WHOLE_NUMBER] = 4, [HALF] = 2, [SINGLE] = 4, [DOUBLE] = 8};
     size_t size = sizes[type_of(type)->of];
     for (size_t i = 0; i < factor.n; i++) {
@@ -133,7 +137,7 @@ static void put_vector(struct sb_traced *call, struct sb_vector vector, int64_t 
 }
 
 static enum access if_not_zero(char type, struct sb_factor factor) {
-    return is_zero(type, factor) ? UNUSED : READ;
+    return sb_factor_is_zero(type, factor) ? UNUSED : READ;
 }
 
 /* ---- Level 3 ----------------------------------------------------------------------------------

@@ -33,6 +33,11 @@ struct sb_factor {
     size_t n;
 };
 
+/* Letters: s, d, c, z, h (half) and i (a whole number of 32 bits). */
+unsigned sb_bytes_of_letter(char letter);
+/* +0 or −0, of both parts of a complex number. */
+bool sb_factor_is_zero(char letter, struct sb_factor factor);
+
 struct sb_matrix {
     const void *at;
     int64_t ld;

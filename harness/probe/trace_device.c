@@ -107,3 +107,16 @@ bool sb_cuda_type(cudaDataType type, uint8_t *dtype, unsigned *element) {
     }
     return false;
 }
+
+char sb_cuda_letter(cudaDataType type) {
+    static const struct {
+        int type;
+        char letter;
+    } letters[] = {{SB_CUDA_R_16F, 'h'}, {SB_CUDA_R_32F, 's'}, {SB_CUDA_R_64F, 'd'},
+                   {SB_CUDA_C_32F, 'c'}, {SB_CUDA_C_64F, 'z'}, {SB_CUDA_R_32I, 'i'}};
+    for (size_t i = 0; i < sizeof letters / sizeof *letters; i++) {
+        if (letters[i].type == (int)type)
+            return letters[i].letter;
+    }
+    return 0;
+}

@@ -1,18 +1,7 @@
 /* Tests: what the trace restates of CUDA's interfaces (probe/cuda_abi.h), compiled beside CUDA's
- * own headers. A prototype that is another, a number, the size of a type or a place in a structure
- * that is another stops the compiler. */
-#define SB_CUDA_HEADERS
-#include <cublasLt.h>
-#include <cublas_api.h>
-#include <cuda.h>
-#include <cuda_runtime_api.h>
-#ifdef SB_HAVE_CUDNN
-#include <cudnn.h>
-#endif
-#ifdef SB_HAVE_NCCL
-#include <nccl.h>
-#endif
-
+ * own headers, as the files that interpose are for this program: SB_CUDA_HEADERS leaves their
+ * prototypes of them. A prototype that is another, a number, the size of a type or a place in a
+ * structure that is another stops the compiler. */
 #include "probe/cuda_abi.h"
 
 #define SB_NUMBER(name, value)                                                                     \
@@ -20,6 +9,10 @@
 SB_CUDA_NUMBERS
 SB_DRIVER_NUMBERS
 SB_CUBLAS_NUMBERS
+SB_CUBLASLT_NUMBERS
+#if CUBLAS_VERSION >= 130000
+SB_CUBLASLT_NEWER_NUMBERS
+#endif
 #ifdef SB_HAVE_NCCL
 SB_NCCL_NUMBERS
 #endif
@@ -82,23 +75,15 @@ ASKED(cuCtxPopCurrent_v2, (CUcontext *)&copied)
 ASKED(cuMemcpy2DAsync_v2, (const CUDA_MEMCPY2D *)opaque, opaque)
 ASKED(cuStreamSynchronize, opaque)
 ASKED(cuStreamIsCapturing, opaque, (CUstreamCaptureStatus *)&number)
+ASKED(cublasLtMatmulDescGetAttribute, opaque, (cublasLtMatmulDescAttributes_t)number, opaque,
+      sizeof number, opaque)
+ASKED(cublasLtMatrixLayoutGetAttribute, opaque, (cublasLtMatrixLayoutAttribute_t)number, opaque,
+      sizeof number, opaque)
 ASKED(cublasGetStream_v2, opaque, (cudaStream_t *)&copied)
 ASKED(cublasGetPointerMode_v2, opaque, (cublasPointerMode_t *)&number)
 #ifdef SB_HAVE_NCCL
 ASKED(ncclCommCount, opaque, &number)
 ASKED(ncclCommUserRank, opaque, &number)
-#endif
-
-/* Every function that is interposed, declared again. Those of halves are in CUDA's headers for C++
- * alone, where they differ from the others in that type. */
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wstrict-prototypes"
-typedef struct half __half; // NOLINT
-cublasStatus_t cublasHgemm(), cublasHgemm_64(), cublasHgemmBatched(), cublasHgemmBatched_64(),
-    cublasHgemmStridedBatched(), cublasHgemmStridedBatched_64();
-#include "probe/trace_cublas.c"
-#ifdef SB_HAVE_NCCL
-#include "probe/trace_nccl.c"
 #endif
 
 #include "tests/testing.h"

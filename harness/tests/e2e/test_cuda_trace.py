@@ -150,6 +150,73 @@ int main(void) {
 """
 
 
+# A product with what is added to it, twice with another leading dimension and other garbage.
+LT = START + r"""
+#include <cublasLt.h>
+int main(void) {
+    float dense[6] = {1, 2, 3, 4, 5, 6}, bias[3] = {1, 2, 3};
+    if (getenv("DATA")) bias[2] = atof(getenv("DATA"));
+    cublasLtHandle_t lt;
+    start();
+    cublasLtCreate(&lt);
+    float *C = NULL;
+    for (int i = 0; i < 3; i++) {
+        int ld = i ? 8 : 3;
+        float wide[16], any[16];
+        for (int j = 0; j < 16; j++) wide[j] = 70 + i + j, any[j] = i * j;
+        for (int j = 0; j < 6; j++) wide[j / 3 * ld + j % 3] = dense[j];
+        float *A = up(wide, sizeof wide), *B = up(dense, sizeof dense), *bias_ = up(bias, sizeof bias);
+        C = up(any, sizeof any);
+        cublasLtMatmulDesc_t product;
+        cublasLtMatrixLayout_t a, b, c;
+        cublasLtMatmulPreference_t preference;
+        cublasLtMatmulHeuristicResult_t found;
+        cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+        int n;
+        MUST(cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, R));
+        if (i < 2) {
+            MUST(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
+            MUST(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias_, sizeof bias_));
+        }
+        MUST(cublasLtMatrixLayoutCreate(&a, R, 3, 2, ld));
+        MUST(cublasLtMatrixLayoutCreate(&b, R, 2, 2, 3));
+        MUST(cublasLtMatrixLayoutCreate(&c, R, 3, 2, ld));
+        MUST(cublasLtMatmulPreferenceCreate(&preference));
+        MUST(cublasLtMatmulAlgoGetHeuristic(lt, product, a, b, c, c, preference, 1, &found, &n));
+        MUST(cublasLtMatmul(lt, product, &one, A, a, B, b, &zero, C, c, C, c, &found.algo, NULL, 0, stream));
+    }
+    return finish(C, 11 * sizeof *C);
+}
+"""
+
+# Two ranks of one process, in one group and in the next: what they give is there after the group's end.
+REDUCTIONS = START + r"""
+#include <nccl.h>
+int main(void) {
+    ncclComm_t ranks[2];
+    float *from[2], *to[2];
+    cudaStream_t streams[2];
+    MUST(ncclCommInitAll(ranks, 2, NULL));
+    for (int r = 0; r < 2; r++) {
+        float mine[3] = {1 + r, 2, 0.1f}, none[3] = {0};
+        cudaSetDevice(r);
+        start();
+        streams[r] = stream;
+        if (r && getenv("DATA")) mine[2] = atof(getenv("DATA"));
+        from[r] = up(mine, sizeof mine);
+        to[r] = up(none, sizeof none);
+    }
+    for (int i = 0; i < 2; i++) {
+        MUST(ncclGroupStart());
+        for (int r = 0; r < 2; r++)
+            MUST(ncclAllReduce(i ? to[r] : from[r], to[r], 3, ncclFloat, ncclSum, ranks[r], streams[r]));
+        MUST(ncclGroupEnd());
+    }
+    return finish(to[1], 12);
+}
+"""
+
+
 class Cuda(Traced):
     def build(self, text, *libraries):
         folder = os.environ["SAMEBITS_STANDINS"]
@@ -226,6 +293,35 @@ class Cuda(Traced):
                 for turns in (0, 1)]
         self.assertEqual(len(both[0]), 12)
         self.assertEqual(both[0], both[1])
+
+    def test_products_of_cublaslt_with_what_is_added_to_them(self):
+        calls = self.once(self.build(LT, "cublasLt"))
+        self.assertEqual({tuple(call[2:3] + call[4:6]) for call in calls}, {("cublasLtMatmul", "f32", "3x2x2")})
+        self.assertEqual(calls[0][6:], calls[1][6:])
+        self.assertNotEqual(calls[1][6:], calls[2][6:])
+        other = self.once(self.build(LT, "cublasLt"), vary=("env:DATA=77",), options=(*ONCE, "--force"))
+        self.assertNotEqual(other[0][6], calls[0][6])
+        self.assertEqual(other[2][6:], calls[2][6:])
+        culprit, _ = self.culprit(self.path("job"), "cublasLtMatmul:3")
+        self.assertEqual((culprit["seq"], culprit["call"]), (3, "cublasLtMatmul 3x2x2 f32"))
+
+    if os.environ.get("SAMEBITS_NCCL"):
+
+        def test_reductions_of_nccl_are_seen_when_their_group_has_ended(self):
+            job = self.build(REDUCTIONS, "nccl")
+            devices = {"SAMEBITS_STANDIN_DEVICES": "2"}
+            calls = self.once(job, env=devices)
+            self.assertEqual({tuple(call[2:6]) for call in calls}, {("ncclAllReduce", calls[0][3], "f32", "3x2")})
+            self.assertRegex(calls[0][3], r"^libnccl\.so\.\d+$")
+            self.assertEqual([call[7] == calls[i - i % 2][7] for i, call in enumerate(calls)], [True] * 4)
+            self.assertEqual(len({call[7] for call in calls}), 2)
+            # What another rank put in is nobody's fault.
+            result, _ = self.traced(job, vary=("env:DATA=1,2",), options=(*TWICE, "--force"), env=devices)
+            self.assertIsNone(result["jobs"][0]["culprit"])
+            self.assertIn("had other inputs", result["jobs"][0]["trace"]["notes"][0])
+            result, _ = self.traced(job, vary=(f"env:{FAULT}=none,ncclAllReduce:4",), options=(*TWICE, "--force"), env=devices)
+            culprit = result["jobs"][0]["culprit"]
+            self.assertEqual((culprit["seq"], culprit["call"]), (4, "ncclAllReduce 3x2 f32"))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,20 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t communicator, ncclResult_t *later)
                                                                       : ncclInvalidArgument;
 }
 
+ncclResult_t ncclCommCount(const ncclComm_t communicator, int *count) {
+    if (!sb_standin_is("ncclCommCount", kind, communicator))
+        return ncclInvalidArgument;
+    *count = communicator->clique->ranks;
+    return ncclSuccess;
+}
+
+ncclResult_t ncclCommUserRank(const ncclComm_t communicator, int *rank) {
+    if (!sb_standin_is("ncclCommUserRank", kind, communicator))
+        return ncclInvalidArgument;
+    *rank = communicator->rank;
+    return ncclSuccess;
+}
+
 /* ---- Work: done by whichever rank's stream comes first, for all of them -----------------------
  */
 
@@ -166,6 +180,8 @@ static ncclResult_t launch(struct clique *clique) {
             cudaStreamWaitEvent(collective->parts[r].stream, ready[other], 0);
         sb_standin_enqueue("ncclAllReduce", collective->parts[r].stream, reduce, &collective,
                            sizeof collective);
+        sb_standin_fault("ncclAllReduce", collective->parts[r].stream, collective->parts[r].type,
+                         collective->parts[r].to);
     }
     for (int r = 0; r < clique->ranks; r++)
         cudaEventDestroy(ready[r]);

@@ -13,6 +13,8 @@ struct product {
     cublasComputeType_t compute;
     cudaDataType scale;
     int32_t op_a, op_b;
+    int32_t epilogue; /* 0: it was not said */
+    void *bias;
 };
 
 struct layout {
@@ -60,19 +62,60 @@ cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t product) {
     return status(sb_standin_free("cublasLtMatmulDescDestroy", product_kind, product));
 }
 
+static void *attribute_of(struct product *product, cublasLtMatmulDescAttributes_t attribute,
+                          size_t *bytes) {
+    *bytes = sizeof(int32_t);
+    switch (attribute) {
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        return &product->op_a;
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        return &product->op_b;
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        return &product->epilogue;
+    case CUBLASLT_MATMUL_DESC_BIAS_POINTER:
+        *bytes = sizeof(void *);
+        return &product->bias;
+    default:
+        return NULL;
+    }
+}
+
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
                                               cublasLtMatmulDescAttributes_t attribute,
                                               const void *value, size_t bytes) {
     struct product *product = (struct product *)desc;
-    if (!sb_standin_is("cublasLtMatmulDescSetAttribute", product_kind, desc) ||
-        bytes != sizeof(int32_t))
+    size_t needed;
+    if (!sb_standin_is("cublasLtMatmulDescSetAttribute", product_kind, desc))
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (attribute == CUBLASLT_MATMUL_DESC_TRANSA)
-        memcpy(&product->op_a, value, bytes);
-    else if (attribute == CUBLASLT_MATMUL_DESC_TRANSB)
-        memcpy(&product->op_b, value, bytes);
-    else
+    void *to = attribute_of(product, attribute, &needed);
+    if (!to || bytes != needed)
         return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(to, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+/* What nobody set is cuBLAS's default. */
+cublasStatus_t cublasLtMatmulDescGetAttribute(cublasLtMatmulDesc_t desc,
+                                              cublasLtMatmulDescAttributes_t attribute, void *value,
+                                              size_t bytes, size_t *written) {
+    struct product *product = (struct product *)desc;
+    size_t needed;
+    int32_t answer = attribute == CUBLASLT_MATMUL_DESC_SCALE_TYPE  ? (int32_t)product->scale
+                     : attribute == CUBLASLT_MATMUL_DESC_FILL_MODE ? CUBLAS_FILL_MODE_FULL
+                     : attribute == CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE ||
+                             attribute == CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_DATA_TYPE
+                         ? -1
+                         : 0;
+    if (!sb_standin_is("cublasLtMatmulDescGetAttribute", product_kind, desc) ||
+        attribute > CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE) /* as of cuBLAS 12.0 */
+        return CUBLAS_STATUS_INVALID_VALUE;
+    const void *set = attribute_of(product, attribute, &needed);
+    if (set && needed != bytes)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memset(value, 0, bytes);
+    memcpy(value, set ? set : &answer, set || bytes < sizeof answer ? bytes : sizeof answer);
+    if (written)
+        *written = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -86,6 +129,29 @@ cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *made, cudaData
     struct layout *layout = sb_standin_make(layout_kind, sizeof *layout);
     *layout = (struct layout){type, rows, columns, ld};
     *made = (cublasLtMatrixLayout_t)layout;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutGetAttribute(cublasLtMatrixLayout_t from,
+                                                cublasLtMatrixLayoutAttribute_t attribute,
+                                                void *value, size_t bytes, size_t *written) {
+    const struct layout *layout = (const struct layout *)from;
+    const int64_t values[] = {[CUBLASLT_MATRIX_LAYOUT_TYPE] = layout->type,
+                              [CUBLASLT_MATRIX_LAYOUT_ROWS] = (int64_t)layout->rows,
+                              [CUBLASLT_MATRIX_LAYOUT_COLS] = (int64_t)layout->columns,
+                              [CUBLASLT_MATRIX_LAYOUT_LD] = layout->ld,
+                              [CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT] = 1,
+                              [CUBLASLT_MATRIX_LAYOUT_PLANE_OFFSET] = 0};
+    size_t needed =
+        attribute <= CUBLASLT_MATRIX_LAYOUT_ORDER || attribute == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT
+            ? 4
+            : 8;
+    if (!sb_standin_is("cublasLtMatrixLayoutGetAttribute", layout_kind, from) || bytes != needed ||
+        attribute > CUBLASLT_MATRIX_LAYOUT_PLANE_OFFSET)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    memcpy(value, &values[attribute], bytes);
+    if (written)
+        *written = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -274,6 +340,25 @@ static bool memory(const char *who, const char *what, const void *at, const stru
         sb_standin_extent((long)layout->rows, (long)layout->columns, layout->ld, layout->type));
 }
 
+struct bias {
+    const struct layout *of;
+    const void *from;
+    void *to;
+};
+
+static void add_bias(void *arg) {
+    const struct bias *bias = arg;
+    const struct layout *of = bias->of;
+    for (uint64_t i = 0; i < of->columns; i++) {
+        for (uint64_t j = 0; j < of->rows; j++) {
+            size_t at = (size_t)(i * (uint64_t)of->ld + j);
+            sb_standin_store(of->type, bias->to, at,
+                             sb_standin_value(of->type, bias->to, at) +
+                                 sb_standin_value(of->type, bias->from, j));
+        }
+    }
+}
+
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha,
                               const void *a, cublasLtMatrixLayout_t layout_a, const void *b,
                               cublasLtMatrixLayout_t layout_b, const void *beta, const void *c,
@@ -323,5 +408,14 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                                           algorithm->scheme == CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE
                                               ? SB_PARTS_IN_OUTPUT_TYPE
                                               : SB_PARTS_IN_COMPUTE_TYPE};
-    return status(sb_standin_enqueue(who, stream, sb_standin_product, &plan, sizeof plan));
+    const struct bias bias = {lc, product->bias, d};
+    bool good =
+        product->epilogue != CUBLASLT_EPILOGUE_BIAS ||
+        sb_standin_on_device(who, "the bias", bias.from, lc->rows * sb_standin_size(lc->type));
+    good = good && sb_standin_enqueue(who, stream, sb_standin_product, &plan, sizeof plan);
+    if (good && product->epilogue == CUBLASLT_EPILOGUE_BIAS)
+        good = sb_standin_enqueue(who, stream, add_bias, &bias, sizeof bias);
+    if (good)
+        sb_standin_fault(who, stream, lc->type, d);
+    return status(good);
 }
