@@ -38,6 +38,15 @@ typedef struct cublasContext *cublasHandle_t;
 /* cublasLt.h */
 typedef void *cublasLtHandle_t, *cublasLtMatmulDesc_t, *cublasLtMatrixLayout_t;
 typedef void cublasLtMatmulAlgo_t;
+/* cudnn_graph.h, cudnn_ops.h, cudnn_cnn.h, cudnn_adv.h */
+typedef int cudnnStatus_t, cudnnConvolutionFwdAlgo_t, cudnnConvolutionBwdDataAlgo_t,
+    cudnnConvolutionBwdFilterAlgo_t, cudnnSoftmaxAlgorithm_t, cudnnSoftmaxMode_t,
+    cudnnBatchNormMode_t, cudnnBatchNormOps_t, cudnnCTCLossAlgo_t, cudnnBackendAttributeName_t,
+    cudnnBackendAttributeType_t;
+typedef void *cudnnHandle_t, *cudnnTensorDescriptor_t, *cudnnFilterDescriptor_t,
+    *cudnnConvolutionDescriptor_t, *cudnnPoolingDescriptor_t, *cudnnActivationDescriptor_t,
+    *cudnnOpTensorDescriptor_t, *cudnnReduceTensorDescriptor_t, *cudnnDropoutDescriptor_t,
+    *cudnnCTCLossDescriptor_t, *cudnnBackendDescriptor_t;
 /* nccl.h */
 typedef int ncclResult_t, ncclDataType_t, ncclRedOp_t;
 typedef struct ncclComm *ncclComm_t;
@@ -139,6 +148,24 @@ typedef struct ncclComm *ncclComm_t;
     SB_NUMBER(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_SCALE_MODE, 35)                                    \
     SB_NUMBER(CUBLASLT_MATMUL_DESC_D_OUT_SCALE_POINTER, 36)                                        \
     SB_NUMBER(CUBLASLT_MATRIX_LAYOUT_BATCH_MODE, 8)
+#define SB_CUDNN_NUMBERS                                                                           \
+    SB_NUMBER(CUDNN_DATA_FLOAT, 0)                                                                 \
+    SB_NUMBER(CUDNN_DATA_DOUBLE, 1)                                                                \
+    SB_NUMBER(CUDNN_DATA_HALF, 2)                                                                  \
+    SB_NUMBER(CUDNN_DATA_INT8, 3)                                                                  \
+    SB_NUMBER(CUDNN_DATA_INT32, 4)                                                                 \
+    SB_NUMBER(CUDNN_DATA_UINT8, 6)                                                                 \
+    SB_NUMBER(CUDNN_DATA_BFLOAT16, 9)                                                              \
+    SB_NUMBER(CUDNN_DATA_INT64, 10)                                                                \
+    SB_NUMBER(CUDNN_DATA_BOOLEAN, 11)                                                              \
+    SB_NUMBER(CUDNN_DATA_FP8_E4M3, 12)                                                             \
+    SB_NUMBER(CUDNN_DATA_FP8_E5M2, 13)                                                             \
+    SB_NUMBER(CUDNN_POOLING_MAX, 0)                                                                \
+    SB_NUMBER(CUDNN_POOLING_MAX_DETERMINISTIC, 3)                                                  \
+    SB_NUMBER(CUDNN_SOFTMAX_LOG, 2)                                                                \
+    SB_NUMBER(CUDNN_BATCHNORM_SPATIAL, 1)                                                          \
+    SB_NUMBER(CUDNN_BATCHNORM_SPATIAL_PERSISTENT, 2)                                               \
+    SB_NUMBER(CUDNN_BATCHNORM_OPS_BN, 0)
 #define SB_NCCL_NUMBERS                                                                            \
     SB_NUMBER(ncclSum, 0)                                                                          \
     SB_NUMBER(ncclNumOps, 5)                                                                       \
@@ -172,7 +199,7 @@ struct sb_memcpy_2d {
 #define SB_NUMBER(name, value) SB_##name = (value),
 enum {
     SB_CUDA_NUMBERS SB_DRIVER_NUMBERS SB_CUBLAS_NUMBERS SB_CUBLASLT_NUMBERS
-        SB_CUBLASLT_NEWER_NUMBERS SB_NCCL_NUMBERS
+        SB_CUBLASLT_NEWER_NUMBERS SB_CUDNN_NUMBERS SB_NCCL_NUMBERS
 };
 #undef SB_NUMBER
 

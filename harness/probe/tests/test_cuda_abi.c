@@ -13,6 +13,9 @@ SB_CUBLASLT_NUMBERS
 #if CUBLAS_VERSION >= 130000
 SB_CUBLASLT_NEWER_NUMBERS
 #endif
+#ifdef SB_HAVE_CUDNN
+SB_CUDNN_NUMBERS
+#endif
 #ifdef SB_HAVE_NCCL
 SB_NCCL_NUMBERS
 #endif
@@ -37,6 +40,22 @@ SAME_SIZE(cublasHandle_t, void *);
 SAME_SIZE(cublasLtHandle_t, void *);
 SAME_SIZE(cudaStream_t, void *);
 SAME_SIZE(CUDA_MEMCPY2D, struct sb_memcpy_2d);
+#ifdef SB_HAVE_CUDNN
+SAME_SIZE(cudnnStatus_t, int);
+SAME_SIZE(cudnnDataType_t, int);
+SAME_SIZE(cudnnConvolutionFwdAlgo_t, int);
+SAME_SIZE(cudnnConvolutionBwdDataAlgo_t, int);
+SAME_SIZE(cudnnConvolutionBwdFilterAlgo_t, int);
+SAME_SIZE(cudnnSoftmaxAlgorithm_t, int);
+SAME_SIZE(cudnnSoftmaxMode_t, int);
+SAME_SIZE(cudnnBatchNormMode_t, int);
+SAME_SIZE(cudnnBatchNormOps_t, int);
+SAME_SIZE(cudnnCTCLossAlgo_t, int);
+SAME_SIZE(cudnnBackendAttributeName_t, int);
+SAME_SIZE(cudnnBackendAttributeType_t, int);
+SAME_SIZE(cudnnHandle_t, void *);
+SAME_SIZE(cudnnBackendDescriptor_t, void *);
+#endif
 #ifdef SB_HAVE_NCCL
 SAME_SIZE(ncclResult_t, int);
 SAME_SIZE(ncclDataType_t, int);
@@ -81,6 +100,28 @@ ASKED(cublasLtMatrixLayoutGetAttribute, opaque, (cublasLtMatrixLayoutAttribute_t
       sizeof number, opaque)
 ASKED(cublasGetStream_v2, opaque, (cudaStream_t *)&copied)
 ASKED(cublasGetPointerMode_v2, opaque, (cublasPointerMode_t *)&number)
+#ifdef SB_HAVE_CUDNN
+#define INT(type) ((type *)&number)
+static double real;
+ASKED(cudnnGetStream, opaque, (cudaStream_t *)&copied)
+ASKED(cudnnGetTensorNdDescriptor, opaque, number, INT(cudnnDataType_t), &number, &number, &number)
+ASKED(cudnnGetFilterNdDescriptor, opaque, number, INT(cudnnDataType_t), INT(cudnnTensorFormat_t),
+      &number, &number)
+ASKED(cudnnGetConvolutionNdDescriptor, opaque, number, &number, &number, &number, &number,
+      INT(cudnnConvolutionMode_t), INT(cudnnDataType_t))
+ASKED(cudnnGetConvolutionGroupCount, opaque, &number)
+ASKED(cudnnGetPoolingNdDescriptor, opaque, number, INT(cudnnPoolingMode_t),
+      INT(cudnnNanPropagation_t), &number, &number, &number, &number)
+ASKED(cudnnGetActivationDescriptor, opaque, INT(cudnnActivationMode_t), INT(cudnnNanPropagation_t),
+      &real)
+ASKED(cudnnGetOpTensorDescriptor, opaque, INT(cudnnOpTensorOp_t), INT(cudnnDataType_t),
+      INT(cudnnNanPropagation_t))
+ASKED(cudnnGetReduceTensorDescriptor, opaque, INT(cudnnReduceTensorOp_t), INT(cudnnDataType_t),
+      INT(cudnnNanPropagation_t), INT(cudnnReduceTensorIndices_t), INT(cudnnIndicesType_t))
+ASKED(cudnnGetDropoutDescriptor, opaque, opaque, (float *)opaque, &copied,
+      (unsigned long long *)opaque)
+ASKED(cudnnDropoutGetStatesSize, opaque, (size_t *)opaque)
+#endif
 #ifdef SB_HAVE_NCCL
 ASKED(ncclCommCount, opaque, &number)
 ASKED(ncclCommUserRank, opaque, &number)

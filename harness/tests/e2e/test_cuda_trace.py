@@ -217,6 +217,91 @@ int main(void) {
 """
 
 
+# A small network's layers, there and back; each result is kept.
+LAYERS = START + r"""
+#include <cudnn.h>
+static cudnnHandle_t dnn;
+static char kept[4096];
+static size_t used;
+static cudnnTensorDescriptor_t tensor(int n, int c, int h, int w) {
+    cudnnTensorDescriptor_t made;
+    cudnnCreateTensorDescriptor(&made);
+    MUST(cudnnSetTensor4dDescriptor(made, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, n, c, h, w));
+    return made;
+}
+static float *numbers(int n, int seed) {
+    float values[256];
+    for (int i = 0; i < n; i++) values[i] = ((i * 37 + seed * 11) % 19 - 9) / 8.0f;
+    return up(values, n * sizeof *values);
+}
+/* Work that is waited for here only once all calls are made. */
+static void keep(const void *device, size_t n) {
+    cudaMemcpyAsync(kept + used, device, n * sizeof(float), cudaMemcpyDeviceToHost, stream);
+    used += n * sizeof(float);
+}
+int main(void) {
+    start();
+    MUST(cudnnCreate(&dnn));
+    MUST(cudnnSetStream(dnn, stream));
+    cudnnTensorDescriptor_t X = tensor(2, 3, 4, 4), Y = tensor(2, 4, 4, 4), P = tensor(2, 4, 2, 2), C = tensor(1, 4, 1, 1),
+                            S = tensor(4, 5, 1, 1), L = tensor(4, 2, 3, 1);
+    cudnnFilterDescriptor_t W;
+    cudnnConvolutionDescriptor_t window;
+    cudnnPoolingDescriptor_t largest, mean;
+    cudnnActivationDescriptor_t relu;
+    cudnnCreateFilterDescriptor(&W);
+    cudnnCreateConvolutionDescriptor(&window);
+    cudnnCreatePoolingDescriptor(&largest);
+    cudnnCreatePoolingDescriptor(&mean);
+    cudnnCreateActivationDescriptor(&relu);
+    MUST(cudnnSetFilter4dDescriptor(W, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NCHW, 4, 3, 3, 3));
+    MUST(cudnnSetConvolution2dDescriptor(window, 1, 1, 1, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
+    MUST(cudnnSetPooling2dDescriptor(largest, CUDNN_POOLING_MAX_DETERMINISTIC, CUDNN_PROPAGATE_NAN, 2, 2, 0, 0, 2, 2));
+    MUST(cudnnSetPooling2dDescriptor(mean, CUDNN_POOLING_AVERAGE_COUNT_INCLUDE_PADDING, CUDNN_PROPAGATE_NAN, 2, 2, 0, 0, 2, 2));
+    MUST(cudnnSetActivationDescriptor(relu, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
+    float *x = numbers(96, 1), *w = numbers(108, 2), *y = numbers(128, 3), *dx = numbers(96, 4), *dw = numbers(108, 5),
+          *p = numbers(32, 6), *dy = numbers(128, 7), *z = numbers(128, 8), *s = numbers(20, 9), *t = numbers(20, 10),
+          *room = numbers(256, 0), *c[7];
+    for (int i = 0; i < 7; i++) c[i] = numbers(4, 11 + i);
+    MUST(cudnnConvolutionForward(dnn, &one, X, x, W, w, window, 0, NULL, 0, &zero, Y, y));
+    keep(y, 128);
+    MUST(cudnnConvolutionBackwardData(dnn, &one, W, w, Y, y, window, 1, room, 1024, &zero, X, dx));
+    keep(dx, 96);
+    MUST(cudnnConvolutionBackwardFilter(dnn, &one, X, x, Y, y, window, 1, room, 1024, &zero, W, dw));
+    keep(dw, 108);
+    MUST(cudnnPoolingForward(dnn, largest, &one, Y, y, &zero, P, p));
+    keep(p, 32);
+    MUST(cudnnPoolingBackward(dnn, largest, &one, P, p, P, p, Y, y, &zero, Y, dy));
+    keep(dy, 128);
+    MUST(cudnnPoolingBackward(dnn, mean, &one, P, p, P, p, Y, dy, &zero, Y, dy));
+    keep(dy, 128);
+    MUST(cudnnActivationForward(dnn, relu, &one, Y, y, &zero, Y, z));
+    keep(z, 128);
+    MUST(cudnnActivationBackward(dnn, relu, &one, Y, z, Y, y, Y, y, &zero, Y, dy));
+    keep(dy, 1);
+    MUST(cudnnSoftmaxForward(dnn, CUDNN_SOFTMAX_ACCURATE, CUDNN_SOFTMAX_MODE_CHANNEL, &one, S, s, &zero, S, t));
+    keep(t, 20);
+    MUST(cudnnSoftmaxBackward(dnn, CUDNN_SOFTMAX_ACCURATE, CUDNN_SOFTMAX_MODE_CHANNEL, &one, S, t, S, s, &zero, S, s));
+    keep(s, 20);
+    MUST(cudnnBatchNormalizationForwardTraining(dnn, CUDNN_BATCHNORM_SPATIAL, &one, &zero, Y, y, Y, z, C, c[0], c[1], 1, c[2],
+                                                c[3], 1e-5, c[4], c[5]));
+    keep(z, 4);
+    MUST(cudnnBatchNormalizationBackward(dnn, CUDNN_BATCHNORM_SPATIAL, &one, &zero, &one, &zero, Y, y, Y, z, Y, dy, C, c[0],
+                                         c[1], c[6], 1e-5, c[4], c[5]));
+    keep(dy, 4);
+    cudnnCTCLossDescriptor_t ctc;
+    const int labels[] = {1, 2}, lengths[] = {1, 1}, steps[] = {4, 4};
+    cudnnCreateCTCLossDescriptor(&ctc);
+    MUST(cudnnSetCTCLossDescriptorEx(ctc, CUDNN_DATA_FLOAT, CUDNN_LOSS_NORMALIZATION_SOFTMAX, CUDNN_PROPAGATE_NAN));
+    MUST(cudnnCTCLoss(dnn, L, numbers(24, 20), labels, lengths, steps, c[0], L, numbers(24, 21), CUDNN_CTC_LOSS_ALGO_DETERMINISTIC,
+                      ctc, room, 1024));
+    keep(c[0], 2);
+    cudaStreamSynchronize(stream);
+    return save(kept, used);
+}
+"""
+
+
 class Cuda(Traced):
     def build(self, text, *libraries):
         folder = os.environ["SAMEBITS_STANDINS"]
@@ -322,6 +407,26 @@ class Cuda(Traced):
             result, _ = self.traced(job, vary=(f"env:{FAULT}=none,ncclAllReduce:4",), options=(*TWICE, "--force"), env=devices)
             culprit = result["jobs"][0]["culprit"]
             self.assertEqual((culprit["seq"], culprit["call"]), (4, "ncclAllReduce 3x2 f32"))
+
+    if os.environ.get("SAMEBITS_CUDNN"):
+
+        def test_layers_of_cudnn_and_a_fault_in_each(self):
+            job = self.build(LAYERS, "cudnn")
+            calls = self.once(job)
+            shapes = {"ConvolutionForward": "2x3x4x4x4x3x3x3", "ConvolutionBackwardData": "2x4x4x4x4x3x3x3",
+                      "ConvolutionBackwardFilter": "2x3x4x4x4x3x3x3", "PoolingForward": "2x4x4x4", "PoolingBackward": "2x4x2x2",
+                      "ActivationForward": "2x4x4x4", "ActivationBackward": "2x4x4x4", "SoftmaxForward": "4x5x1x1",
+                      "SoftmaxBackward": "4x5x1x1", "BatchNormalizationForwardTraining": "2x4x4x4",
+                      "BatchNormalizationBackward": "2x4x4x4", "CTCLoss": "4x2x3x1"}
+            self.assertEqual([(call[2], call[4], call[5]) for call in calls if call[2] != calls[5][2]],
+                             [("cudnn" + name, "f32", shape) for name, shape in shapes.items() if name != "PoolingBackward"])
+            self.assertEqual(len({call[6] for call in calls}), 13)
+            for seq, call in enumerate(calls, 1):
+                number = [other[2] for other in calls[:seq]].count(call[2])
+                with self.subTest(fault=call[2], number=number):
+                    culprit, _ = self.culprit(job, f"{call[2]}:{number}")
+                    self.assertEqual((culprit["seq"], culprit["kernel"]), (seq, call[2]))
+                    self.assertRegex(culprit["backend"], r"^libcudnn\.so\.\d+$")
 
 
 if __name__ == "__main__":

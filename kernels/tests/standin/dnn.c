@@ -112,6 +112,13 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
     return CUDNN_STATUS_SUCCESS;
 }
 
+cudnnStatus_t cudnnGetStream(cudnnHandle_t handle, cudaStream_t *stream) {
+    if (!sb_standin_is("cudnnGetStream", sb_standin_dnn, handle))
+        return CUDNN_STATUS_BAD_PARAM;
+    *stream = handle->stream;
+    return CUDNN_STATUS_SUCCESS;
+}
+
 /* ---- Descriptors ------------------------------------------------------------------------------
  */
 
@@ -220,5 +227,118 @@ cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t activatio
     if (!sb_standin_is("cudnnSetActivationDescriptor", sb_standin_activation, activation))
         return CUDNN_STATUS_BAD_PARAM;
     *activation = (struct cudnnActivationStruct){true, mode};
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* ---- What descriptors say ---------------------------------------------------------------------
+ */
+
+static cudnnDataType_t name_of(cudaDataType type) {
+    switch (type) {
+    case CUDA_R_16F:
+        return CUDNN_DATA_HALF;
+    case CUDA_R_16BF:
+        return CUDNN_DATA_BFLOAT16;
+    case CUDA_R_64F:
+        return CUDNN_DATA_DOUBLE;
+    default:
+        return CUDNN_DATA_FLOAT;
+    }
+}
+
+/* As many of 4 as are asked for, the last one's stride first made. */
+static void give(const int dims[4], int wanted, int *to, int *strides) {
+    int stride = 1;
+    for (int i = 3; i >= 0; i--) {
+        if (i < wanted) {
+            to[i] = dims[i];
+            if (strides)
+                strides[i] = stride;
+        }
+        stride *= dims[i];
+    }
+}
+
+cudnnStatus_t cudnnGetTensorNdDescriptor(const cudnnTensorDescriptor_t tensor, int wanted,
+                                         cudnnDataType_t *type, int *rank, int dims[],
+                                         int strides[]) {
+    if (!sb_standin_is("cudnnGetTensorNdDescriptor", sb_standin_tensor, tensor) ||
+        wanted > CUDNN_DIM_MAX)
+        return CUDNN_STATUS_BAD_PARAM;
+    *type = name_of(tensor->type);
+    *rank = 4;
+    give(tensor->dims, wanted, dims, strides);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnGetFilterNdDescriptor(const cudnnFilterDescriptor_t filter, int wanted,
+                                         cudnnDataType_t *type, cudnnTensorFormat_t *format,
+                                         int *rank, int dims[]) {
+    if (!sb_standin_is("cudnnGetFilterNdDescriptor", sb_standin_filter, filter) ||
+        wanted > CUDNN_DIM_MAX)
+        return CUDNN_STATUS_BAD_PARAM;
+    *type = name_of(filter->type);
+    *format = CUDNN_TENSOR_NCHW;
+    *rank = 4;
+    give(filter->dims, wanted, dims, NULL);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+/* Of windows cuDNN gives no more than CUDNN_DIM_MAX - 2 dimensions. */
+static bool is_window(const char *who, const char *kind, const void *descriptor, int wanted) {
+    if (!sb_standin_is(who, kind, descriptor))
+        return false;
+    if (wanted >= 2 && wanted <= CUDNN_DIM_MAX - 2)
+        return true;
+    sb_standin_refuse("%s: %d dimensions are asked for", who, wanted);
+    return false;
+}
+
+static void give_window(const int padding[2], const int stride[2], int *paddings, int *strides) {
+    memcpy(paddings, padding, 2 * sizeof *padding);
+    memcpy(strides, stride, 2 * sizeof *stride);
+}
+
+cudnnStatus_t cudnnGetConvolutionNdDescriptor(const cudnnConvolutionDescriptor_t window, int wanted,
+                                              int *rank, int paddings[], int strides[],
+                                              int dilations[], cudnnConvolutionMode_t *mode,
+                                              cudnnDataType_t *compute) {
+    if (!is_window("cudnnGetConvolutionNdDescriptor", sb_standin_convolution, window, wanted))
+        return CUDNN_STATUS_NOT_SUPPORTED;
+    *rank = 2;
+    give_window(window->padding, window->stride, paddings, strides);
+    memcpy(dilations, window->dilation, sizeof window->dilation);
+    *mode = CUDNN_CROSS_CORRELATION;
+    *compute = window->compute;
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnGetConvolutionGroupCount(cudnnConvolutionDescriptor_t window, int *groups) {
+    *groups = 1;
+    return sb_standin_dnn_status(
+        sb_standin_is("cudnnGetConvolutionGroupCount", sb_standin_convolution, window));
+}
+
+cudnnStatus_t cudnnGetPoolingNdDescriptor(const cudnnPoolingDescriptor_t pool, int wanted,
+                                          cudnnPoolingMode_t *mode, cudnnNanPropagation_t *nan,
+                                          int *rank, int windows[], int paddings[], int strides[]) {
+    if (!is_window("cudnnGetPoolingNdDescriptor", sb_standin_pooling, pool, wanted))
+        return CUDNN_STATUS_NOT_SUPPORTED;
+    *mode = pool->mode;
+    *nan = CUDNN_PROPAGATE_NAN;
+    *rank = 2;
+    memcpy(windows, pool->window, sizeof pool->window);
+    give_window(pool->padding, pool->stride, paddings, strides);
+    return CUDNN_STATUS_SUCCESS;
+}
+
+cudnnStatus_t cudnnGetActivationDescriptor(const cudnnActivationDescriptor_t activation,
+                                           cudnnActivationMode_t *mode, cudnnNanPropagation_t *nan,
+                                           double *coefficient) {
+    if (!sb_standin_is("cudnnGetActivationDescriptor", sb_standin_activation, activation))
+        return CUDNN_STATUS_BAD_PARAM;
+    *mode = activation->mode;
+    *nan = CUDNN_PROPAGATE_NAN;
+    *coefficient = 0;
     return CUDNN_STATUS_SUCCESS;
 }

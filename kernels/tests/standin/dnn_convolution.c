@@ -212,7 +212,10 @@ bool sb_standin_dnn_convolve(const char *who, cudaStream_t stream,
                                    elements * sb_standin_size(of->type)))
             return false;
     }
-    return sb_standin_enqueue(who, stream, convolve, of, sizeof *of);
+    bool good = sb_standin_enqueue(who, stream, convolve, of, sizeof *of);
+    if (good)
+        sb_standin_fault(who, stream, of->type, of->out);
+    return good;
 }
 
 /* ---- The calls ------------------------------------------------------------------------------- */

@@ -235,6 +235,9 @@ cudnnStatus_t cudnnCTCLoss(cudnnHandle_t handle, const cudnnTensorDescriptor_t l
         sb_standin_refuse("%s: %zu bytes of workspace are too few", who, bytes);
         return CUDNN_STATUS_BAD_PARAM;
     }
-    return sb_standin_dnn_status(sb_standin_on_device(who, "the workspace", workspace, bytes) &&
-                                 sb_standin_enqueue(who, handle->stream, run, &ctc, sizeof ctc));
+    bool good = sb_standin_on_device(who, "the workspace", workspace, bytes) &&
+                sb_standin_enqueue(who, handle->stream, run, &ctc, sizeof ctc);
+    if (good)
+        sb_standin_fault(who, handle->stream, CUDA_R_32F, costs);
+    return sb_standin_dnn_status(good);
 }

@@ -24,6 +24,14 @@ static void out(const struct layer *of, int i, size_t at, double value) {
     sb_standin_store(of->type, of->out[i], at, value);
 }
 
+static bool start(const char *who, cudaStream_t stream, void (*work)(void *),
+                  const struct layer *of) {
+    bool good = sb_standin_enqueue(who, stream, work, of, sizeof *of);
+    if (good)
+        sb_standin_fault(who, stream, of->type, of->out[0]);
+    return good;
+}
+
 /* ---- Pools ----------------------------------------------------------------------------------- */
 
 /* Places in a plane of the image that the window at (p, q) holds; their number. */
@@ -128,7 +136,7 @@ cudnnStatus_t cudnnPoolingForward(cudnnHandle_t handle, const cudnnPoolingDescri
         sb_standin_dnn_ready(who, handle) && sb_standin_dnn_tensor(who, "x", x_desc, x) &&
         sb_standin_dnn_tensor(who, "y", y_desc, y) && pool_fits(who, pool, x_desc, y_desc, &of) &&
         sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, pool_forward, &of, sizeof of));
+        start(who, handle->stream, pool_forward, &of));
 }
 
 cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescriptor_t pool,
@@ -139,14 +147,14 @@ cudnnStatus_t cudnnPoolingBackward(cudnnHandle_t handle, const cudnnPoolingDescr
                                    const cudnnTensorDescriptor_t dx_desc, void *dx) {
     static const char who[] = "cudnnPoolingBackward";
     struct layer of = {.in = {x, y, dy}, .out = {dx}};
-    return sb_standin_dnn_status(
-        sb_standin_dnn_ready(who, handle) && sb_standin_dnn_tensor(who, "x", x_desc, x) &&
-        sb_standin_dnn_tensor(who, "y", y_desc, y) &&
-        sb_standin_dnn_tensor(who, "dy", dy_desc, dy) &&
-        sb_standin_dnn_tensor(who, "dx", dx_desc, dx) &&
-        pool_fits(who, pool, dx_desc, dy_desc, &of) &&
-        sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, pool_backward, &of, sizeof of));
+    return sb_standin_dnn_status(sb_standin_dnn_ready(who, handle) &&
+                                 sb_standin_dnn_tensor(who, "x", x_desc, x) &&
+                                 sb_standin_dnn_tensor(who, "y", y_desc, y) &&
+                                 sb_standin_dnn_tensor(who, "dy", dy_desc, dy) &&
+                                 sb_standin_dnn_tensor(who, "dx", dx_desc, dx) &&
+                                 pool_fits(who, pool, dx_desc, dy_desc, &of) &&
+                                 sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
+                                 start(who, handle->stream, pool_backward, &of));
 }
 
 /* ---- relu ------------------------------------------------------------------------------------ */
@@ -185,11 +193,11 @@ cudnnStatus_t cudnnActivationForward(cudnnHandle_t handle, cudnnActivationDescri
                                      const cudnnTensorDescriptor_t y_desc, void *y) {
     static const char who[] = "cudnnActivationForward";
     struct layer of = {.in = {x}, .out = {y}};
-    return sb_standin_dnn_status(
-        sb_standin_dnn_ready(who, handle) && is_relu(who, activation) &&
-        sb_standin_dnn_tensor(who, "x", x_desc, x) && alike(who, "y", y_desc, y, x_desc, &of) &&
-        sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, relu_forward, &of, sizeof of));
+    return sb_standin_dnn_status(sb_standin_dnn_ready(who, handle) && is_relu(who, activation) &&
+                                 sb_standin_dnn_tensor(who, "x", x_desc, x) &&
+                                 alike(who, "y", y_desc, y, x_desc, &of) &&
+                                 sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
+                                 start(who, handle->stream, relu_forward, &of));
 }
 
 cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescriptor_t activation,
@@ -205,7 +213,7 @@ cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescr
         sb_standin_dnn_tensor(who, "x", x_desc, x) && alike(who, "y", y_desc, y, x_desc, &of) &&
         alike(who, "dy", dy_desc, dy, x_desc, &of) && alike(who, "dx", dx_desc, dx, x_desc, &of) &&
         sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, relu_backward, &of, sizeof of));
+        start(who, handle->stream, relu_backward, &of));
 }
 
 /* ---- softmax --------------------------------------------------------------------------------- */
@@ -257,7 +265,7 @@ cudnnStatus_t cudnnSoftmaxForward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t 
         sb_standin_dnn_ready(who, handle) && sb_standin_dnn_tensor(who, "x", x_desc, x) &&
         alike(who, "y", y_desc, y, x_desc, &of) && softmax_fits(who, algorithm, mode, &of) &&
         sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, softmax_forward, &of, sizeof of));
+        start(who, handle->stream, softmax_forward, &of));
 }
 
 cudnnStatus_t cudnnSoftmaxBackward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t algorithm,
@@ -273,7 +281,7 @@ cudnnStatus_t cudnnSoftmaxBackward(cudnnHandle_t handle, cudnnSoftmaxAlgorithm_t
         alike(who, "dy", dy_desc, dy, y_desc, &of) && alike(who, "dx", dx_desc, dx, y_desc, &of) &&
         softmax_fits(who, algorithm, mode, &of) &&
         sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, softmax_backward, &of, sizeof of));
+        start(who, handle->stream, softmax_backward, &of));
 }
 
 /* ---- Batch normalisation -----------------------------------------------------------------------
@@ -359,7 +367,7 @@ cudnnStatus_t cudnnBatchNormalizationForwardTraining(
         epsilon >= CUDNN_BN_MIN_EPSILON && sb_standin_dnn_tensor(who, "x", x_desc, x) &&
         alike(who, "y", y_desc, y, x_desc, &of) && channels(who, desc, &of, each, 6) &&
         sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
-        sb_standin_enqueue(who, handle->stream, batchnorm_forward, &of, sizeof of));
+        start(who, handle->stream, batchnorm_forward, &of));
 }
 
 cudnnStatus_t cudnnBatchNormalizationBackward(cudnnHandle_t handle, cudnnBatchNormMode_t mode,
@@ -381,5 +389,5 @@ cudnnStatus_t cudnnBatchNormalizationBackward(cudnnHandle_t handle, cudnnBatchNo
         alike(who, "dx", dx_desc, dx, x_desc, &of) && channels(who, desc, &of, each, 5) &&
         sb_standin_dnn_scalars(who, of.type, alpha_data, beta_data) &&
         sb_standin_dnn_scalars(who, of.type, alpha_param, beta_param) &&
-        sb_standin_enqueue(who, handle->stream, batchnorm_backward, &of, sizeof of));
+        start(who, handle->stream, batchnorm_backward, &of));
 }
