@@ -166,6 +166,81 @@ typedef struct ncclComm *ncclComm_t;
     SB_NUMBER(CUDNN_BATCHNORM_SPATIAL, 1)                                                          \
     SB_NUMBER(CUDNN_BATCHNORM_SPATIAL_PERSISTENT, 2)                                               \
     SB_NUMBER(CUDNN_BATCHNORM_OPS_BN, 0)
+/* Of cuDNN 9; the names of its graphs' parts. */
+#define SB_CUDNN_GRAPH_NUMBERS                                                                     \
+    SB_NUMBER(CUDNN_TYPE_HANDLE, 0)                                                                \
+    SB_NUMBER(CUDNN_NORM_FWD_TRAINING, 1)                                                          \
+    SB_NUMBER(CUDNN_TYPE_DATA_TYPE, 1)                                                             \
+    SB_NUMBER(CUDNN_TYPE_BOOLEAN, 2)                                                               \
+    SB_NUMBER(CUDNN_TYPE_INT64, 3)                                                                 \
+    SB_NUMBER(CUDNN_TYPE_FLOAT, 4)                                                                 \
+    SB_NUMBER(CUDNN_TYPE_DOUBLE, 5)                                                                \
+    SB_NUMBER(CUDNN_TYPE_VOID_PTR, 6)                                                              \
+    SB_NUMBER(CUDNN_TYPE_BACKEND_DESCRIPTOR, 15)                                                   \
+    SB_NUMBER(CUDNN_TYPE_CHAR, 24)                                                                 \
+    SB_NUMBER(CUDNN_TYPE_FRACTION, 26)                                                             \
+    SB_NUMBER(CUDNN_ATTR_ENGINEHEUR_MODE, 200)                                                     \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, 700)                                 \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, 701)                                  \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, 705)                                     \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, 707)                                 \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, 710)                                   \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, 713)                               \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, 715)                                 \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, 753)                                           \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_POINTWISE_DXDESC, 756)                                          \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, 773)                                          \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, 774)                                        \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_UPDATED_RUNNING_MEAN_DESC, 788)                     \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_UPDATED_RUNNING_VAR_DESC, 789)                      \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_SAVED_MEAN_DESC, 790)                               \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_SAVED_INV_STD_DESC, 791)                            \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_EQ_SCALE_DESC, 792)                                 \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_FINALIZE_EQ_BIAS_DESC, 793)                                  \
+    SB_NUMBER(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, 800)                                               \
+    SB_NUMBER(CUDNN_ATTR_OPERATIONGRAPH_OPS, 801)                                                  \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 900)                                               \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_DATA_TYPE, 901)                                                    \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_DIMENSIONS, 902)                                                   \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_STRIDES, 903)                                                      \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_VECTOR_COUNT, 904)                                                 \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_UNIQUE_ID, 906)                                                    \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_IS_VIRTUAL, 907)                                                   \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_IS_BY_VALUE, 908)                                                  \
+    SB_NUMBER(CUDNN_ATTR_TENSOR_RAGGED_OFFSET_DESC, 913)                                           \
+    SB_NUMBER(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, 1000)                                            \
+    SB_NUMBER(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, 1001)                                         \
+    SB_NUMBER(CUDNN_ATTR_VARIANT_PACK_OVERRIDE_UNIQUE_IDS, 1010)                                   \
+    SB_NUMBER(CUDNN_ATTR_VARIANT_PACK_OVERRIDE_STRIDES, 1012)                                      \
+    SB_NUMBER(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 1300)                                             \
+    SB_NUMBER(CUDNN_ATTR_MATMUL_COMP_TYPE, 1500)                                                   \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_MATMUL_CDESC, 1522)                                             \
+    SB_NUMBER(CUDNN_ATTR_REDUCTION_IS_DETERMINISTIC, 1602)                                         \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, 1611)                                          \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_SCALE_DESC, 1626)                            \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_BIAS_DESC, 1627)                             \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_DY_SCALE_DESC, 1628)                          \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_X_SCALE_DESC, 1629)                           \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_BIAS, 1630)                                   \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RESAMPLE_FWD_YDESC, 1711)                                       \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RESAMPLE_FWD_IDXDESC, 1712)                                     \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RESAMPLE_BWD_DXDESC, 1720)                                      \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_CONCAT_OUTPUT_DESC, 1803)                                       \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_SIGNAL_MODE, 1900)                                              \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_MODE, 2000)                                            \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_PHASE, 2001)                                           \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_MEAN_DESC, 2003)                                       \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_INV_VARIANCE_DESC, 2004)                               \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_OUTPUT_RUNNING_MEAN_DESC, 2011)                        \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_OUTPUT_RUNNING_VAR_DESC, 2012)                         \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_FWD_YDESC, 2013)                                           \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_BWD_DSCALE_DESC, 2107)                                     \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_BWD_DBIAS_DESC, 2108)                                      \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_NORM_BWD_DXDESC, 2109)                                          \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, 2201)                                            \
+    SB_NUMBER(CUDNN_ATTR_RNG_DISTRIBUTION, 2300)                                                   \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RNG_YDESC, 2310)                                                \
+    SB_NUMBER(CUDNN_ATTR_OPERATION_RNG_OFFSET_DESC, 2313)
 #define SB_NCCL_NUMBERS                                                                            \
     SB_NUMBER(ncclSum, 0)                                                                          \
     SB_NUMBER(ncclNumOps, 5)                                                                       \
@@ -199,7 +274,7 @@ struct sb_memcpy_2d {
 #define SB_NUMBER(name, value) SB_##name = (value),
 enum {
     SB_CUDA_NUMBERS SB_DRIVER_NUMBERS SB_CUBLAS_NUMBERS SB_CUBLASLT_NUMBERS
-        SB_CUBLASLT_NEWER_NUMBERS SB_CUDNN_NUMBERS SB_NCCL_NUMBERS
+        SB_CUBLASLT_NEWER_NUMBERS SB_CUDNN_NUMBERS SB_CUDNN_GRAPH_NUMBERS SB_NCCL_NUMBERS
 };
 #undef SB_NUMBER
 

@@ -302,6 +302,85 @@ int main(void) {
 """
 
 
+# A convolution by cuDNN's graphs, by one of two engines.
+GRAPH = START + r"""
+#include <cudnn.h>
+static cudnnBackendDescriptor_t make(cudnnBackendDescriptorType_t type) {
+    cudnnBackendDescriptor_t made;
+    MUST(cudnnBackendCreateDescriptor(type, &made));
+    return made;
+}
+#define SET(to, name, type, n, ...) MUST(cudnnBackendSetAttribute(to, CUDNN_ATTR_##name, CUDNN_TYPE_##type, n, __VA_ARGS__))
+#define WHOLE(...) (int64_t[]){__VA_ARGS__}
+static cudnnBackendDescriptor_t tensor(int64_t id, int64_t n, int64_t c, int64_t h, int64_t w) {
+    cudnnBackendDescriptor_t made = make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    SET(made, TENSOR_DATA_TYPE, DATA_TYPE, 1, &type);
+    SET(made, TENSOR_DIMENSIONS, INT64, 4, WHOLE(n, c, h, w));
+    SET(made, TENSOR_STRIDES, INT64, 4, WHOLE(c * h * w, h * w, w, 1));
+    SET(made, TENSOR_UNIQUE_ID, INT64, 1, &id);
+    SET(made, TENSOR_BYTE_ALIGNMENT, INT64, 1, WHOLE(16));
+    MUST(cudnnBackendFinalize(made));
+    return made;
+}
+int main(void) {
+    cudnnHandle_t dnn;
+    float x[96], w[108], y[128] = {0};
+    cudnnDataType_t compute = CUDNN_DATA_FLOAT;
+    cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    start();
+    MUST(cudnnCreate(&dnn));
+    MUST(cudnnSetStream(dnn, stream));
+    for (int i = 0; i < 96; i++) x[i] = (i * 37 % 19 - 9) / 7.0f;
+    for (int i = 0; i < 108; i++) w[i] = (i * 17 % 23 - 9) / 7.0f;
+    if (getenv("DATA")) w[107] = atof(getenv("DATA"));
+    void *addresses[] = {up(x, sizeof x), up(w, sizeof w), up(y, sizeof y)}, *workspace = up(y, 8 * sizeof y);
+    cudnnBackendDescriptor_t X = tensor(7, 2, 3, 4, 4), W = tensor(8, 4, 3, 3, 3), Y = tensor(9, 2, 4, 4, 4),
+        window = make(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR), graph = make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR),
+        operation = make(CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR),
+        pack = make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR), plans[2];
+    SET(window, CONVOLUTION_COMP_TYPE, DATA_TYPE, 1, &compute);
+    SET(window, CONVOLUTION_CONV_MODE, CONVOLUTION_MODE, 1, &mode);
+    SET(window, CONVOLUTION_SPATIAL_DIMS, INT64, 1, WHOLE(2));
+    SET(window, CONVOLUTION_FILTER_STRIDES, INT64, 2, WHOLE(1, 1));
+    SET(window, CONVOLUTION_PRE_PADDINGS, INT64, 2, WHOLE(1, 1));
+    SET(window, CONVOLUTION_POST_PADDINGS, INT64, 2, WHOLE(1, 1));
+    SET(window, CONVOLUTION_DILATIONS, INT64, 2, WHOLE(1, 1));
+    MUST(cudnnBackendFinalize(window));
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_X, BACKEND_DESCRIPTOR, 1, &X);
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_W, BACKEND_DESCRIPTOR, 1, &W);
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_Y, BACKEND_DESCRIPTOR, 1, &Y);
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_CONV_DESC, BACKEND_DESCRIPTOR, 1, &window);
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_ALPHA, FLOAT, 1, &one);
+    SET(operation, OPERATION_CONVOLUTION_FORWARD_BETA, FLOAT, 1, &zero);
+    MUST(cudnnBackendFinalize(operation));
+    SET(graph, OPERATIONGRAPH_HANDLE, HANDLE, 1, &dnn);
+    SET(graph, OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR, 1, &operation);
+    MUST(cudnnBackendFinalize(graph));
+    for (int i = 0; i < 2; i++) {
+        cudnnBackendDescriptor_t engine = make(CUDNN_BACKEND_ENGINE_DESCRIPTOR),
+                                 configuration = make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+        plans[i] = make(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+        SET(engine, ENGINE_OPERATION_GRAPH, BACKEND_DESCRIPTOR, 1, &graph);
+        SET(engine, ENGINE_GLOBAL_INDEX, INT64, 1, WHOLE(getenv("ENGINE") ? atoi(getenv("ENGINE")) : 0));
+        MUST(cudnnBackendFinalize(engine));
+        SET(configuration, ENGINECFG_ENGINE, BACKEND_DESCRIPTOR, 1, &engine);
+        MUST(cudnnBackendFinalize(configuration));
+        SET(plans[i], EXECUTION_PLAN_HANDLE, HANDLE, 1, &dnn);
+        SET(plans[i], EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR, 1, &configuration);
+        MUST(cudnnBackendFinalize(plans[i]));
+    }
+    SET(pack, VARIANT_PACK_UNIQUE_IDS, INT64, 3, WHOLE(7, 8, 9));
+    SET(pack, VARIANT_PACK_DATA_POINTERS, VOID_PTR, 3, addresses);
+    SET(pack, VARIANT_PACK_WORKSPACE, VOID_PTR, 1, &workspace);
+    MUST(cudnnBackendFinalize(pack));
+    for (int i = 0; i < 2; i++) MUST(cudnnBackendExecute(dnn, plans[i], pack));
+    MUST(cudnnBackendDestroyDescriptor(plans[1]));
+    return finish(addresses[2], sizeof y);
+}
+"""
+
+
 class Cuda(Traced):
     def build(self, text, *libraries):
         folder = os.environ["SAMEBITS_STANDINS"]
@@ -427,6 +506,19 @@ class Cuda(Traced):
                     culprit, _ = self.culprit(job, f"{call[2]}:{number}")
                     self.assertEqual((culprit["seq"], culprit["kernel"]), (seq, call[2]))
                     self.assertRegex(culprit["backend"], r"^libcudnn\.so\.\d+$")
+
+        def test_graphs_of_cudnn_by_what_was_set(self):
+            job = self.build(GRAPH, "cudnn")
+            calls = self.once(job)
+            self.assertEqual([call[2:3] + call[4:6] for call in calls], [["cudnnBackendExecute", "f32", "2x3x4x4x4x3x3x3"]] * 2)
+            self.assertEqual(*(call[6:] for call in calls))
+            other = self.once(job, vary=("env:DATA=3",), options=(*ONCE, "--force"))
+            self.assertNotEqual(calls[0][6], other[0][6])
+            self.assertNotEqual(calls[0][7], other[0][7])
+            # Which engine computes it is no input: where its results do not repeat, the call is the culprit.
+            result, _ = self.traced(job, vary=("env:ENGINE=0,1",), options=(*TWICE, "--force"))
+            culprit = result["jobs"][0]["culprit"]
+            self.assertEqual((culprit["seq"], culprit["call"]), (1, "cudnnBackendExecute 2x3x4x4x4x3x3x3 f32"))
 
 
 if __name__ == "__main__":
