@@ -68,12 +68,13 @@ static json_t *share_json(const struct sb_experiment *experiment) {
 /* ---- The call, kept ---------------------------------------------------------------------------
  */
 
-/* Points of a program's own and what Python's helper notes are no calls, and a reduction of MPI is
- * made by several processes together. */
+/* Points of a program's own and what Python's helper notes are no calls, and a reduction of MPI or
+ * NCCL is made by several processes together. */
 static bool can_be_kept(const struct sb_explanation *explanation,
                         const struct sb_divergent_call *call) {
     bool built_in = explanation->restored->plan->jobs[explanation->job].job->kind != SB_JOB_COMMAND;
-    return built_in || (strstr(call->backend, ".so") && strncmp(call->kernel, "MPI_", 4) != 0);
+    return built_in || (strstr(call->backend, ".so") && strncmp(call->kernel, "MPI_", 4) != 0 &&
+                        strncmp(call->kernel, "nccl", 4) != 0);
 }
 
 /* "sgemm:0123…" */
@@ -276,6 +277,8 @@ static int confirm(struct sb_explanation *explanation, const struct sb_knobs *kn
         return 0;
     if (*head->frames)
         json_object_set_new(culprit, "frames", frames_json(head));
+    if (!head->n_operands) /* they were on a device, where no call is made again */
+        return 0;
     rc = make_again(explanation, knobs, path, culprit, err);
     if (rc == 0 && *head->backend && !explanation->unfinished)
         rc = replace(explanation, knobs, parting, culprit, err);

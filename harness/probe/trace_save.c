@@ -35,8 +35,10 @@ static bool describe(const struct sb_traced *call, struct sb_saved_call *kept) {
     memcpy(kept->options, call->options, sizeof call->options);
     kept->dtype = call->dtype;
     kept->n_sizes = (uint8_t)call->n_sizes;
-    kept->n_operands = (uint8_t)call->n_operands;
     kept->n_options = (uint8_t)call->n_options;
+    if (call->memory.copy) /* who made it is all that is kept of a call on a device */
+        return true;
+    kept->n_operands = (uint8_t)call->n_operands;
     for (unsigned i = 0; i < call->n_operands; i++) {
         const struct sb_operand *operand = &call->operands[i];
         struct sb_saved_operand *to = &kept->operands[i];
@@ -74,7 +76,7 @@ static void keep(const struct sb_traced *call, const struct sb_saved_call *kept)
     if (fd < 0)
         return;
     bool whole = put(fd, kept, sizeof *kept);
-    for (unsigned i = 0; whole && i < call->n_operands; i++) {
+    for (unsigned i = 0; whole && i < kept->n_operands; i++) {
         if (kept->operands[i].read)
             whole = put(fd, call->operands[i].at, kept->operands[i].bytes);
     }
@@ -82,7 +84,7 @@ static void keep(const struct sb_traced *call, const struct sb_saved_call *kept)
 }
 
 void sb_trace_save(const struct sb_traced *call) {
-    if (!*wanted || call->memory.copy || !sb_saved_call_is_meant(wanted, call->kernel, call->in) ||
+    if (!*wanted || !sb_saved_call_is_meant(wanted, call->kernel, call->in) ||
         __atomic_exchange_n(&saved, 1, __ATOMIC_ACQ_REL))
         return;
     struct sb_saved_call *kept = calloc(1, sizeof *kept);

@@ -1,9 +1,9 @@
 """Traces of calls of CUDA's libraries, made by programs that are linked to stand-ins for them: the stand-ins compute on the
 CPU, keep what they call device memory from being touched, and do a stream's work when somebody waits for it."""
+import json
 import os
 
 import program
-from program import SOURCE
 from traced import ONCE, SAVE, Traced
 
 TWICE = ("--repeats", "2", "--exact-repeats", "--trace", "--out", "out")
@@ -386,7 +386,8 @@ class Cuda(Traced):
         folder = os.environ["SAMEBITS_STANDINS"]
         found = [next(f"-l:{name}" for name in sorted(os.listdir(folder), reverse=True)
                       if name.startswith(f"lib{library}.so.") and not name.endswith(".p"))
-                 for library in ("cublas", "cudart", *libraries)]
+                 for library in ("cublas", "cudart", *libraries) if library[0] != "-"]
+        found += [option for option in libraries if option[0] == "-"]
         return self.compile(text, *os.environ["SAMEBITS_CUDA_FLAGS"].split(), *found)
 
     def logs(self):
@@ -429,6 +430,16 @@ class Cuda(Traced):
     def test_a_fault_that_never_comes_blames_nobody(self):
         _, job = self.culprit(self.build(CHAIN), "cublasSgemm:99", code=0)
         self.assertEqual((job["distinct"], job["culprit"]), (1, None))
+
+    def test_explain_says_who_made_the_call_and_makes_none_on_a_device_again(self):
+        job = self.build(CHAIN, "-rdynamic")
+        self.culprit(job, "cublasSgemm:2")
+        document = json.loads(self.samebits("explain", "out", "--json").stdout)
+        cause = document["jobs"][0]["causes"][0]
+        self.assertEqual((cause["status"], cause["culprit"]["call"], cause["culprit"]["status"]),
+                         ("confirmed", "cublasSgemm 4x3x5 f32", "suspected"))
+        self.assertNotIn("replay", cause["culprit"])
+        self.assertRegex(cause["culprit"]["frames"][0], r"^job\(main\+0x[0-9a-f]+\)$")
 
     def test_what_is_not_read_is_no_input_and_factors_may_lie_on_the_device(self):
         calls = [call[6:] for call in self.once(self.build(UNREAD))]
@@ -516,7 +527,7 @@ class Cuda(Traced):
             self.assertNotEqual(calls[0][6], other[0][6])
             self.assertNotEqual(calls[0][7], other[0][7])
             # Which engine computes it is no input: where its results do not repeat, the call is the culprit.
-            result, _ = self.traced(job, vary=("env:ENGINE=0,1",), options=(*TWICE, "--force"))
+            result, _ = self.traced(job, vary=("env:ENGINE=0,1",), options=(*TWICE, "--force"), code=1)
             culprit = result["jobs"][0]["culprit"]
             self.assertEqual((culprit["seq"], culprit["call"]), (1, "cudnnBackendExecute 2x3x4x4x4x3x3x3 f32"))
 
