@@ -119,6 +119,27 @@ int main(void) {
 }
 """
 
+# A thread that has called nothing of CUDA before.
+THREAD = START + r"""
+#include <pthread.h>
+static float *A, *C;
+static void *multiply(void *nothing) {
+    MUST(cublasSgemm(handle, N, N, 2, 2, 2, &one, A, 2, A, 2, &zero, C, 2));
+    return NULL;
+}
+int main(void) {
+    float a[4] = {1, 2, 3, 4};
+    pthread_t thread;
+    start();
+    A = up(a, sizeof a);
+    C = up(a, sizeof a);
+    multiply(NULL);
+    pthread_create(&thread, NULL, multiply, NULL);
+    pthread_join(thread, NULL);
+    return finish(C, sizeof a);
+}
+"""
+
 # What another stream has to do first, and what this one has: no call sees data that is not there yet.
 STREAMS = START + r"""
 int main(void) {
@@ -461,6 +482,10 @@ class Cuda(Traced):
         self.assertEqual((trace["calls"], trace["lost"]), (2, 2))
         self.assertNotIn("captured", self.logs())
         self.assertEqual(*(call[6:] for call in self.calls()))
+
+    def test_a_thread_without_a_context_is_lent_the_streams(self):
+        calls = self.once(self.build(THREAD, "-pthread"))
+        self.assertEqual(*(call[6:] for call in calls))
 
     def test_two_streams_give_the_digests_of_one(self):
         job = self.build(STREAMS)
