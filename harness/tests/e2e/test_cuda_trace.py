@@ -2,6 +2,8 @@
 CPU, keep what they call device memory from being touched, and do a stream's work when somebody waits for it."""
 import json
 import os
+import re
+import subprocess
 
 import program
 from traced import ONCE, SAVE, Traced
@@ -402,6 +404,26 @@ int main(void) {
 """
 
 
+HEADERS = ("cublas_api.h", "cublasLt.h", "cudnn_ops.h", "cudnn_cnn.h", "cudnn_adv.h", "cudnn_graph.h", "nccl.h")
+
+
+def prototypes(names):
+    """Of functions in CUDA's headers, the types of their parameters: "double", or "int" for what general registers hold."""
+    text = ""
+    for header in HEADERS:
+        path = os.path.join(os.environ["SAMEBITS_CUDA_INCLUDE"], header)
+        if os.path.exists(path):
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text += re.sub(r"//[^\n]*|/\*.*?\*/", "", file.read(), flags=re.S)
+    found = {}
+    for name in names:
+        match = re.search(r"(?:Status_t|ncclResult_t)\b[\sA-Z]*\b" + name + r"\s*\(([^;]*)\)\s*;", text)
+        if match:
+            parameters = [] if match.group(1).strip() in ("", "void") else match.group(1).split(",")
+            found[name] = ["double" if re.match(r"\s*double\s+\w+\s*$", one) else "int" for one in parameters]
+    return found
+
+
 class Cuda(Traced):
     def build(self, text, *libraries):
         folder = os.environ["SAMEBITS_STANDINS"]
@@ -426,6 +448,31 @@ class Cuda(Traced):
     def culprit(self, job, fault, code=2):
         result, _ = self.traced(job, vary=(f"env:{FAULT}=none,{fault}",), options=(*TWICE, "--force"), code=code)
         return result["jobs"][0]["culprit"], result["jobs"][0]
+
+    def test_every_function_is_passed_on_as_it_was_called(self):
+        listed = subprocess.run(["nm", "-D", "--defined-only", os.environ["SAMEBITS_TRACE_LIBRARY"]], check=True,
+                                capture_output=True, text=True).stdout
+        names = re.findall(r" T ((?:cublas|cudnn|nccl)\w+)$", listed, re.M)
+        known = prototypes(names)
+        self.assertEqual([name for name in names if name not in known and
+                          (os.environ.get("SAMEBITS_CUDNN") or "cudnn" not in name) and
+                          (os.environ.get("SAMEBITS_NCCL") or "nccl" not in name)], [])
+        self.assertGreater(len(known), 200)
+        stubs, calls, expected = ["int printf(const char *, ...);"], [], []
+        for name, types in known.items():
+            # A general register or a place on the stack holds what is no double, however wide.
+            types = [{"int": "long"}.get(one, one) for one in types]
+            stubs.append(f"int {name}({', '.join(f'{one} a{i}' for i, one in enumerate(types)) or 'void'}) {{ printf(\"{name}" +
+                         "".join(" %d" for _ in types) + "\\n\"" + "".join(f", (int)a{i}" for i in range(len(types))) +
+                         "); return 0; }")
+            calls.append(f"    ((int (*)({', '.join(types) or 'void'})){name})(" +
+                         ", ".join(str(1001 + i) for i in range(len(types))) + ");")
+            expected.append(" ".join([name, *(str(1001 + i) for i in range(len(types)))]))
+        declared = "".join(f"int {name}();\n" for name in known)
+        job = self.with_library(declared + "int main(void) {\n" + "\n".join(calls) + "\n}\n", "\n".join(stubs))
+        for preload in ("", os.environ["SAMEBITS_TRACE_LIBRARY"]):
+            done = subprocess.run([job], env={**os.environ, "LD_PRELOAD": preload}, check=True, capture_output=True, text=True)
+            self.assertEqual(done.stdout.splitlines(), expected)
 
     def test_calls_are_named_with_their_library_shape_and_type(self):
         job = self.build(CHAIN)
