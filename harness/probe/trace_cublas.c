@@ -58,7 +58,7 @@ static void put_batch(struct routine *r, int64_t n, const int64_t strides[3]) {
     struct sb_traced *call = r->call;
     for (unsigned i = 0; i < call->n_operands; i++) {
         struct sb_operand *operand = &call->operands[i];
-        operand->listed = !strides;
+        operand->listed = !strides && n > 0;
         operand->blocks = (uint64_t)n;
         operand->block_stride = strides ? (uint64_t)strides[i] : 0;
         if (n == 0)
