@@ -1,8 +1,9 @@
 /* The trace: what of CUDA's libraries' C interfaces it rests on, restated, so that a samebits built
  * without CUDA traces programs that use it. Types have CUDA's own names, so that the prototypes in
  * trace_cu*.c and trace_nccl.c are compiled beside CUDA's headers as well, where these are there
- * (test probe-cuda-abi, which also compares every number here with theirs). Numbers are of CUDA
- * 13.0, cuDNN 9 and NCCL 2.28; none of them has changed since CUDA 11, cuDNN 8 and NCCL 2.10. */
+ * (test probe-cuda-abi, which also compares every number here with theirs: of CUDA 13.0, cuDNN 9
+ * and NCCL 2.28). Libraries keep numbers from version to version, or no program would outlive one.
+ */
 #ifndef SB_PROBE_CUDA_ABI_H
 #define SB_PROBE_CUDA_ABI_H
 

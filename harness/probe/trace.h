@@ -52,8 +52,8 @@ struct sb_traced {
     struct sb_memory memory;            /* of the operands; copy NULL: the process's own */
     uint8_t options[SB_TRACED_OPTIONS]; /* what else goes in: flags, factors */
     uint8_t in[16], out[16];
-    bool valid; /* false: nothing is read, for the library will refuse these arguments, or it cannot
-                   be */
+    bool valid; /* false: nothing is read: the library will refuse these arguments, or it cannot be
+                 */
     bool alone; /* no other thread was in a traced call when it began */
     uint64_t overlaps, process_ns, thread_ns; /* at its beginning */
 };
