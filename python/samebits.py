@@ -112,7 +112,7 @@ def set_seeds(seed=None, deterministic=None, own_generators=False):
         if name in did["when_imported"]:
             did["when_imported"].remove(name)
 
-    hook = _SeedOnImport(seed_one)
+    _hook.forget("seeds")  # the last call counts
     for name in _SEEDERS:
         module = sys.modules.get(name)
         # One that is being imported right now, by whom this is called, is not whole yet.
@@ -120,34 +120,57 @@ def set_seeds(seed=None, deterministic=None, own_generators=False):
             seed_one(name, module)
         else:
             did["when_imported"].append(name)
-            hook.names.add(name)
-    # The last call counts.
-    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder) is not _SeedOnImport]
-    sys.meta_path.insert(0, hook)
+            _hook.add(name, "seeds", seed_one)
     return did
 
 
-class _SeedOnImport:
-    """Finds modules as they are found without it, and seeds some right after they were executed."""
+class _OnImport:
+    """Finds modules as they are found without it, and does something right after some were executed."""
 
-    def __init__(self, seed_one):
-        self.names, self.seed_one = set(), seed_one
+    def __init__(self):
+        self._actions, self._finding = {}, set()
+
+    def add(self, name, purpose, action):
+        """action(name, module), once; of one purpose the last that was given."""
+        self._actions.setdefault(name, {})[purpose] = action
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+
+    def forget(self, purpose):
+        for actions in self._actions.values():
+            actions.pop(purpose, None)
+
+    def act(self, module):
+        name = module.__spec__.name
+        for action in self._actions.pop(name, {}).values():
+            action(name, module)
 
     def find_spec(self, name, path=None, target=None):
-        if name not in self.names:
+        # Another one of these, of another copy of this file, asks this one in its turn.
+        if not self._actions.get(name) or name in self._finding:
             return None
+        self._finding.add(name)
+        try:
+            return self._find(name, path, target)
+        finally:
+            self._finding.discard(name)
+
+    def _find(self, name, path, target):
         for finder in sys.meta_path:
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find and finder is not self else None
             if spec is None:
                 continue
             if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                spec.loader = _SeedingLoader(spec.loader, self)
+                spec.loader = _ActingLoader(spec.loader, self)
             return spec
         return None
 
 
-class _SeedingLoader:
+_hook = _OnImport()
+
+
+class _ActingLoader:
     def __init__(self, loader, hook):
         self._loader, self._hook = loader, hook
 
@@ -160,10 +183,7 @@ class _SeedingLoader:
     def exec_module(self, module):
         module.__spec__.loader = module.__loader__ = self._loader
         self._loader.exec_module(module)
-        name = module.__spec__.name
-        if name in self._hook.names:
-            self._hook.names.discard(name)
-            self._hook.seed_one(name, module)
+        self._hook.act(module)
 
 
 # ---- Digests ---------------------------------------------------------------------------------------------------------
@@ -186,7 +206,7 @@ def _digest_function():
     class Halves(ctypes.Structure):
         _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
 
-    function.restype, function.argtypes = Halves, [ctypes.c_char_p, ctypes.c_size_t]
+    function.restype, function.argtypes = Halves, [ctypes.c_void_p, ctypes.c_size_t]
 
     def xxh3(data):
         found = function(data, len(data))
@@ -214,6 +234,8 @@ def digest_name():
 _DTYPES = {"b1": 0, "i1": 1, "i2": 2, "i4": 3, "i8": 4, "u1": 5, "u2": 6, "u4": 7, "u8": 8, "f2": 9, "f4": 11, "f8": 12,
            "c8": 15, "c16": 16}
 _NAMED_DTYPES = {"bfloat16": 10, "float8_e4m3fn": 13, "float8_e5m2": 14}
+_TORCH_DTYPES = {"bool": 0, "int8": 1, "int16": 2, "int32": 3, "int64": 4, "uint8": 5, "float16": 9, "float32": 11,
+                 "float64": 12, "complex64": 15, "complex128": 16, **_NAMED_DTYPES}
 
 
 def _numpy(array):
@@ -277,14 +299,22 @@ class Trace:
         """One call: lists of arrays that went in and came out. Several have the digest of their digests."""
         into, out = [_numpy(array) for array in into], [_numpy(array) for array in out]
         dtype, sizes = (out or into)[0][:2] if out or into else (0, ())
-        digests = [_of_several([_digest(item[2]) for item in side]) for side in (into, out)]
+        self.call(name, backend, dtype, sizes, *[_of_several([_digest(item[2]) for item in side]) for side in (into, out)])
+
+    def call(self, name, backend, dtype, sizes, into, out, times=None):
+        """The same, of what has its digests."""
         if digest_name() != "xxh3":
             backend += "+" + digest_name()
         with self._lock:
             self._calls += 1
             ids = self._name(name), self._name(backend), self._shape(dtype, sizes)
             thread = self._thread() & 0xffffffff
-            self._file.write(self._pack("<cHHIIIQ", b"C", *ids, thread, self.step, self._calls) + b"".join(digests))
+            self._file.write(self._pack("<cHHIIIQ", b"C", *ids, thread, self.step, self._calls) + into + out)
+
+    @staticmethod
+    def clock():
+        """What `times` of a call consist of; here nobody asks for the share of time that is seen."""
+        return 0
 
     def close(self):
         self._file.close()
@@ -362,24 +392,139 @@ def torch_hook(model, optimizer):
     return end
 
 
-def torch_operations():
-    """A TorchDispatchMode that notes each operation, with the digests of what went in and of what came out."""
-    import torch
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_flatten
+# Operations of PyTorch whose result is memory that nobody wrote yet, and those that read nothing of what they write into.
+_EMPTY = ("empty", "new_empty", "resize_", "set_")
+_FILL = ("fill_", "zero_", "copy_", "uniform_", "normal_", "random_", "bernoulli_", "exponential_", "geometric_", "cauchy_",
+         "log_normal_")
 
-    def tensors(tree):
-        return [leaf for leaf in tree_flatten(tree)[0]
-                if isinstance(leaf, torch.Tensor) and leaf.layout == torch.strided and leaf.device.type != "meta"]
+
+class _NoDigest(Exception):
+    """An argument whose bits this cannot have: then nothing can be said of the operation."""
+
+
+def _torch_digest(tensor):
+    """Of dtype, shape, strides and elements."""
+    import ctypes
+    import torch
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.layout != torch.strided or \
+            tensor.device.type == "meta" or tensor.is_quantized:
+        raise _NoDigest
+    elements = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+    n = elements.numel() * elements.element_size()
+    data = (ctypes.c_char * n).from_address(elements.data_ptr()) if n else b""
+    return _digest(f"{tensor.dtype} {tuple(tensor.shape)} {tensor.stride()}".encode() + _digest(data))
+
+
+def _torch_result(tensor):
+    """(dtype id, shape) of the trace."""
+    dtype = _TORCH_DTYPES.get(str(tensor.dtype)[len("torch."):])
+    if dtype is None:
+        raise _NoDigest
+    return dtype, tuple(tensor.shape)
+
+
+class _TorchOperation:
+    """What the schema of an operation says: is it to be noted, what does it write, does it draw random numbers?"""
+
+    def __init__(self, function):
+        schema, self.name = function._schema, str(function)
+        base = schema.name.split("::")[-1]
+        writes = [argument for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write]
+        view = any(value.alias_info and not value.alias_info.is_write for value in schema.returns)
+        self.noted = not view and not base.startswith(_EMPTY) and not schema.name.startswith("profiler::")
+        self.written = {argument.name for argument in writes}
+        # Of an argument out=, and of what is filled, the old elements do not go in.
+        self.ignored = self.written if base in _FILL else {argument.name for argument in writes if argument.kwarg_only}
+        self.places = [argument.name for argument in schema.arguments]
+        self.random = any(str(tag).endswith("nondeterministic_seeded") for tag in getattr(function, "tags", ())) or \
+            "generator" in self.places or "dropout" in base
+
+    def arguments(self, args, kwargs):
+        return {**dict(zip(self.places, args)), **kwargs}
+
+
+def _describe(value, parts):
+    """All that an operation is given, in bytes: of tensors the digests."""
+    import torch
+    if isinstance(value, torch.Tensor):
+        parts.append(_torch_digest(value))
+    elif isinstance(value, torch.Generator):
+        parts.append(_torch_digest(value.get_state()))
+    elif isinstance(value, (list, tuple)):
+        parts.append(b"(")
+        for item in value:
+            _describe(item, parts)
+        parts.append(b")")
+    elif value is None or isinstance(value, (bool, int, float, complex, str, torch.dtype, torch.device, torch.layout,
+                                             torch.memory_format)):
+        parts.append(repr(value).encode() + b",")
+    else:
+        raise _NoDigest
+
+
+def _torch_inputs(operation, arguments):
+    import torch
+    parts = []
+    for name, value in arguments.items():
+        parts.append(name.encode() + b"=")
+        if name in operation.ignored and isinstance(value, torch.Tensor):
+            parts.append(f"{value.dtype} {tuple(value.shape)}".encode())
+        else:
+            _describe(value, parts)
+    if operation.random and arguments.get("generator") is None:
+        cuda = any(isinstance(value, torch.Tensor) and value.is_cuda for value in arguments.values())
+        _describe(torch.cuda.get_rng_state() if cuda else torch.default_generator.get_state(), parts)
+    return _digest(b"".join(parts))
+
+
+def _torch_outputs(operation, arguments, result):
+    """(dtype, shape of the first tensor, digest) of what came out and what was written into; None: no tensor did."""
+    import torch
+    found = []
+
+    def add(value):
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                add(item)
+    add(result)
+    for name in sorted(operation.written):
+        add(arguments.get(name))
+    return (*_torch_result(found[0]), _digest(b"".join(map(_torch_digest, found)))) if found else None
+
+
+def torch_operations(into=None):
+    """A TorchDispatchMode that notes each operation, with the digests of what went in and of what came out.
+
+    What goes in are tensors, before the call, which may write into them, numbers and all else that it is given, and of an
+    operation that draws random numbers the state of its generator. Views compute nothing and are not noted, nor is memory
+    that nobody wrote (torch.empty). into: a function that gives the trace; None is the file that SAMEBITS_TRACE names.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+    into, known = into or _current, {}
 
     class Operations(TorchDispatchMode):
+        # What is called in here is not dispatched again.
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            into = _current()
-            # Before the call, which may write into what it is given. Made here, they are not dispatched again.
-            before = [tensor.clone() for tensor in tensors((args, kwargs or {}))] if into else []
-            result = function(*args, **(kwargs or {}))
-            if into:
-                into.record(str(function), "torch", before, tensors(result))
+            trace, kwargs = into(), kwargs or {}
+            operation = known.get(function) or known.setdefault(function, _TorchOperation(function))
+            if trace is None or not operation.noted:
+                return function(*args, **kwargs)
+            arguments, times, before = operation.arguments(args, kwargs), [trace.clock()], None
+            try:
+                before = _torch_inputs(operation, arguments)
+            except _NoDigest:
+                pass
+            times.append(trace.clock())
+            result = function(*args, **kwargs)
+            times.append(trace.clock())
+            try:
+                after = before and _torch_outputs(operation, arguments, result)
+            except _NoDigest:
+                after = None
+            if after:
+                trace.call(operation.name, "torch", *after[:2], before, after[2], times)
             return result
     return Operations()
 

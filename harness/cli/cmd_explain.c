@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "report/display.h"
+#include "report/sentences.h"
 
 #include <samebits/report.h>
 
@@ -119,35 +120,49 @@ static void print_callers(const json_t *frames) {
         print_line(text);
 }
 
+/* Weights are no call: of those the first that differ are told. malloc'd. */
+static char *culprit_text(const json_t *culprit) {
+    const char *call = json_string_value(json_object_get(culprit, "call"));
+    const char *backend = json_string_value(json_object_get(culprit, "backend"));
+    const json_t *step = json_object_get(culprit, "step");
+    if (strncmp(backend, "keras", strlen("keras")) == 0)
+        return json_is_integer(step)
+                   ? sb_format("first weights that differ: %s, after step %lld", call,
+                               json_integer_value(step))
+                   : sb_format("first weights that differ: %s, before the first step", call);
+    return sb_format(
+        "first call whose inputs are equal and whose output is not: %s of %s, call "
+        "%lld (%s)",
+        call, backend, json_integer_value(json_object_get(culprit, "seq")),
+        json_string_value(json_object_get(culprit, "status")));
+}
+
 /* Where the bits part, as far as traces of the runs show it. */
 static void print_culprit(const json_t *cause) {
     const json_t *culprit = json_object_get(cause, "culprit");
-    const json_t *share = json_object_get(json_object_get(cause, "traced"), "cpu_share");
+    const json_t *traced = json_object_get(cause, "traced");
+    const json_t *share = json_object_get(traced, "cpu_share");
     double percent = 100 * json_number_value(share);
-    SB_AUTO_FREE char *call =
-        json_is_object(culprit)
-            ? sb_format(
-                  "first call whose inputs are equal and whose output is not: %s of %s, call "
-                  "%lld (%s)",
-                  json_string_value(json_object_get(culprit, "call")),
-                  json_string_value(json_object_get(culprit, "backend")),
-                  json_integer_value(json_object_get(culprit, "seq")),
-                  json_string_value(json_object_get(culprit, "status")))
-            : NULL;
+    const char *note = json_string_value(json_object_get(traced, "note"));
+    SB_AUTO_FREE char *call = json_is_object(culprit) ? culprit_text(culprit) : NULL;
     if (call)
         print_line(call);
     if (json_array_size(json_object_get(culprit, "frames")))
         print_callers(json_object_get(culprit, "frames"));
     SB_AUTO_FREE char *little =
-        !call && is_of_kernels(cause) && json_is_number(share) && percent < 50
+        !call && !note && is_of_kernels(cause) && json_is_number(share) && percent < 50
             ? sb_format(
                   "a trace sees %.0f%% of the CPU time: kernels that are linked in stay "
-                  "unseen; samebits.torch_operations() and keras_callback() of "
-                  "python/samebits.py note the framework's own operations",
+                  "unseen; points of the program's own show more (samebits/trace.h, "
+                  "python/samebits.py)",
                   percent)
             : NULL;
-    if (little)
-        print_line(little);
+    if (note || little)
+        print_line(note ? note : little);
+    SB_AUTO_TEXT struct sb_text growth = {0};
+    sb_say_growth(&growth, cause);
+    if (growth.length)
+        print_line(growth.data);
 }
 
 static void print_cause(const json_t *cause) {

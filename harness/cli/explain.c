@@ -54,6 +54,14 @@ struct sb_cell_runs sb_explain_runs_at(const struct sb_experiment *experiment, u
                                 sb_experiment_cell(experiment, others));
 }
 
+uint64_t sb_explain_varied(const struct sb_knobs *knobs) {
+    for (size_t i = 0; i < knobs->n; i++) {
+        if (knobs->items[i].levels[1])
+            return UINT64_C(1) << i;
+    }
+    return 0;
+}
+
 /* ---- Runs ------------------------------------------------------------------------------------ */
 
 /* Asks for so many runs of each cell, once. */

@@ -2,6 +2,7 @@
 #ifndef SB_CLI_EXPLAIN_H
 #define SB_CLI_EXPLAIN_H
 
+#include "attribute/divergence.h"
 #include "cli/experiment.h"
 
 struct sb_explanation {
@@ -54,18 +55,54 @@ int sb_explain_run_until_two_differ(struct sb_explanation *explanation, const st
 bool sb_explain_can_trace(const struct sb_explanation *explanation);
 
 /* Adds to a cause what the traces of these runs show: "culprit", the call by which two runs part
- * that differ in their bits, as that of a job in result.json, or null; and "traced": {"cpu_share"},
- * how much of the least seen run's CPU time lies in calls that a trace sees. A culprit that can be
- * is made again in processes of their own, and has then "frames", who called it, "replay" and, of
- * built-in jobs, "on_ref"; its status is "confirmed" where the call alone gives other bits from
- * equal inputs. `knobs` are those of the runs. Nothing where runs were not traced. */
+ * that differ in their bits, as that of a job in result.json, or null; and "traced":
+ * {"cpu_share", "by"}, how much of the least seen run's CPU time lies in calls that a trace sees,
+ * and which those are. A culprit that can be is made again in processes of their own, and has then
+ * "frames", who called it, "replay" and, of built-in jobs, "on_ref"; its status is "confirmed"
+ * where the call alone gives other bits from equal inputs. `knobs` are those of the runs. Nothing
+ * where runs were not traced. */
 int sb_explain_culprit(struct sb_explanation *explanation, const struct sb_knobs *knobs,
                        const struct sb_experiment *traced, json_t *cause, struct sb_error *err);
+
+/* The same by the operations of a Python framework, as runs with the helper in them trace them
+ * (cli/explain_operations.c). `plain` are runs of the question without it: of an axis, two cells
+ * that were traced; of a race, any. Where they show more, "culprit" and "traced" are theirs
+ * (*answered), and "growth" is how the difference grows over steps, as in result.json; where they
+ * could not be made or used, "traced" has a "note" that says why. */
+int sb_explain_operations(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                          const struct sb_experiment *plain, json_t *cause, bool *answered,
+                          struct sb_error *err);
+
+/* Two traced runs that differ, and where. */
+struct sb_parting {
+    const struct sb_run *a, *b;
+    struct sb_divergence divergence; /* culprit.seq 0: no call is to blame */
+};
+/* False where no two runs differ, or their traces cannot be read. */
+bool sb_parting_find(const struct sb_experiment *experiment, struct sb_parting *parting);
+void sb_parting_clear(struct sb_parting *parting);
+/* Makes the parting's culprit again, if that can be, and adds to its JSON what came of it. */
+int sb_explain_confirm(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                       const struct sb_experiment *traced, const struct sb_parting *parting,
+                       json_t *culprit, struct sb_error *err);
+/* Puts "traced" of these runs. */
+void sb_explain_traced(json_t *cause, const struct sb_experiment *traced, const char *by);
+/* The smallest share of any run; JSON null where it is not known. */
+json_t *sb_explain_share(const struct sb_experiment *experiment);
+/* logs/r00001.ENDING of an experiment, malloc'd. */
+char *sb_explain_log_file(const struct sb_experiment *experiment, const struct sb_run *run,
+                          const char *ending);
+/* The first knob of two levels, as a bit of sb_experiment_cell; 0: none. */
+uint64_t sb_explain_varied(const struct sb_knobs *knobs);
 
 /* {"runs": 6, "distinct": 1, "setting": "entropy frozen"} */
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting);
 json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,
                          json_t *alternatives);
+
+/* What the run had loaded, by a part of a library's name; and whether any of it was Python. */
+bool sb_explain_has_library(const struct sb_observation *seen, const char *part);
+bool sb_explain_is_python(const struct sb_observation *seen);
 
 /* How this source is mended, as a sentence, malloc'd; by what a run of the job was seen to use.
  * `flag_cures`: of races, that the deterministic flag does. */

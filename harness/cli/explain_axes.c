@@ -152,7 +152,10 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
     json_t *cause = sb_explain_cause(name, confirmed, evidence, fix, json_array());
     if (!cause || json_array_append_new(explanation->causes, cause) < 0)
         return sb_error_errno(err, -ENOMEM, "axis %s", name);
-    return sb_explain_culprit(explanation, knobs, experiment, cause, err);
+    bool answered;
+    int rc = sb_explain_culprit(explanation, knobs, experiment, cause, err);
+    return rc < 0 ? rc
+                  : sb_explain_operations(explanation, knobs, experiment, cause, &answered, err);
 }
 
 static int explain_axis(struct sb_explanation *explanation, size_t axis, struct sb_error *err) {

@@ -19,12 +19,6 @@ enum { RUNS = 3 }; /* of a call, in each of two cells */
 /* ---- What traces show -------------------------------------------------------------------------
  */
 
-/* Two runs that differ, and where. */
-struct parting {
-    const struct sb_run *a, *b;
-    struct sb_divergence divergence; /* culprit.seq 0: no call is to blame */
-};
-
 static const struct sb_run *traced_run(const struct sb_experiment *experiment, const char *unlike) {
     for (size_t i = 0; i < experiment->result.n_runs; i++) {
         const struct sb_run *run = &experiment->result.runs[i];
@@ -35,27 +29,27 @@ static const struct sb_run *traced_run(const struct sb_experiment *experiment, c
     return NULL;
 }
 
-static char *log_file(const struct sb_experiment *experiment, const struct sb_run *run,
-                      const char *ending) {
+char *sb_explain_log_file(const struct sb_experiment *experiment, const struct sb_run *run,
+                          const char *ending) {
     SB_AUTO_FREE char *name = sb_format("logs/%s.%s", run->id, ending);
     return name ? sb_folder_file(experiment->folder, name) : NULL;
 }
 
-/* False where no two runs differ, or their traces cannot be read. */
-static bool find_parting(const struct sb_experiment *experiment, struct parting *parting) {
-    *parting = (struct parting){.a = traced_run(experiment, NULL)};
+bool sb_parting_find(const struct sb_experiment *experiment, struct sb_parting *parting) {
+    *parting = (struct sb_parting){.a = traced_run(experiment, NULL)};
     parting->b = parting->a ? traced_run(experiment, parting->a->fingerprint) : NULL;
-    SB_AUTO_FREE char *path_a = parting->b ? log_file(experiment, parting->a, "trace") : NULL;
-    SB_AUTO_FREE char *path_b = parting->b ? log_file(experiment, parting->b, "trace") : NULL;
+    SB_AUTO_FREE char *path_a =
+        parting->b ? sb_explain_log_file(experiment, parting->a, "trace") : NULL;
+    SB_AUTO_FREE char *path_b =
+        parting->b ? sb_explain_log_file(experiment, parting->b, "trace") : NULL;
     return path_a && path_b && sb_divergence_find(path_a, path_b, &parting->divergence, NULL) == 0;
 }
 
-static void parting_clear(struct parting *parting) {
+void sb_parting_clear(struct sb_parting *parting) {
     sb_divergence_clear(&parting->divergence);
 }
 
-/* The smallest of any run; JSON null where it is not known. */
-static json_t *share_json(const struct sb_experiment *experiment) {
+json_t *sb_explain_share(const struct sb_experiment *experiment) {
     double least = INFINITY;
     for (size_t i = 0; i < experiment->result.n_runs; i++) {
         const json_t *share = json_object_get(experiment->result.runs[i].seen.trace, "cpu_share");
@@ -94,7 +88,7 @@ static int hold_cell(const struct sb_experiment *traced, const struct sb_run *ru
 
 /* One run more, which keeps the call. *path: where, malloc'd; NULL: it did not come again. */
 static int keep_call(struct sb_explanation *explanation, const struct sb_experiment *traced,
-                     const struct parting *parting, char **path, struct sb_error *err) {
+                     const struct sb_parting *parting, char **path, struct sb_error *err) {
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs knobs = {0};
     SB_AUTO_FREE char *name = name_of(&parting->divergence.culprit);
     struct sb_experiment keeping = {.plan = NULL};
@@ -104,7 +98,7 @@ static int keep_call(struct sb_explanation *explanation, const struct sb_experim
                 : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_FULL, NULL, 1, true, &keeping,
                                        err);
     if (rc == 0 && keeping.result.n_runs) {
-        *path = log_file(&keeping, &keeping.result.runs[0], "call");
+        *path = sb_explain_log_file(&keeping, &keeping.result.runs[0], "call");
         if (*path && access(*path, R_OK) < 0) {
             free(*path);
             *path = NULL;
@@ -138,14 +132,6 @@ static int knobs_of_replay(const struct sb_knobs *from, struct sb_knobs *to) {
             rc = sb_knobs_add(to, knob->axis, knob->levels[0], knob->levels[1]);
     }
     return rc;
-}
-
-static bool has_two_levels(const struct sb_knobs *knobs) {
-    for (size_t i = 0; i < knobs->n; i++) {
-        if (knobs->items[i].levels[1])
-            return true;
-    }
-    return false;
 }
 
 /* "threads=2": what is varied, at its first or its other level. */
@@ -184,13 +170,14 @@ static bool evaluate(const struct sb_experiment *replay, bool axis, json_t *culp
 static int make_again(struct sb_explanation *explanation, const struct sb_knobs *knobs,
                       const char *path, json_t *culprit, struct sb_error *err) {
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs own = {0};
-    bool axis = has_two_levels(knobs);
+    bool axis = sb_explain_varied(knobs) != 0;
     if (knobs_of_replay(knobs, &own) < 0)
         return sb_error_errno(err, -ENOMEM, "axes");
     const char *slash = strrchr(path, '/');
     SB_AUTO_FREE char *folder = strndup(path, (size_t)(slash - path));
     SB_AUTO_FREE char *file = strdup(slash + 1), *program = sb_program_path();
-    if (axis != has_two_levels(&own) || !folder || !file || !program || strpbrk(program, "{}"))
+    if (axis != (sb_explain_varied(&own) != 0) || !folder || !file || !program ||
+        strpbrk(program, "{}"))
         return 0;
     char worker[] = "worker", replay[] = "replay", to[] = "{weights}", weights[] = "outputs.h5";
     char *command[] = {program, worker, replay, file, to, NULL};
@@ -220,8 +207,8 @@ static bool all_ended_well(const struct sb_experiment *experiment) {
 /* That nothing is left to differ is the other way to confirm a call, but not of a race: few runs of
  * one agree by luck too. */
 static void say_replaced(const struct sb_experiment *made, bool axis, json_t *culprit) {
-    struct parting next;
-    bool parts = find_parting(made, &next), vanishes = !next.b;
+    struct sb_parting next;
+    bool parts = sb_parting_find(made, &next), vanishes = !next.b;
     json_t *call = parts && next.divergence.culprit.seq
                        ? sb_divergent_call_json(&next.divergence.culprit)
                        : json_null();
@@ -231,13 +218,13 @@ static void say_replaced(const struct sb_experiment *made, bool axis, json_t *cu
     if (vanishes && axis)
         json_object_set_new(culprit, "status", json_string("confirmed"));
     if (parts)
-        parting_clear(&next);
+        sb_parting_clear(&next);
 }
 
 /* Of built-in jobs: the same runs, in which `ref` computes that call anew. Do they agree now, or
  * which call is the first then? */
 static int replace(struct sb_explanation *explanation, const struct sb_knobs *knobs,
-                   const struct parting *parting, json_t *culprit, struct sb_error *err) {
+                   const struct sb_parting *parting, json_t *culprit, struct sb_error *err) {
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs own = {0};
     SB_AUTO_FREE char *number =
         sb_format("%llu", (unsigned long long)parting->divergence.culprit.call);
@@ -250,7 +237,7 @@ static int replace(struct sb_explanation *explanation, const struct sb_knobs *kn
         rc = sb_knobs_add(&own, "env:SAMEBITS_REPLACE_CALL", number, NULL);
     if (rc < 0)
         return sb_error_errno(err, rc, "axes");
-    bool axis = has_two_levels(knobs);
+    bool axis = sb_explain_varied(knobs) != 0;
     rc = axis ? sb_explain_run_cells(explanation, &own, SB_DESIGN_FULL, NULL, 1, true, &made, err)
               : sb_explain_run_until_two_differ(explanation, &own, NULL, true, &made, err);
     if (rc == 0 && !explanation->unfinished && all_ended_well(&made))
@@ -262,10 +249,12 @@ static int replace(struct sb_explanation *explanation, const struct sb_knobs *kn
 /* ---- All of it --------------------------------------------------------------------------------
  */
 
-static int confirm(struct sb_explanation *explanation, const struct sb_knobs *knobs,
-                   const struct sb_experiment *traced, const struct parting *parting,
-                   json_t *culprit, struct sb_error *err) {
+int sb_explain_confirm(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                       const struct sb_experiment *traced, const struct sb_parting *parting,
+                       json_t *culprit, struct sb_error *err) {
     SB_AUTO_FREE char *path = NULL;
+    if (explanation->unfinished || !can_be_kept(explanation, &parting->divergence.culprit))
+        return 0;
     int rc = keep_call(explanation, traced, parting, &path, err);
     if (rc < 0 || !path || explanation->unfinished)
         return rc;
@@ -285,21 +274,28 @@ static int confirm(struct sb_explanation *explanation, const struct sb_knobs *kn
     return rc;
 }
 
+void sb_explain_traced(json_t *cause, const struct sb_experiment *traced, const char *by) {
+    json_t *seen = json_object_get(cause, "traced");
+    if (!seen) {
+        seen = json_object();
+        json_object_set_new(cause, "traced", seen);
+    }
+    json_object_set_new(seen, "cpu_share", sb_explain_share(traced));
+    json_object_set_new(seen, "by", json_string(by));
+}
+
 int sb_explain_culprit(struct sb_explanation *explanation, const struct sb_knobs *knobs,
                        const struct sb_experiment *traced, json_t *cause, struct sb_error *err) {
-    struct parting parting;
+    struct sb_parting parting;
     if (!traced->trace)
         return 0;
-    bool parts = find_parting(traced, &parting);
+    bool parts = sb_parting_find(traced, &parting);
     bool blamed = parts && parting.divergence.culprit.seq;
     json_t *culprit = blamed ? sb_divergent_call_json(&parting.divergence.culprit) : NULL;
     json_object_set_new(cause, "culprit", culprit ? culprit : json_null());
-    json_object_set_new(cause, "traced", json_pack("{s:o}", "cpu_share", share_json(traced)));
-    int rc = 0;
-    if (culprit && !explanation->unfinished &&
-        can_be_kept(explanation, &parting.divergence.culprit))
-        rc = confirm(explanation, knobs, traced, &parting, culprit, err);
+    sb_explain_traced(cause, traced, "calls between libraries");
+    int rc = culprit ? sb_explain_confirm(explanation, knobs, traced, &parting, culprit, err) : 0;
     if (parts)
-        parting_clear(&parting);
+        sb_parting_clear(&parting);
     return rc;
 }

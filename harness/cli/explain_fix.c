@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* What the run had loaded, by which it is known what it was written with. */
-static bool has_library(const struct sb_observation *seen, const char *part) {
+bool sb_explain_has_library(const struct sb_observation *seen, const char *part) {
     for (size_t i = 0; i < seen->n_libraries; i++) {
         if (strstr(seen->libraries[i], part))
             return true;
@@ -14,7 +14,7 @@ static bool has_library(const struct sb_observation *seen, const char *part) {
     return false;
 }
 
-static bool is_python(const struct sb_observation *seen) {
+bool sb_explain_is_python(const struct sb_observation *seen) {
     for (size_t i = 0; i < seen->n_processes; i++) {
         const char *exe = seen->processes[i].exe, *name = exe ? strrchr(exe, '/') : NULL;
         if (name && strncmp(name, "/python", 7) == 0)
@@ -55,13 +55,13 @@ static char *calls_of(const struct sb_observation *seen, const char *source) {
 
 static char *seed_fix(const struct sb_observation *seen) {
     SB_AUTO_TEXT struct sb_text text = {0};
-    if (is_python(seen)) {
+    if (sb_explain_is_python(seen)) {
         sb_text_puts(&text, "seed every generator: ");
-        if (has_library(seen, "_multiarray_umath"))
+        if (sb_explain_has_library(seen, "_multiarray_umath"))
             sb_text_puts(&text, "numpy.random.default_rng(SEED), numpy.random.seed(SEED), ");
-        if (has_library(seen, "libtorch"))
+        if (sb_explain_has_library(seen, "libtorch"))
             sb_text_puts(&text, "torch.manual_seed(SEED), ");
-        if (has_library(seen, "tensorflow"))
+        if (sb_explain_has_library(seen, "tensorflow"))
             sb_text_puts(&text, "tf.random.set_seed(SEED), ");
         sb_text_puts(&text, "random.seed(SEED)");
         return sb_text_take(&text);
@@ -75,9 +75,9 @@ static char *seed_fix(const struct sb_observation *seen) {
 }
 
 static char *race_fix(const struct sb_observation *seen, bool flag_cures) {
-    if (flag_cures && has_library(seen, "libtorch"))
+    if (flag_cures && sb_explain_has_library(seen, "libtorch"))
         return strdup("set the deterministic flag: torch.use_deterministic_algorithms(True)");
-    if (flag_cures && has_library(seen, "tensorflow"))
+    if (flag_cures && sb_explain_has_library(seen, "tensorflow"))
         return strdup("set the deterministic flag: tf.config.experimental.enable_op_determinism()");
     if (flag_cures)
         return strdup("set the deterministic flag (deterministic=on cures it)");

@@ -259,15 +259,21 @@ static json_t *add_cause(struct repeats *repeats, const char *source, sb_switche
     return json_array_append_new(repeats->explanation->causes, cause) == 0 ? cause : NULL;
 }
 
-/* Where a race begins: two runs with nothing frozen that differ, traced. */
+/* Where a race begins: two runs with nothing frozen that differ, traced; in a Python framework by
+ * its operations, which has the calls between libraries too. */
 static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *err) {
     struct sb_explanation *explanation = repeats->explanation;
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs held = {0};
     struct sb_experiment traced = {.plan = NULL};
+    bool answered = false;
     int rc =
         sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats->cell, &held);
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
-                : sb_explain_run_until_two_differ(explanation, &held, NULL, true, &traced, err);
+                : sb_explain_operations(explanation, &held, &repeats->experiment, race, &answered,
+                                        err);
+    if (rc < 0 || answered)
+        return rc;
+    rc = sb_explain_run_until_two_differ(explanation, &held, NULL, true, &traced, err);
     if (rc == 0)
         rc = sb_explain_culprit(explanation, &held, &traced, race, err);
     sb_experiment_close(&traced);

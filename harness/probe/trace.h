@@ -47,6 +47,7 @@ struct sb_traced {
     uint8_t dtype;        /* enum sb_dtype */
     unsigned element;     /* bytes of one */
     unsigned n_sizes, n_operands, n_options;
+    uint32_t step; /* 0: not known */
     uint64_t sizes[SB_TRACED_SIZES];
     struct sb_operand operands[SB_TRACED_OPERANDS];
     struct sb_memory memory;            /* of the operands; copy NULL: the process's own */
@@ -99,6 +100,10 @@ void sb_trace_leave(struct sb_traced *call);
 void sb_trace_conclude(struct sb_traced *call, const void *returned, size_t n);
 /* A record of something that is no call: `call` with its digests. */
 void sb_trace_note(const struct sb_traced *call);
+/* The same of a call that has its digests. times[3], or NULL: see samebits/trace.h. */
+void sb_trace_noted(const struct sb_traced *call, const uint64_t *times);
+/* CPU time of the process, in ns, that neither traced calls nor tracing account for. */
+uint64_t sb_trace_unseen(void);
 bool sb_trace_is_on(void);
 
 /* ---- Digests (trace_digest.c, compiled for several instruction sets) --------------------------
@@ -118,6 +123,7 @@ void sb_trace_file_begin(const char *folder);
 void sb_trace_file_write(const struct sb_traced *call);
 void sb_trace_file_lost(void);
 void sb_trace_file_spent(uint64_t inside_ns, uint64_t tracing_ns);
+uint64_t sb_trace_file_accounted(void); /* the sum of what was spent */
 
 /* ---- One call kept (trace_save.c, trace_frames.c) ---------------------------------------------
  */

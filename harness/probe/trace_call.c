@@ -239,3 +239,24 @@ void sb_trace_note(const struct sb_traced *point) {
     sb_trace_file_spent(0, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
     errno = saved;
 }
+
+uint64_t sb_trace_unseen(void) {
+    int saved = errno;
+    uint64_t spent_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID), seen = sb_trace_file_accounted();
+    errno = saved;
+    return spent_ns > seen ? spent_ns - seen : 0;
+}
+
+/* Calls of BLAS that were made within have had their time counted: what is left is this call's. */
+void sb_trace_noted(const struct sb_traced *call, const uint64_t *times) {
+    int saved = errno;
+    sb_trace_file_write(call);
+    if (times) {
+        uint64_t now = sb_trace_unseen();
+        uint64_t inside_ns = times[2] > times[1] ? times[2] - times[1] : 0;
+        uint64_t before = times[1] > times[0] ? times[1] - times[0] : 0;
+        uint64_t after = now > times[2] ? now - times[2] : 0;
+        sb_trace_file_spent(inside_ns, before + after);
+    }
+    errno = saved;
+}

@@ -20,7 +20,7 @@ enum {
     LONGEST = 512, /* of one record, definitions before it included */
     NAMES = 256,
     SHAPES = 1024,
-    MOST_NAME = 63,
+    MOST_NAME = 127,
     PATH = 4096,
     TRIES = 1000
 };
@@ -247,7 +247,7 @@ void sb_trace_file_write(const struct sb_traced *call) {
         keep_names_few();
         keep_shapes_few();
         const uint16_t names[2] = {name_id(call->kernel), name_id(call->library)};
-        const uint32_t numbers[3] = {shape_id(call), thread_number, 0};
+        const uint32_t numbers[3] = {shape_id(call), thread_number, call->step};
         const uint64_t number = file.head->calls + 1;
         put("C", 1);
         put(names, sizeof names);
@@ -276,4 +276,10 @@ void sb_trace_file_spent(uint64_t inside_ns, uint64_t tracing_ns) {
         return;
     __atomic_fetch_add(&file.head->inside_ns, inside_ns, __ATOMIC_RELAXED);
     __atomic_fetch_add(&file.head->tracing_ns, tracing_ns, __ATOMIC_RELAXED);
+}
+
+uint64_t sb_trace_file_accounted(void) {
+    return file.head ? __atomic_load_n(&file.head->inside_ns, __ATOMIC_RELAXED) +
+                           __atomic_load_n(&file.head->tracing_ns, __ATOMIC_RELAXED)
+                     : 0;
 }

@@ -9,6 +9,7 @@
 
 #define SB_TRACE_FOLDER ".samebits-probe-trace" /* in the run's TMPDIR; no listing shows it */
 #define SB_TRACE_LIBRARY "libsamebits-trace.so"
+#define SB_TRACE_STEPS "steps.safetensors" /* by python/inject/operations.py */
 #define SB_TRACE_HEAD_MAGIC "sbtraceh"
 
 enum { SB_TRACE_RECORDS = 4096 };

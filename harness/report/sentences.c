@@ -221,8 +221,7 @@ static void say_point(struct sb_text *text, const json_t *point) {
     sb_text_putc(text, ')');
 }
 
-/* Of weights that were saved on the way: where the difference begins, and what becomes of it. */
-static void say_growth(struct sb_text *text, const json_t *job) {
+void sb_say_growth(struct sb_text *text, const json_t *job) {
     const json_t *growth = json_object_get(job, "growth"), *first = NULL, *last = NULL;
     size_t i;
     json_t *point;
@@ -233,8 +232,8 @@ static void say_growth(struct sb_text *text, const json_t *job) {
     }
     if (!first)
         return;
-    sb_text_printf(text,
-                   " It begins at step %lld: ", json_integer_value(json_object_get(first, "step")));
+    sb_text_printf(text, "%sIt begins at step %lld: ", text->length ? " " : "",
+                   json_integer_value(json_object_get(first, "step")));
     say_point(text, first);
     if (last != first) {
         sb_text_printf(text, "; at step %lld it is ",
@@ -247,7 +246,7 @@ static void say_growth(struct sb_text *text, const json_t *job) {
 void sb_say_magnitude(struct sb_text *text, const json_t *job) {
     const json_t *limits = json_object_get(job, "limits");
     say_worst_difference(text, job);
-    say_growth(text, job);
+    sb_say_growth(text, job);
     for (size_t i = 0; i < json_array_size(limits); i++)
         sb_text_printf(text, "%sNote: %s.", text->length ? " " : "", sb_text_at(limits, i));
 }

@@ -183,21 +183,30 @@ static json_t *summary(const struct pieces *pieces, double cpu_s, uint64_t worke
                      worker_calls ? json_null() : json_real(share));
 }
 
-/* A call that was kept, beside the trace: r00001.call of r00001.trace. */
-static int copy_saved_call(int folder, int to_folder, const char *name) {
+/* What lies beside the trace, if anything does: a call that was kept is r00001.call of
+ * r00001.trace, weights that Python's helper kept on the way r00001.safetensors. */
+static const struct {
+    const char *name, *ending;
+    uint64_t most; /* bytes */
+} beside[] = {
+    {SB_SAVED_CALL_FILE, "call", sizeof(struct sb_saved_call) + SB_SAVED_MOST_BYTES},
+    {SB_TRACE_STEPS, "safetensors", UINT64_C(512) << 20},
+};
+
+static int copy_beside(int folder, int to_folder, const char *name, size_t which) {
     struct stat st;
-    SB_AUTO_FD int fd = open_piece(folder, SB_SAVED_CALL_FILE, &st);
+    SB_AUTO_FD int fd = open_piece(folder, beside[which].name, &st);
     if (fd < 0)
         return 0;
-    const uint64_t most = sizeof(struct sb_saved_call) + SB_SAVED_MOST_BYTES;
-    char file[] = SB_SAVED_CALL_FILE;
-    const struct piece piece = {
-        .name = file, .length = (uint64_t)st.st_size < most ? (uint64_t)st.st_size : most};
-    SB_AUTO_FREE char *to_name = sb_format("%.*s.call", (int)strcspn(name, "."), name);
-    SB_AUTO_FD int to = to_name
-                            ? openat(to_folder, to_name,
-                                     O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666)
-                            : -1;
+    const uint64_t size = (uint64_t)st.st_size, most = beside[which].most;
+    SB_AUTO_FREE char *file = strdup(beside[which].name);
+    const struct piece piece = {.name = file, .length = size < most ? size : most};
+    SB_AUTO_FREE char *to_name =
+        sb_format("%.*s.%s", (int)strcspn(name, "."), name, beside[which].ending);
+    if (!file || !to_name)
+        return -ENOMEM;
+    SB_AUTO_FD int to =
+        openat(to_folder, to_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     return to < 0 ? -errno : copy_piece(folder, &piece, to);
 }
 
@@ -217,8 +226,8 @@ int sb_trace_gather(int folder, int to_folder, const char *name, double cpu_s, j
     }
     if (rc == 0 && !written) /* a run without calls has a trace as well */
         rc = sb_write_all(to, SB_TRACE_MAGIC, strlen(SB_TRACE_MAGIC));
-    if (rc == 0)
-        rc = copy_saved_call(folder, to_folder, name);
+    for (size_t i = 0; rc == 0 && i < sizeof beside / sizeof *beside; i++)
+        rc = copy_beside(folder, to_folder, name, i);
     if (rc < 0)
         return rc;
     *trace = summary(&pieces, cpu_s, worker_calls);

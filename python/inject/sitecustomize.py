@@ -1,4 +1,7 @@
-"""Seeds an unmodified script: what `samebits run --inject-seeds` puts in front of PYTHONPATH.
+"""Brings the helper into an unmodified script: what samebits puts in front of PYTHONPATH.
+
+SAMEBITS_INJECT lists what it does there: "seeds" (`samebits run --inject-seeds`), which it also does without the
+variable, and "operations", a trace by the framework's operations (`samebits explain`).
 
 Python imports the first sitecustomize that it finds, before the script. This one leaves things as they were without
 it: its folder goes from the search path, and the sitecustomize that it hid is run.
@@ -24,17 +27,25 @@ def _run_hidden():
     spec.loader.exec_module(module)
 
 
-def _seed(here):
+def _load(path, name):
     """By a name of its own, so that a script finds, or lacks, the samebits that it has without this."""
-    path = here[:here.rindex("/")] + "/samebits.py"
     with open(path, encoding="utf-8") as file:
         code = compile(file.read(), path, "exec")
-    module = type(sys)("_samebits_injected")
+    module = type(sys)(name)
     module.__file__ = path
-    sys.modules[module.__name__] = module
+    sys.modules[name] = module
     exec(code, module.__dict__)
-    module.set_seeds(own_generators=True)
+    return module
 
 
-_seed(_search_as_without_this())
+def _inject(here):
+    samebits = _load(here[:here.rindex("/")] + "/samebits.py", "_samebits_injected")
+    what = samebits.os.environ.get("SAMEBITS_INJECT", "seeds").split(",")
+    if "seeds" in what:
+        samebits.set_seeds(own_generators=True)
+    if "operations" in what:
+        _load(here + "/operations.py", "_samebits_injected_operations").begin(samebits)
+
+
+_inject(_search_as_without_this())
 _run_hidden()
