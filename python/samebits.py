@@ -427,7 +427,10 @@ class _TorchOperation:
     """What the schema of an operation says: is it to be noted, what does it write, does it draw random numbers?"""
 
     def __init__(self, function):
-        schema, self.name = function._schema, str(function)
+        schema, self.name = getattr(function, "_schema", None), str(function)
+        self.noted = schema is not None
+        if not self.noted:  # an operator that is made of functions
+            return
         base = schema.name.split("::")[-1]
         writes = [argument for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write]
         view = any(value.alias_info and not value.alias_info.is_write for value in schema.returns)
@@ -438,9 +441,6 @@ class _TorchOperation:
         self.places = [argument.name for argument in schema.arguments]
         self.random = any(str(tag).endswith("nondeterministic_seeded") for tag in getattr(function, "tags", ())) or \
             "generator" in self.places or "dropout" in base
-
-    def arguments(self, args, kwargs):
-        return {**dict(zip(self.places, args)), **kwargs}
 
 
 def _describe(value, parts):
@@ -511,17 +511,17 @@ def torch_operations(into=None):
             operation = known.get(function) or known.setdefault(function, _TorchOperation(function))
             if trace is None or not operation.noted:
                 return function(*args, **kwargs)
-            arguments, times, before = operation.arguments(args, kwargs), [trace.clock()], None
+            times, before, arguments = [trace.clock()], None, {**dict(zip(operation.places, args)), **kwargs}
             try:
                 before = _torch_inputs(operation, arguments)
-            except _NoDigest:
+            except (_NoDigest, RuntimeError):
                 pass
             times.append(trace.clock())
             result = function(*args, **kwargs)
             times.append(trace.clock())
             try:
                 after = before and _torch_outputs(operation, arguments, result)
-            except _NoDigest:
+            except (_NoDigest, RuntimeError):
                 after = None
             if after:
                 trace.call(operation.name, "torch", *after[:2], before, after[2], times)

@@ -160,8 +160,7 @@ static void print_culprit(const json_t *cause) {
     if (note || little)
         print_line(note ? note : little);
     SB_AUTO_TEXT struct sb_text growth = {0};
-    sb_say_growth(&growth, cause);
-    if (growth.length)
+    if (sb_say_growth(&growth, "the difference", cause))
         print_line(growth.data);
 }
 

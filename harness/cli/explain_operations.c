@@ -210,7 +210,7 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     const json_t *known = json_object_get(cause, "culprit");
     if (!call->seq)
         return 0;
-    if (json_is_object(known) && (is_of_library(call) || strcmp(call->backend, "keras") == 0))
+    if (json_is_object(known) && (is_of_library(call) || strncmp(call->backend, "keras", strlen("keras")) == 0))
         return 0;
     json_t *culprit = sb_divergent_call_json(call);
     if (!culprit || json_object_set_new(cause, "culprit", culprit) < 0)

@@ -221,7 +221,7 @@ static void say_point(struct sb_text *text, const json_t *point) {
     sb_text_putc(text, ')');
 }
 
-void sb_say_growth(struct sb_text *text, const json_t *job) {
+bool sb_say_growth(struct sb_text *text, const char *subject, const json_t *job) {
     const json_t *growth = json_object_get(job, "growth"), *first = NULL, *last = NULL;
     size_t i;
     json_t *point;
@@ -231,8 +231,8 @@ void sb_say_growth(struct sb_text *text, const json_t *job) {
         last = point;
     }
     if (!first)
-        return;
-    sb_text_printf(text, "%sIt begins at step %lld: ", text->length ? " " : "",
+        return false;
+    sb_text_printf(text, "%s begins at step %lld: ", subject,
                    json_integer_value(json_object_get(first, "step")));
     say_point(text, first);
     if (last != first) {
@@ -240,13 +240,14 @@ void sb_say_growth(struct sb_text *text, const json_t *job) {
                        json_integer_value(json_object_get(last, "step")));
         say_point(text, last);
     }
-    sb_text_putc(text, '.');
+    return true;
 }
 
 void sb_say_magnitude(struct sb_text *text, const json_t *job) {
     const json_t *limits = json_object_get(job, "limits");
     say_worst_difference(text, job);
-    sb_say_growth(text, job);
+    if (sb_say_growth(text, " It", job))
+        sb_text_putc(text, '.');
     for (size_t i = 0; i < json_array_size(limits); i++)
         sb_text_printf(text, "%sNote: %s.", text->length ? " " : "", sb_text_at(limits, i));
 }

@@ -32,9 +32,9 @@ void sb_say_instability(struct sb_text *text, const json_t *job);
 void sb_say_dependence(struct sb_text *text, const json_t *job);
 /* The largest difference, and what was left out in looking for it. */
 void sb_say_magnitude(struct sb_text *text, const json_t *job);
-/* Of weights that were saved on the way, its `growth`: where the difference begins, and what
- * becomes of it. */
-void sb_say_growth(struct sb_text *text, const json_t *job);
+/* Of weights that were saved on the way, its `growth`: "SUBJECT begins at step 3: …", and what
+ * becomes of it. False: there is nothing to say. */
+bool sb_say_growth(struct sb_text *text, const char *subject, const json_t *job);
 /* Of kernels: results that differ within a process, and claims that did not show. */
 void sb_say_calls(struct sb_text *text, const json_t *job);
 /* What must not be overlooked: a library's claim that measurement contradicts, a result that is

@@ -6,6 +6,7 @@ said how a difference grows. Nothing is seeded, and nothing is imported that the
 import os
 
 MOST_SNAPSHOTS, MOST_BYTES = 20, 128 << 20  # of weights, in one run
+MOST_HEADER = 64 << 20  # a safetensors header is at most 100 million bytes
 
 # By the ids of the trace's dtypes.
 NAMES = ("bool", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f16", "bf16", "f32", "f64", "f8_e4m3", "f8_e5m2", "c64",
@@ -16,8 +17,9 @@ SAFETENSORS = ("BOOL", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "F1
 class LibraryTrace:
     """The trace that the preloaded library writes, a file for each process: sb_trace_call of samebits/trace.h."""
 
-    def __init__(self, library, ctypes):
+    def __init__(self, library, ctypes, digest):
         self._library, self._dims = library, ctypes.c_uint64
+        self._digest = "" if digest == "xxh3" else "+" + digest
         library.sb_trace_clock.restype = ctypes.c_uint64
         library.sb_trace_call.restype = None
         library.sb_trace_call.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_char_p,
@@ -26,20 +28,24 @@ class LibraryTrace:
 
     def call(self, name, backend, dtype, sizes, into, out, times=None):
         sizes = tuple(sizes)[:16]
-        self._library.sb_trace_call(name.encode(), backend.encode(), self.step, NAMES[dtype].encode(), len(sizes),
+        self._library.sb_trace_call(name.encode(), (backend + self._digest).encode(), self.step, NAMES[dtype].encode(), len(sizes),
                                     (self._dims * len(sizes))(*sizes), into, out, times and (self._dims * 3)(*times))
 
 
-_trace = None  # or False: there is none
+_trace = None  # where there is none, as in a program that the library is not in
 
 
 def trace():
+    return _trace
+
+
+def _begin_trace(samebits):
+    """When a framework is imported: what this needs, that has imported too."""
     global _trace
-    if _trace is None:
-        import ctypes
-        library = ctypes.CDLL(None)
-        _trace = LibraryTrace(library, ctypes) if hasattr(library, "sb_trace_call") else False
-    return _trace or None
+    import ctypes
+    library = ctypes.CDLL(None)
+    if _trace is None and hasattr(library, "sb_trace_call"):
+        _trace = LibraryTrace(library, ctypes, samebits.digest_name())
 
 
 class Snapshots:
@@ -50,20 +56,22 @@ class Snapshots:
 
     def __init__(self):
         # Beside the traces of the run, from where it is gathered with them.
-        self._path = os.environ.get("SAMEBITS_TRACE", "").rpartition("/")[0] + "/steps.safetensors"
-        self._file, self._entries, self._at, self._head, self._left = None, {}, 0, 0, None
+        folder = os.environ.get("SAMEBITS_TRACE", "").rpartition("/")[0]
+        self._path = folder + "/steps.safetensors"
+        self._file, self._entries, self._at, self._head = None, {}, 0, 0
+        self._left = None if folder else 0
         self._process, self._last = os.getpid(), 0
 
     def wanted(self, step):
-        low = step & -step
-        return self._left != 0 and os.getpid() == self._process and step // low in (1, 3)
+        return self._left not in (0, 1) and step // (step & -step) in (1, 3)  # one is left for the last
 
     def add(self, step, weights):
         """weights: {name: (dtype id, shape, bytes)}."""
         weights = {name: weight for name, weight in weights.items() if weight[0] < len(SAFETENSORS)}
         if self._left is None:
             self._begin(weights)
-        if not self._left or not weights or step <= self._last:
+        # Not of processes made by fork.
+        if not self._left or not weights or step <= self._last or os.getpid() != self._process:
             return
         import json
         entries, at = dict(self._entries), self._at
@@ -72,7 +80,7 @@ class Snapshots:
                                               "data_offsets": [at, at + len(data)]}
             at += len(data)
         text = json.dumps(entries, separators=(",", ":")).encode()
-        if len(text) > self._head:  # other weights than the first time
+        if len(text) > self._head or at > MOST_BYTES:  # other weights than the first time
             self._left = 0
             return
         self._file.seek(8 + self._head + self._at)
@@ -85,8 +93,9 @@ class Snapshots:
 
     def _begin(self, weights):
         size = sum(len(weight[2]) for weight in weights.values())
-        self._left = min(MOST_SNAPSHOTS, MOST_BYTES // size) if size else 0
-        self._head = -(-self._left * sum(len(name.encode("ascii", "backslashreplace")) + 250 for name in weights) // 8) * 8 + 8
+        line = sum(6 * len(name) + 250 for name in weights)  # at the most, in the header
+        self._left = min(MOST_SNAPSHOTS, MOST_BYTES // size, MOST_HEADER // line) if size else 0
+        self._head = (self._left * line + 15) // 8 * 8
         if self._left < 2:
             self._left = 0
             return
@@ -94,9 +103,6 @@ class Snapshots:
             self._file = open(self._path, "xb")
         except OSError:
             self._left = 0
-
-    def only_last_left(self):
-        return self._left == 1
 
 
 def begin(samebits):
@@ -109,6 +115,7 @@ def begin(samebits):
 
 def _begin_torch(samebits, torch):
     import atexit
+    _begin_trace(samebits)
     steps = _TorchSteps(samebits, torch)
     mode = samebits.torch_operations(lambda: None if steps.reading else trace())
     mode.__enter__()
@@ -151,7 +158,7 @@ class _TorchSteps:
                 self._inside = False
             self._count += 1
             self._last = weakref.ref(optimizer)
-            if self._snapshots.wanted(self._count) and not self._snapshots.only_last_left():
+            if self._snapshots.wanted(self._count):
                 self._keep(optimizer)
             if trace():
                 trace().step = self._count + 1
@@ -181,6 +188,7 @@ class _TorchSteps:
 def _begin_keras(samebits, keras):
     import functools
     import inspect
+    _begin_trace(samebits)
     fit = keras.Model.fit
     steps = {"count": 0}
     snapshots = Snapshots()
@@ -210,7 +218,7 @@ def _begin_keras(samebits, keras):
 
         def on_train_batch_end(self, batch, logs=None):
             steps["count"] += 1
-            note(self.model, snapshots.wanted(steps["count"]) and not snapshots.only_last_left())
+            note(self.model, snapshots.wanted(steps["count"]))
 
         def on_train_end(self, logs=None):
             note(self.model, True)

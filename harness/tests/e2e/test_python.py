@@ -68,6 +68,17 @@ class Injected(program.Program):
         again = ("run", "--resume", "--out", "r", "--repeats", "3", "--vary", "hash_seed=0,1")
         self.assertIn("injected_seed was \"5\"", self.samebits(*again, "--", "python3", job, code=2).stderr)
 
+    def test_a_script_that_seeds_itself_by_another_copy_gets_its_own_seed(self):
+        job = self.job(body="""
+            import samebits
+            samebits.set_seeds(3)
+            import numpy
+            values = numpy.random.rand(9)
+            numpy.random.seed(3)
+            assert (values == numpy.random.rand(9)).all()
+            """)
+        self.assertEqual(self.verdict(PYTHON, job, options=["--inject-seeds"], env={"PYTHONPATH": HELPER})[0], "bitwise")
+
     def test_it_hides_neither_sitecustomize_nor_modules_of_the_users_own(self):
         """What a script finds, and where it looks, is the same with it and without."""
         self.write("mine/sitecustomize.py", "import builtins\nbuiltins.customized = __name__\n")

@@ -160,6 +160,20 @@ if hasattr(library, "sb_trace_point"):
     library.sb_trace_point(b"logits", data, b"f64", 2, (ctypes.c_uint64 * 2)(2, 3))
 """
 
+# A call with digests of its own, in which nearly all of the time is spent; and one of no known dtype.
+CALL_OF_PYTHON = """
+import ctypes, time
+library = ctypes.CDLL(None)
+library.sb_trace_clock.restype = ctypes.c_uint64
+began = called = library.sb_trace_clock()
+until = time.process_time() + 1
+while time.process_time() < until:
+    pass
+times = (ctypes.c_uint64 * 3)(began, called, library.sb_trace_clock())
+for dtype in (b"f32", b"f33"):
+    library.sb_trace_call(b"op", b"torch", 3, dtype, 2, (ctypes.c_uint64 * 2)(2, 3), bytes(range(16)), b"\\x01" * 16, times)
+"""
+
 # 1 + 400 + 10 + 5 + 7 calls: of the main thread, of four threads, of a child that leaves by _exit, of one that aborts,
 # and of a program that is exec'd; then an end without any ado.
 PROCESSES = SAVE + r"""
@@ -276,6 +290,14 @@ class Trace(Traced):
         self.job(body=POINTS_OF_PYTHON)
         self.traced(sys.executable, "-S", "job.py")
         self.assertEqual([call[2:6] for call in self.calls()], [["logits", "sb_trace", "f64", "2x3"]])
+
+    def test_calls_that_python_digested(self):
+        self.job(body=CALL_OF_PYTHON)
+        _, trace = self.traced(sys.executable, "-S", "job.py")
+        self.assertEqual([call[1:] for call in self.calls()],
+                         [["3", "op", "torch", "f32", "2x3", bytes(range(16)).hex(), "01" * 16]])
+        self.assertEqual((trace["calls"], trace["lost"]), (1, 1))
+        self.assertGreater(trace["cpu_share"], 0.5)
 
     def test_threads_children_and_sudden_ends_lose_nothing(self):
         _, trace = self.traced(self.with_openblas(PROCESSES, "-pthread"))
