@@ -85,15 +85,13 @@ static char *no_time_text(void) {
 /* ---- Runs with the helper in them -------------------------------------------------------------
  */
 
-static int add_knobs(struct operations *operations, struct sb_knobs *knobs, struct sb_error *err) {
+static int add_knobs(const struct operations *operations, struct sb_knobs *knobs) {
     const struct sb_request *request = &operations->explanation->restored->request;
     int rc = 0;
     for (size_t i = 0; i < operations->knobs->n && rc == 0; i++) {
         const struct sb_knob *knob = &operations->knobs->items[i];
         rc = sb_knobs_add(knobs, knob->axis, knob->levels[0], knob->levels[1]);
     }
-    if (rc == 0)
-        rc = sb_inject_search(sb_request_environment(request), &operations->search, err);
     if (rc == 0)
         rc = sb_knobs_add(knobs, "env:" SB_INJECT_SEARCH, operations->search, NULL);
     if (rc == 0)
@@ -150,9 +148,15 @@ static int make_runs(struct operations *operations, struct sb_error *err) {
     struct sb_explanation *explanation = operations->explanation;
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs knobs = {0};
     bool unfinished = explanation->unfinished;
-    int rc = add_knobs(operations, &knobs, err);
+    char **environment = sb_request_environment(&explanation->restored->request);
+    struct sb_error missing = {0};
+    if (sb_inject_search(environment, &operations->search, &missing) < 0) {
+        operations->why = sb_format("no trace by framework operation: %s", missing.text);
+        return 0;
+    }
+    int rc = add_knobs(operations, &knobs);
     if (rc < 0)
-        return rc;
+        return sb_error_errno(err, rc, "axes");
     rc = sb_explain_varied(&knobs) ? sb_explain_run_cells(explanation, &knobs, SB_DESIGN_FULL, NULL,
                                                           1, true, &operations->made, err)
                                    : sb_explain_run_until_two_differ(explanation, &knobs, NULL,
@@ -210,7 +214,8 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     const json_t *known = json_object_get(cause, "culprit");
     if (!call->seq)
         return 0;
-    if (json_is_object(known) && (is_of_library(call) || strncmp(call->backend, "keras", strlen("keras")) == 0))
+    if (json_is_object(known) &&
+        (is_of_library(call) || strncmp(call->backend, "keras", strlen("keras")) == 0))
         return 0;
     json_t *culprit = sb_divergent_call_json(call);
     if (!culprit || json_object_set_new(cause, "culprit", culprit) < 0)
