@@ -216,6 +216,32 @@ assert drawn == numpy.random.rand()
         self.assertNotEqual(*weights)
         self.assertEqual([call["step"] for call in first if call["name"] == "weight"], ["1", "2"])
 
+    def test_a_mode_sees_the_threads_that_backward_goes_on_in(self):
+        """Where backward calls backward deep enough, PyTorch takes a thread of its own for the rest."""
+        if not program.works(PYTHON, "-c", "import torch"):
+            self.skipTest("needs torch: PyTorch is not in every release")
+        found = self.python("""
+            import samebits, threading, torch
+            threads = set()
+            samebits.torch_operations().__enter__()
+            class Deep(torch.autograd.Function):
+                @staticmethod
+                def forward(context, x, n):
+                    context.n = n
+                    return x.clone()
+                @staticmethod
+                def backward(context, gradient):
+                    threads.add(threading.get_native_id())
+                    if context.n < 70:
+                        with torch.enable_grad():
+                            Deep.apply(torch.ones(2, requires_grad=True), context.n + 1).sum().backward()
+                    return gradient.exp(), None
+            Deep.apply(torch.ones(2, requires_grad=True), 0).sum().backward()
+            print(len(threads))
+            """, interpreter=PYTHON, SAMEBITS_TRACE=self.path("t"))
+        self.assertGreater(int(found), 1)
+        self.assertEqual([call["name"] for call in self.trace(self.path("t"))].count("aten.exp.default"), 71)
+
     def test_a_callback_notes_keras_weights_after_each_step(self):
         if not program.works(FRAMEWORKS, "-c", "import keras, jax"):
             self.skipTest("needs packages: ci/install-deps --frameworks")
