@@ -24,7 +24,7 @@ run:
 
 # A folder that `make run` made before Check was there has no tests yet.
 check: TESTS =
-check-frameworks: TESTS = e2e-frameworks e2e-python
+check-frameworks: TESTS = e2e-frameworks e2e-operations e2e-python
 check check-frameworks:
 	@ci/install-deps --tests --frameworks
 	@$(MAKE) --no-print-directory build

@@ -157,6 +157,14 @@ static void print_culprit(const json_t *cause) {
                   "python/samebits.py)",
                   percent)
             : NULL;
+    const char *by = json_string_value(json_object_get(traced, "by"));
+    SB_AUTO_FREE char *share_text =
+        by && strcmp(by, "framework operations") == 0 && json_is_number(share)
+            ? sb_format("traced by framework operation: %.0f%% of the CPU time, the start included",
+                        percent)
+            : NULL;
+    if (share_text)
+        print_line(share_text);
     if (note || little)
         print_line(note ? note : little);
     SB_AUTO_TEXT struct sb_text growth = {0};

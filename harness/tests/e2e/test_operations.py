@@ -109,7 +109,7 @@ class Operations(program.Program):
         self.assertEqual([point["step"] for point in cause["growth"]], [1, 2, 3, 4, 5])
         self.assertGreater(cause["growth"][4]["share"], 0)
         self.assertIn("whose output is not: aten.exp.default 20000 f32 of torch", shown)
-        self.assertRegex(shown, r"the difference begins at step \d")
+        self.assertRegex(shown, r"traced by framework operation: \d+% of the CPU time.* the difference begins at step \d")
 
     def test_an_operation_that_only_backward_makes_is_named(self):
         cause, _ = self.isa(before="""
