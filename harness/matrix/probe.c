@@ -36,17 +36,23 @@ int sb_probe_apply(const struct sb_machine *machine, struct sb_setup *setup) {
     return setup->probe.library ? 0 : -ENOMEM;
 }
 
-/* Did the probe see everything that the run's programs asked? */
-static bool covered(const json_t *probe) {
-    return json_array_size(json_object_get(probe, "programs")) &&
-           !json_array_size(json_object_get(probe, "not_covered")) &&
+/* Did the probe see all that the run's programs asked of this source? Of programs that it was not
+ * in, what they asked the kernel; clocks they can read without, and folders' entries are left
+ * alone. */
+static bool covered(const json_t *probe, const char *source) {
+    const json_t *raw = json_object_get(probe, "raw");
+    size_t n_raw = json_array_size(json_object_get(raw, "programs"));
+    bool asks_kernel =
+        strcmp(source, "entropy") == 0 && json_array_size(json_object_get(raw, "frozen")) > 0;
+    return (json_array_size(json_object_get(probe, "programs")) || n_raw) &&
+           (!n_raw || asks_kernel) && !json_array_size(json_object_get(probe, "not_covered")) &&
            json_integer_value(json_object_get(probe, "lost")) == 0;
 }
 
 char *sb_probe_observe(const char *source, const char *level, const struct sb_observation *seen) {
     const json_t *entry;
     size_t i;
-    if (!seen->probe || !covered(seen->probe))
+    if (!seen->probe || !covered(seen->probe, source))
         return NULL;
     json_array_foreach(json_object_get(seen->probe, "sources"), i, entry) {
         const char *name = json_string_value(json_object_get(entry, "source"));

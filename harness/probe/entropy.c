@@ -18,12 +18,8 @@
 /* A frozen /dev/urandom is a file with so many bytes of the stream, and then ends. */
 enum { DEVICE_BYTES = 1 << 20, GETENTROPY_MOST = 256 };
 
-/* Python takes its hash seed in one call of this size that does not wait
- * (Python/bootstrap_hash.c, sizeof(_Py_HashSecret_t)). */
-enum { PYTHON_HASH_SECRET = 24 };
-
 static bool is_hash_seed(size_t n, unsigned flags) {
-    if (n != PYTHON_HASH_SECRET || flags != GRND_NONBLOCK)
+    if (n != SB_PROBE_PYTHON_SECRET || flags != GRND_NONBLOCK)
         return false;
     static int python; /* 1: yes, 2: no */
     if (!python) {
@@ -39,7 +35,7 @@ static bool is_hash_seed(size_t n, unsigned flags) {
 SB_INTERPOSED ssize_t getrandom(void *buffer, size_t n, unsigned flags) {
     if (is_hash_seed(n, flags)) {
         sb_probe_note(SB_PROBE_HASH_SEED, "getrandom", SB_CALLER, false);
-        return syscall(SYS_getrandom, buffer, n, flags);
+        return syscall(SYS_getrandom, buffer, n, flags, 0, 0, SB_PROBE_OWN_CALL);
     }
     bool frozen = sb_probe_settings()->entropy;
     sb_probe_note(SB_PROBE_ENTROPY, "getrandom", SB_CALLER, frozen);

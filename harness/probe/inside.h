@@ -5,16 +5,19 @@
 #define SB_PROBE_INSIDE_H
 
 #include "probe/probe.h"
+#include "probe/stream.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #define SB_INTERPOSED __attribute__((visibility("default")))
 #define SB_CALLER __builtin_return_address(0)
 
 struct sb_probe_settings {
-    bool entropy, clock;
+    bool entropy;
+    enum sb_probe_clock clock;
     unsigned readdir;
     uint64_t schedule; /* seed of delays, 0: none */
 };
@@ -43,9 +46,15 @@ void *sb_probe_real(void **cache, const char *name);
         sb_probe_real(&cache_, #name);                                                             \
     }))
 
-uint64_t sb_probe_mix(uint64_t a, uint64_t b);
 /* The next bytes of this thread's stream. */
 void sb_probe_fill(void *bytes, size_t n);
+
+/* Is this clock frozen; a point of it, on the real one; and what went by for this thread, which
+ * slept so long, or waited until a point. */
+bool sb_probe_clock_frozen(clockid_t clock);
+struct timespec sb_probe_real_time(clockid_t clock, const struct timespec *frozen);
+void sb_probe_slept(const struct timespec *length);
+void sb_probe_waited(clockid_t clock, const struct timespec *until);
 
 /* A delay at the beginning of a thread, where delays are asked for. */
 void sb_probe_delay_start(void);

@@ -5,17 +5,17 @@
  *
  *     <path of the record>;entropy=0;clock=0;readdir=0;schedule=0000000000;trace=0
  *
- * entropy 1: a stream of fixed bytes; clock 1: a calendar that stands still (clock.c); readdir:
- * 0 as it is, 1 sorted by bytes, 2 sorted backwards, 3 shuffled by a fixed permutation; schedule:
- * seed of the delays of threads (schedule.c), 0 none, 9999999999 another seed in every process;
- * trace 1: kernel calls are traced by libsamebits-trace.so, which is then preloaded too (trace.h).
+ * entropy 1: a stream of fixed bytes; clock: enum sb_probe_clock (clock.c); readdir: 0 as it is, 1
+ * sorted by bytes, 2 sorted backwards, 3 shuffled by a fixed permutation; schedule: seed of the
+ * delays of threads (schedule.c), 0 none, 9999999999 another seed in every process; trace 1: kernel
+ * calls are traced by libsamebits-trace.so, which is then preloaded too (trace.h).
  *
  * The record is one file for all processes of a run, mapped by each (fork keeps the mapping):
  * struct sb_probe_record. The harness makes it before the run and reads it when nothing of the run
- * is alive. What consults a source inside the C library without going through its symbols (malloc's
- * own random bytes, mkstemp) is not seen, nor are raw system calls, RDRAND, AT_RANDOM and programs
- * that do not load the library (statically linked, or set-uid): of those the record has no
- * SB_PROBE_START. */
+ * is alive. The library does not see what consults a source inside the C library without going
+ * through its symbols (malloc's own random bytes, mkstemp), nor raw system calls, RDRAND, AT_RANDOM
+ * and programs that do not load it (statically linked, or set-uid): of those the record has no
+ * SB_PROBE_START. System calls among these are the guard's to freeze (run/raw.h). */
 #ifndef SB_PROBE_H
 #define SB_PROBE_H
 
@@ -34,7 +34,7 @@ enum sb_probe_source {
                          */
     SB_PROBE_SEED,      /* srand, srandom, srand48 */
     SB_PROBE_CLOCK,     /* calendar time */
-    SB_PROBE_MONOTONIC, /* clocks that only run; never frozen */
+    SB_PROBE_MONOTONIC, /* clocks that only run */
     SB_PROBE_PID,
     SB_PROBE_HOSTNAME,
     SB_PROBE_READDIR,
@@ -42,6 +42,22 @@ enum sb_probe_source {
     SB_PROBE_THREADS,
     SB_PROBE_SOURCES
 };
+
+enum sb_probe_clock { SB_PROBE_LIVE, SB_PROBE_CALENDAR, SB_PROBE_ALL_CLOCKS };
+
+/* Where a frozen calendar begins: 2020-01-01 00:00:00 UTC. It goes on by so much a call. */
+#define SB_PROBE_CALENDAR_S 1577836800
+#define SB_PROBE_CALL_NS 1000U
+/* So that no loop waits for ever it catches up with the time that went by whenever so much has. */
+#define SB_PROBE_CATCH_UP_NS 60000000000U
+
+/* The sixth argument of the library's own system calls, which the guard lets through; the kernel
+ * does not look at it. */
+#define SB_PROBE_OWN_CALL 0x5b2ec0deU
+
+/* Python takes its hash seed in one call of this size that does not wait
+ * (Python/bootstrap_hash.c, sizeof(_Py_HashSecret_t)). */
+enum { SB_PROBE_PYTHON_SECRET = 24 };
 
 #define SB_PROBE_SCHEDULE_RANDOM UINT64_C(9999999999)
 

@@ -30,14 +30,6 @@ static _Thread_local struct {
     struct sb_probe_slot *slot;
 } cache[CACHE] __attribute__((tls_model("initial-exec")));
 
-/* splitmix64's finisher (Steele, Lea, Flood 2014). */
-uint64_t sb_probe_mix(uint64_t a, uint64_t b) {
-    uint64_t z = a + 0x9e3779b97f4a7c15U * (b + 1);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
-
 void *sb_probe_real(void **function, const char *name) {
     void *real = __atomic_load_n(function, __ATOMIC_ACQUIRE);
     if (!real) {
@@ -68,7 +60,7 @@ static uint64_t number_after(const char *text, const char *name) {
     for (found = found ? found + strlen(name) : ""; *found >= '0' && *found <= '9'; found++)
         number = number * 10 + (uint64_t)(*found - '0');
     if (number == SB_PROBE_SCHEDULE_RANDOM)
-        syscall(SYS_getrandom, &number, sizeof number, 0);
+        syscall(SYS_getrandom, &number, sizeof number, 0, 0, 0, SB_PROBE_OWN_CALL);
     return number;
 }
 
@@ -123,7 +115,7 @@ static void begin(void) {
         find_program();
         open_record(text);
         settings.entropy = digit_after(text, ";entropy=");
-        settings.clock = digit_after(text, ";clock=");
+        settings.clock = (enum sb_probe_clock)digit_after(text, ";clock=");
         settings.schedule = number_after(text, ";schedule=");
         settings.readdir = digit_after(text, ";readdir=");
     }
@@ -152,13 +144,7 @@ struct sb_probe_thread *sb_probe_thread(void) {
 
 void sb_probe_fill(void *bytes, size_t n) {
     struct sb_probe_thread *own = sb_probe_thread();
-    for (unsigned char *at = bytes; n;) {
-        uint64_t word = sb_probe_mix(own->key, own->counter++);
-        size_t part = n < sizeof word ? n : sizeof word;
-        memcpy(at, &word, part);
-        at += part;
-        n -= part;
-    }
+    sb_probe_stream(own->key, &own->counter, bytes, n);
 }
 
 /* ---- Noting -----------------------------------------------------------------------------------

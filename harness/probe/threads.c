@@ -15,7 +15,7 @@ struct beginning {
 
 static struct sb_probe_thread child_of(struct sb_probe_thread *parent) {
     return (struct sb_probe_thread){
-        .key = sb_probe_mix(parent->key, ~++parent->children),
+        .key = sb_probe_child_key(parent->key, ++parent->children),
         .clock_ns = parent->clock_ns,
     };
 }

@@ -115,9 +115,12 @@ static void listen_to_signals(struct sb_guard_life *guard) {
 }
 
 static void wait_for_something(struct sb_guard_life *guard) {
-    struct pollfd fds[] = {{.fd = guard->socket, .events = POLLIN},
-                           {.fd = guard->signals, .events = POLLIN},
-                           {.fd = guard->run ? guard->run->log.from : -1, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = guard->socket, .events = POLLIN},
+        {.fd = guard->signals, .events = POLLIN},
+        {.fd = guard->run ? guard->run->log.from : -1, .events = POLLIN},
+        {.fd = guard->run && guard->run->raw ? guard->run->raw->listener : -1, .events = POLLIN}};
+    enum { N = sizeof fds / sizeof *fds };
     struct timespec timeout = {0};
     if (may_prepare(guard))
         sb_guard_prepare(guard, NULL); /* what is wrong is said when a run needs it */
@@ -131,14 +134,16 @@ static void wait_for_something(struct sb_guard_life *guard) {
     int n = 0;
     if (may_tidy(guard)) {
         const struct timespec moment = {.tv_nsec = guard->run ? 0 : IDLE_NS};
-        n = ppoll(fds, 3, &moment, NULL);
+        n = ppoll(fds, N, &moment, NULL);
         if (n == 0)
             sb_guard_tidy(guard);
     }
     if (n == 0)
-        n = ppoll(fds, 3, guard->run ? &timeout : NULL, NULL);
+        n = ppoll(fds, N, guard->run ? &timeout : NULL, NULL);
     if (n <= 0)
         return;
+    if (fds[3].revents)
+        sb_raw_serve(guard->run->raw);
     if (fds[1].revents)
         listen_to_signals(guard);
     if (fds[2].revents && !sb_log_drain(&guard->run->log)) {

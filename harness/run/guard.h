@@ -5,6 +5,7 @@
 #define SB_RUN_GUARD_H
 
 #include "run/process.h"
+#include "run/raw.h"
 
 /* What outlives the main process gets a moment to end by itself: a helper that ends when its pipe
  * closes was not left behind. */
@@ -32,6 +33,7 @@ struct sb_guarded {
     pid_t main;
     struct sb_load *load; /* NULL: none */
     int probe;            /* the probe's record, -1: none */
+    struct sb_raw *raw;   /* NULL: its raw system calls are left alone */
     int traces;           /* folder of its processes' traces, -1: none */
     int traces_to;        /* folder that they are gathered in */
     int view;             /* its mount namespace, -1: none of its own, or not known */
@@ -67,6 +69,8 @@ struct sb_guard_life {
     struct sb_layers ended;    /* still to be read */
     struct sb_layers rubbish;  /* nobody needs them any more */
     struct sb_layers spare;    /* as good as new */
+    bool raw_tried;            /* … whether runs can be given a filter of raw system calls */
+    int raw_refused;           /* negative errno: they cannot */
     pid_t *hopeless;           /* processes of earlier runs that no signal ends */
     size_t n_hopeless;
 };

@@ -66,6 +66,7 @@ static void send_reply(struct sb_guard_life *guard, struct sb_reply *reply) {
 static void free_run(struct sb_guard_life *guard) {
     struct sb_guarded *run = sb_steal_pointer(&guard->run);
     sb_load_stop(run->load);
+    sb_raw_end(run->raw);
     sb_watch_clear(&run->watch);
     sb_text_clear(&run->names);
     sb_cleanup_fd(&run->probe);
@@ -110,7 +111,7 @@ void sb_guarded_finish(struct sb_guard_life *guard) {
     if (reply.end.seen.n_samples)
         reply.end.seen.hostname = seen_hostname(run);
     if (run->probe >= 0)
-        reply.end.seen.probe = sb_probe_record_read(run->probe, &reply.end.seen);
+        reply.end.seen.probe = sb_probe_record_read(run->probe, &reply.end.seen, run->raw);
     reply.printed = run->log.printed;
     reply.written = run->layer.written;
     run->layer.written = (struct sb_strings){0};

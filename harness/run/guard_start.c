@@ -7,8 +7,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* Which namespaces the run needs beyond those of the guard. */
 static int namespaces(const struct sb_sandbox *sandbox, const struct sb_run_request *request) {
@@ -23,6 +26,37 @@ static int open_view(pid_t pid) {
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* Where its raw system calls cannot be had the run goes on without, and its result says so. */
+static int prepare_raw(struct sb_guard_life *guard, struct sb_guarded *run, int sockets[2],
+                       struct sb_error *err) {
+    run->raw = calloc(1, sizeof *run->raw);
+    if (!run->raw)
+        return sb_error_errno(err, -ENOMEM, "starting a run");
+    run->raw->listener = -1;
+    run->raw->frozen = run->request.raw;
+    if (!guard->raw_tried)
+        guard->raw_refused = sb_raw_filter_try();
+    guard->raw_tried = true;
+    int rc = guard->raw_refused;
+    if (rc == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) < 0)
+        rc = -errno;
+    if (rc < 0)
+        run->raw->refused = sb_format("seccomp: %s", strerror(-rc));
+    else
+        sb_raw_filter_make(run->request.raw, &run->raw->filter);
+    return 0;
+}
+
+/* The child has sent it before its exec. */
+static void take_listener(struct sb_raw *raw, int socket, int refused) {
+    SB_AUTO_TEXT struct sb_text ignored = {0};
+    if (raw->refused)
+        return;
+    ssize_t n = sb_message_receive(socket, &ignored, &raw->listener, false);
+    if (raw->listener < 0)
+        raw->refused = sb_format("seccomp: %s", strerror(refused ? refused : (int)-n));
+}
+
 static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb_error *err) {
     struct sb_launch launch = {.sandbox = guard->sandbox,
                                .layer = &run->layer,
@@ -31,7 +65,12 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
                                .output = -1,
                                .namespaces = namespaces(guard->sandbox, &run->request)};
     SB_AUTO_FD int output = -1;
+    int sockets[2] = {-1, -1};
     int rc = sb_launch_prepare(&launch, err);
+    if (rc == 0 && run->request.raw)
+        rc = prepare_raw(guard, run, sockets, err);
+    launch.raw = sockets[1] >= 0 ? &run->raw->filter : NULL;
+    launch.raw_socket = sockets[1];
     if (rc == 0)
         rc = sb_log_open(&run->log, sb_steal_fd(&run->request.log_folder), run->request.log,
                          run->request.log_limit, &output, err);
@@ -51,6 +90,10 @@ static int launch(struct sb_guard_life *guard, struct sb_guarded *run, struct sb
         launch.map_user = true;
         rc = sb_launch_start(&launch, &guard->area, &run->main, err);
     }
+    if (rc == 0 && run->raw)
+        take_listener(run->raw, sockets[0], guard->area.told->raw_refused);
+    sb_cleanup_fd(&sockets[0]);
+    sb_cleanup_fd(&sockets[1]);
     if (rc == 0 && launch.namespaces & CLONE_NEWNS)
         run->view = open_view(run->main);
     sb_launch_clear(&launch);

@@ -34,14 +34,6 @@ struct sb_watched {
     bool seen;           /* in this sample */
 };
 
-struct stat_line {
-    unsigned long long started;
-    unsigned long size;
-    unsigned threads;
-    char state;
-    uint64_t image; /* hash of what an exec changes; 0: hidden from us */
-};
-
 double sb_monotonic(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -90,7 +82,7 @@ static uint64_t hash_image(const char *fields) {
     return hash;
 }
 
-static bool read_stat(pid_t pid, struct stat_line *line) {
+bool sb_proc_stat(pid_t pid, struct sb_proc_stat *line) {
     char path[64], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     SB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -100,11 +92,13 @@ static bool read_stat(pid_t pid, struct stat_line *line) {
     text[n] = '\0';
     const char *at = strrchr(text, ')');
     line->image = at ? hash_image(at + 1) : 0;
-    /* Fields of proc(5): state is the 3rd, num_threads the 20th, starttime the 22nd, vsize next. */
-    return at && sscanf(at + 1,
-                        " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u "
-                        "%*d %llu %lu",
-                        &line->state, &line->threads, &line->started, &line->size) == 4;
+    /* Fields of proc(5): state is the 3rd, ppid the 4th, num_threads the 20th, starttime the 22nd,
+     * vsize next. */
+    return at &&
+           sscanf(at + 1,
+                  " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u "
+                  "%*d %llu %lu",
+                  &line->state, &line->parent, &line->threads, &line->started, &line->size) == 5;
 }
 
 /* A list of texts that each end with a NUL, as a malloc'd array that ends with NULL. */
@@ -271,8 +265,8 @@ static bool sample_program(struct sb_watch *watch, pid_t pid, struct sb_watched 
 
 /* false: nothing could be read. */
 static bool sample_process(struct sb_watch *watch, pid_t pid) {
-    struct stat_line line;
-    if (!read_stat(pid, &line) || line.state == 'Z' || line.state == 'X')
+    struct sb_proc_stat line;
+    if (!sb_proc_stat(pid, &line) || line.state == 'Z' || line.state == 'X')
         return false;
     struct sb_watched *known = find_watched(watch, pid, line.started);
     if (!known)

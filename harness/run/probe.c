@@ -4,7 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "probe/trace_format.h"
-#include "run/process.h"
+#include "run/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,12 +32,17 @@ int sb_probe_preload(const struct sb_setup_probe *probe, bool trace, const char 
                                            any ? ":" : "", any ? others : "");
     SB_AUTO_FREE char *settings =
         sb_format("%s/%s;entropy=%d;clock=%d;readdir=%d;schedule=%010llu;trace=%d", tmp,
-                  SB_PROBE_FILE, probe->entropy_frozen, probe->clock_frozen, (int)probe->readdir,
+                  SB_PROBE_FILE, probe->entropy_frozen, (int)probe->clock, (int)probe->readdir,
                   (unsigned long long)probe->schedule, trace);
     if (!preload || !settings)
         return -ENOMEM;
     int rc = sb_environment_set(environment, "LD_PRELOAD", preload);
     return rc < 0 ? rc : sb_environment_set(environment, SB_PROBE_VARIABLE, settings);
+}
+
+unsigned sb_probe_raw(const struct sb_setup_probe *probe) {
+    return (probe->entropy_frozen ? SB_RAW_ENTROPY : 0) |
+           (probe->clock != SB_CLOCK_LIVE ? SB_RAW_CLOCK : 0);
 }
 
 int sb_probe_record_make(const char *tmp, struct sb_error *err) {
@@ -129,24 +134,54 @@ static bool holds(const json_t *list, const char *text) {
     return false;
 }
 
-/* Seen programs of which the record has no start. */
-static json_t *not_covered(const struct sb_probe_slot *slots, size_t n,
-                           const struct sb_observation *seen) {
-    json_t *programs = json_array();
-    for (size_t i = 0; programs && i < seen->n_processes; i++) {
-        const char *exe = seen->processes[i].exe;
-        const char *slash = exe ? strrchr(exe, '/') : NULL;
-        const char *name = slash ? slash + 1 : exe;
-        if (name && !started(slots, n, name) && !holds(programs, name))
-            json_array_append_new(programs, sb_json_string(name));
-    }
-    return programs;
+/* ---- What the library was not in --------------------------------------------------------------
+ */
+
+static void add_program(json_t *list, const char *name) {
+    if (!holds(list, name))
+        json_array_append_new(list, sb_json_string(name));
 }
 
-static json_t *record_json(struct sb_probe_record *record, const struct sb_observation *seen) {
-    struct sb_probe_slot *slots = record->slots;
-    size_t n = merge(slots, SB_PROBE_SLOTS);
+/* A program without the library is covered so far as its system calls go, or not at all. */
+static void sort_program(const struct sb_probe_slot *slots, size_t n, const char *name,
+                         const struct sb_raw *raw, json_t *by_call, json_t *not_covered) {
+    bool reached = raw && !raw->refused && !sb_strings_contain(&raw->unreachable, name);
+    if (!started(slots, n, name))
+        add_program(reached ? by_call : not_covered, name);
+}
+
+/* Programs that were seen, or asked, of which the record has no start. */
+static void sort_programs(const struct sb_probe_slot *slots, size_t n,
+                          const struct sb_observation *seen, const struct sb_raw *raw,
+                          json_t *by_call, json_t *not_covered) {
+    for (size_t i = 0; i < seen->n_processes; i++) {
+        const char *exe = seen->processes[i].exe;
+        const char *slash = exe ? strrchr(exe, '/') : NULL;
+        if (exe)
+            sort_program(slots, n, slash ? slash + 1 : exe, raw, by_call, not_covered);
+    }
+    for (size_t i = 0; raw && i < raw->n_slots; i++)
+        sort_program(slots, n, raw->slots[i].program, raw, by_call, not_covered);
+    for (size_t i = 0; raw && i < raw->unreachable.n; i++)
+        add_program(not_covered, raw->unreachable.items[i]);
+}
+
+/* Takes the programs over. */
+static json_t *raw_json(const struct sb_raw *raw, json_t *programs) {
+    json_t *frozen = json_array();
+    if (!raw->refused && raw->frozen & SB_RAW_ENTROPY)
+        json_array_append_new(frozen, json_string("entropy"));
+    if (!raw->refused && raw->frozen & SB_RAW_CLOCK)
+        json_array_append_new(frozen, json_string("clock"));
+    return json_pack("{s:o, s:s?, s:o}", "frozen", frozen, "refused", raw->refused, "programs",
+                     programs);
+}
+
+static json_t *record_json(struct sb_probe_slot *slots, size_t n, uint64_t lost,
+                           const struct sb_observation *seen, const struct sb_raw *raw) {
     json_t *json = json_object(), *programs = json_array(), *sources = json_array();
+    json_t *by_call = json_array(), *not_covered = json_array();
+    n = merge(slots, n);
     qsort(slots, n, sizeof *slots, in_order);
     for (size_t i = 0; i < n; i++) {
         if (slots[i].source == SB_PROBE_START)
@@ -154,18 +189,28 @@ static json_t *record_json(struct sb_probe_record *record, const struct sb_obser
         else
             json_array_append_new(sources, source_json(&slots[i]));
     }
+    sort_programs(slots, n, seen, raw, by_call, not_covered);
     json_object_set_new(json, "programs", programs);
-    json_object_set_new(json, "not_covered", not_covered(slots, n, seen));
-    json_object_set_new(json, "lost", json_integer((json_int_t)(record->lost & INT64_MAX)));
+    json_object_set_new(json, "not_covered", not_covered);
+    json_object_set_new(json, "lost", json_integer((json_int_t)(lost & INT64_MAX)));
     json_object_set_new(json, "sources", sources);
+    json_object_set_new(json, "raw", raw ? raw_json(raw, json_incref(by_call)) : json_null());
+    json_decref(by_call);
     return json;
 }
 
-json_t *sb_probe_record_read(int fd, const struct sb_observation *seen) {
+json_t *sb_probe_record_read(int fd, const struct sb_observation *seen, const struct sb_raw *raw) {
     SB_AUTO_FREE struct sb_probe_record *record = malloc(sizeof *record);
     /* A run may have cut the file off. */
     if (!record || pread(fd, record, sizeof *record, 0) != (ssize_t)sizeof *record ||
         memcmp(record->magic, SB_PROBE_MAGIC, sizeof record->magic) != 0)
         return NULL;
-    return record_json(record, seen);
+    size_t more = raw ? raw->n_slots : 0;
+    SB_AUTO_FREE struct sb_probe_slot *slots = calloc(SB_PROBE_SLOTS + more, sizeof *slots);
+    if (!slots)
+        return NULL;
+    memcpy(slots, record->slots, sizeof record->slots);
+    if (more)
+        memcpy(slots + SB_PROBE_SLOTS, raw->slots, more * sizeof *slots);
+    return record_json(slots, SB_PROBE_SLOTS + more, record->lost, seen, raw);
 }

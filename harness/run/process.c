@@ -257,6 +257,7 @@ static int fill_request(struct sb_sandbox *sandbox, const struct sb_process_spec
         rc = sb_environment_set(&request->environment, "SAMEBITS_COOKIE", sandbox->cookie);
     if (rc == 0 && setup->probe.library) {
         request->probed = true;
+        request->raw = sb_probe_raw(&setup->probe);
         rc = sb_probe_preload(&setup->probe, setup->trace, sandbox->tmp, &request->environment);
     }
     if (rc == 0 && setup->trace && spec->trace) {

@@ -43,6 +43,7 @@ struct sb_run_request {
     int log_folder; /* -1: no log */
     bool followed;  /* another run is likely to follow */
     bool probed;    /* the probe is preloaded, and wants its record */
+    unsigned raw;   /* what of raw system calls is frozen (run/raw.h) */
     char *trace;    /* name of the trace in the log's folder, or NULL */
 };
 
@@ -91,6 +92,8 @@ ssize_t sb_message_receive(int socket, struct sb_text *in, int *descriptor, bool
 
 /* Everything between fork and exec. The child shares the guard's memory until it execs, so it
  * allocates nothing and tells its failure here. */
+struct sb_raw;
+struct sb_raw_filter;
 struct sb_launch {
     const struct sb_sandbox *sandbox;
     const struct sb_layer *layer;
@@ -103,11 +106,14 @@ struct sb_launch {
     int namespaces;   /* of unshare(2) */
     uid_t uid;        /* of the guard, and so of the run */
     gid_t gid;
-    bool map_user; /* the namespaces need a user namespace of their own */
+    bool map_user;                   /* the namespaces need a user namespace of their own */
+    const struct sb_raw_filter *raw; /* NULL: none */
+    int raw_socket;                  /* where its listener is sent */
     /* Set by the child. */
     const char *step;  /* "execvp" and the like */
     const char *about; /* the path that it was about */
     int error;         /* positive errno */
+    int raw_refused;   /* positive errno: the filter could not be had */
     struct sb_covered covered;
     char options[256]; /* of a mount */
 };
@@ -181,18 +187,32 @@ void sb_watch_start(struct sb_watch *watch, pid_t main, double now);
 void sb_watch_sample(struct sb_watch *watch, double now);
 void sb_watch_clear(struct sb_watch *watch);
 
+/* Of proc(5)'s stat file of a process or thread. */
+struct sb_proc_stat {
+    int parent;
+    unsigned long long started; /* ticks */
+    unsigned long size;
+    unsigned threads;
+    char state;
+    uint64_t image; /* hash of what an exec changes and a fork does not; 0: hidden from us */
+};
+bool sb_proc_stat(pid_t pid, struct sb_proc_stat *line);
+
 /* ---- The probe's record (probe.c) --------------------------------------------------------------
  */
 
 /* The variables by which a run's processes find the probe, its settings and its record. */
 int sb_probe_preload(const struct sb_setup_probe *probe, bool trace, const char *tmp,
                      struct sb_strings *environment);
+/* What of raw system calls is to be frozen (run/raw.h). */
+unsigned sb_probe_raw(const struct sb_setup_probe *probe);
 /* In the guard: makes the record in the folder that the run will have as TMPDIR; a descriptor or a
  * negative errno. */
 int sb_probe_record_make(const char *tmp, struct sb_error *err);
-/* What it holds after the run, of which these programs were seen. NULL: no memory, or not readable.
- */
-json_t *sb_probe_record_read(int record, const struct sb_observation *seen);
+/* What it holds after the run, of which these programs were seen, with what the guard noted of raw
+ * system calls (NULL: it was not asked to). NULL: no memory, or not readable. */
+json_t *sb_probe_record_read(int record, const struct sb_observation *seen,
+                             const struct sb_raw *raw);
 
 /* ---- Traces (trace.c) --------------------------------------------------------------------------
  */

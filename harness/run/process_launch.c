@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/cpus.h"
 #include "run/process.h"
+#include "run/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,6 +212,9 @@ static int become_job(struct sb_launch *launch) {
     if (set_limits(launch) < 0)
         return -1;
     unblock_signals();
+    /* From here on the guard, which waits for the exec, would have to answer. */
+    if (launch->raw)
+        launch->raw_refused = -sb_raw_filter_install(launch->raw, launch->raw_socket);
     return execute(launch);
 }
 

@@ -152,6 +152,7 @@ void sb_run_request_pack(const struct sb_run_request *request, struct sb_text *o
     put_string(out, request->log);
     put_number(out, request->followed);
     put_number(out, request->probed);
+    put_number(out, request->raw);
     put_string(out, request->trace);
     finish(out, at);
 }
@@ -176,6 +177,7 @@ int sb_run_request_unpack(const char *message, size_t length, struct sb_run_requ
     request->log = get_string(&in);
     request->followed = get_number(&in);
     request->probed = get_number(&in);
+    request->raw = (unsigned)get_number(&in);
     request->trace = get_string(&in);
     return in.failed ? -EBADMSG : 0;
 }

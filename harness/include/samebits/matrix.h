@@ -48,10 +48,12 @@ int sb_machine_check_isa(struct sb_machine *machine, const struct sb_suite *suit
 /* ---- What an axis does to a run ------------------------------------------------------------- */
 
 /* What the probe (harness/probe) does in a run. */
+enum sb_clock { SB_CLOCK_LIVE, SB_CLOCK_FROZEN, SB_CLOCK_FROZEN_MONOTONIC };
 enum sb_readdir { SB_READDIR_LIVE, SB_READDIR_SORTED, SB_READDIR_REVERSED, SB_READDIR_SHUFFLED };
 struct sb_setup_probe {
     char *library; /* to be preloaded; NULL: no probe, and nothing else holds */
-    bool entropy_frozen, clock_frozen;
+    bool entropy_frozen;
+    enum sb_clock clock;
     enum sb_readdir readdir;
     uint64_t schedule; /* seed of delays; 0: none, SB_PROBE_SCHEDULE_RANDOM: any */
 };
