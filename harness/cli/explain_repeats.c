@@ -236,13 +236,24 @@ static json_t *evidence_json(const struct repeats *repeats, sb_switches without,
                      setting_json(repeats, with), "luck", sb_json_real(repeats->answer.luck));
 }
 
+/* Of these programs system calls are all that was frozen. */
+static const json_t *raw_programs(const struct sb_observation *seen) {
+    return json_object_get(json_object_get(seen->probe, "raw"), "programs");
+}
+
+/* One that ended well; where programs make raw system calls, one in which these were seen. */
 static const struct sb_observation *a_run_seen(const struct repeats *repeats) {
     const struct sb_schedule_result *result = &repeats->experiment.result;
+    const struct sb_observation *first = NULL;
     for (size_t i = 0; i < result->n_runs; i++) {
-        if (result->runs[i].status == SB_STATUS_OK)
-            return &result->runs[i].seen;
+        const struct sb_observation *seen = &result->runs[i].seen;
+        if (result->runs[i].status != SB_STATUS_OK)
+            continue;
+        if (json_array_size(raw_programs(seen)))
+            return seen;
+        first = first ? first : seen;
     }
-    return &result->runs[0].seen;
+    return first ? first : &result->runs[0].seen;
 }
 
 /* The cause, borrowed from the explanation; NULL without memory. */
@@ -297,31 +308,38 @@ static int add_causes(struct repeats *repeats, struct sb_error *err) {
     return rc;
 }
 
-/* "; the probe, which freezes, is not in rares, tool": of programs that were seen to run without
- * it, statically linked or set-uid, in the run that shows the most. malloc'd, "" where there are
- * none.
- */
-static char *uncovered_text(const struct repeats *repeats) {
-    const struct sb_schedule_result *result = &repeats->experiment.result;
-    const json_t *most = NULL;
-    for (size_t i = 0; i < result->n_runs; i++) {
-        const json_t *names = json_object_get(result->runs[i].seen.probe, "not_covered");
-        if (json_array_size(names) > json_array_size(most))
-            most = names;
-    }
-    SB_AUTO_TEXT struct sb_text text = {0};
+static void list_names(struct sb_text *text, const char *introduction, const json_t *names) {
     size_t i;
     json_t *name;
-    json_array_foreach(most, i, name)
-        sb_text_printf(&text, "%s%s", i ? ", " : "; the probe, which freezes, is not in ",
-                       json_string_value(name));
+    json_array_foreach(names, i, name)
+        sb_text_printf(text, "%s%s", i ? ", " : introduction, json_string_value(name));
+}
+
+/* "; the probe, which freezes, is not in rares, tool": of programs that were seen to run without
+ * it, statically linked or set-uid, in the run with everything frozen that shows the most.
+ * malloc'd, "" where there are none. */
+static char *uncovered_text(const struct repeats *repeats) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    const json_t *most = NULL, *most_raw = NULL;
+    for (size_t i = 0; i < result->n_runs; i++) {
+        const struct sb_observation *seen = &result->runs[i].seen;
+        const json_t *names = json_object_get(seen->probe, "not_covered");
+        const json_t *raw = json_object_get(seen->probe, "raw");
+        if (json_array_size(names) > json_array_size(most) && json_is_object(raw))
+            most = names;
+        if (json_array_size(raw_programs(seen)) > json_array_size(most_raw))
+            most_raw = raw_programs(seen);
+    }
+    SB_AUTO_TEXT struct sb_text text = {0};
+    list_names(&text, "; the probe, which freezes, is not in ", most);
+    list_names(&text, "; system calls are all that is frozen of ", most_raw);
     return sb_text_take(&text);
 }
 
 static char *unexplained_text(const struct repeats *repeats) {
     static const char ways[] =
-        "what is left are sources that cannot be frozen from outside (raw system calls, RDRAND, "
-        "a GPU; in statically linked programs all but a few)";
+        "what is left are sources that cannot be frozen from outside (RDRAND, AT_RANDOM, a GPU; in "
+        "statically linked programs clocks and the order of folders too)";
     switch (repeats->answer.end) {
     case SB_SEARCH_NOT_REPRODUCED:
         return strdup("runs agree now, where they differed in the result: nothing to take apart");

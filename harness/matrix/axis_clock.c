@@ -2,6 +2,7 @@
  * of the calendar, and on request that of clocks which only run. */
 #include "matrix/axis.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* In the order of enum sb_clock. */
@@ -17,6 +18,14 @@ static int apply(const struct sb_machine *machine, const char *name, const char 
     return sb_probe_apply(machine, setup);
 }
 
+static char *observe(const char *name, const char *level, const struct sb_observation *seen) {
+    char *observed = sb_probe_observe(name, level, seen);
+    if (!observed || strcmp(observed, level) == 0 || strcmp(level, levels[2]) != 0)
+        return observed;
+    free(observed);
+    return sb_probe_observe("monotonic", level, seen);
+}
+
 const struct sb_axis sb_axis_clock = {
     .name = "clock",
     .summary = "the time that programs are told",
@@ -24,5 +33,5 @@ const struct sb_axis sb_axis_clock = {
     .among = levels,
     .unavailable = sb_probe_unavailable,
     .apply = apply,
-    .observe = sb_probe_observe,
+    .observe = observe,
 };

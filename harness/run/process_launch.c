@@ -212,7 +212,7 @@ static int become_job(struct sb_launch *launch) {
     if (set_limits(launch) < 0)
         return -1;
     unblock_signals();
-    /* From here on the guard, which waits for the exec, would have to answer. */
+    /* The guard waits for the exec, and could not answer a call before it. */
     if (launch->raw)
         launch->raw_refused = -sb_raw_filter_install(launch->raw, launch->raw_socket);
     return execute(launch);
@@ -221,7 +221,7 @@ static int become_job(struct sb_launch *launch) {
 static int child(void *argument) {
     become_job(argument);
     /* Not _exit: the child shares its parent's memory, and sanitizers hook what does not return. */
-    syscall(SYS_exit_group, 127);
+    syscall(SYS_exit_group, 127, 0, 0, 0, 0, SB_PROBE_OWN_CALL);
     return 127;
 }
 

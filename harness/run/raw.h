@@ -28,6 +28,7 @@ enum sb_raw_kind {
     SB_RAW_FORK,
     SB_RAW_CLONE,
     SB_RAW_CLONE_HOW, /* clone3 */
+    SB_RAW_EXIT,
     SB_RAW_TIME,
     SB_RAW_TIME_OF_DAY,
     SB_RAW_CLOCK_GET,
@@ -111,6 +112,9 @@ struct sb_raw_task *sb_raw_places_find(struct sb_raw_places *places, pid_t id,
                                        struct sb_raw_program **program);
 /* It is about to make a thread or process. */
 void sb_raw_places_birth(struct sb_raw_places *places, pid_t id, bool thread);
+/* It is about to end, or its process is: what it was making is looked for while it can be told
+ * whose it is. */
+void sb_raw_places_end(struct sb_raw_places *places, pid_t id);
 void sb_raw_places_clear(struct sb_raw_places *places);
 
 /* ---- Answering (raw_serve.c) ------------------------------------------------------------------

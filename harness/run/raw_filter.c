@@ -40,6 +40,8 @@ static const struct {
     {"vfork", SB_RAW_FORK, SB_RAW_ENTROPY, false},
     {"clone", SB_RAW_CLONE, SB_RAW_ENTROPY, false},
     {"clone3", SB_RAW_CLONE_HOW, SB_RAW_ENTROPY, false},
+    {"exit", SB_RAW_EXIT, SB_RAW_ENTROPY, false},
+    {"exit_group", SB_RAW_EXIT, SB_RAW_ENTROPY, false},
     {"time", SB_RAW_TIME, SB_RAW_CLOCK, true},
     {"gettimeofday", SB_RAW_TIME_OF_DAY, SB_RAW_CLOCK, true},
     {"clock_gettime", SB_RAW_CLOCK_GET, SB_RAW_CLOCK, true},
@@ -110,6 +112,7 @@ static void answer_kind(struct sb_raw_filter *filter, enum sb_raw_kind kind) {
         answer(filter, SECCOMP_RET_ALLOW);
         break;
     case SB_RAW_RANDOM:
+    case SB_RAW_EXIT:
         let_own_calls_through(filter);
         answer(filter, SECCOMP_RET_USER_NOTIF);
         break;

@@ -19,7 +19,7 @@
  * repeat what it asks the library for. */
 static const uint64_t first_key = 0x7261772063616c6cU;
 
-enum { MOST_PROGRAMS = 256, MOST_BIRTHS = 1024, STRANGERS = 1 << 24 };
+enum { MOST_PROGRAMS = 256, MOST_LISTINGS = 8, MOST_BIRTHS = 1024, STRANGERS = 1 << 24 };
 
 struct ids {
     pid_t *items;
@@ -47,7 +47,7 @@ static int ascending(const void *left, const void *right) {
 /* ---- What proc(5) says ------------------------------------------------------------------------
  */
 
-static struct ids threads_of(pid_t program) {
+static struct ids list_threads(pid_t program) {
     char path[64];
     struct ids ids = {0};
     snprintf(path, sizeof path, "/proc/%d/task", (int)program);
@@ -58,6 +58,19 @@ static struct ids threads_of(pid_t program) {
     }
     if (ids.n)
         qsort(ids.items, ids.n, sizeof *ids.items, ascending);
+    return ids;
+}
+
+/* A listing ends early where a thread ends meanwhile; so it is asked for until it comes twice. */
+static struct ids threads_of(pid_t program) {
+    struct ids ids = list_threads(program);
+    for (int tries = 0; tries < MOST_LISTINGS; tries++) {
+        AUTO_IDS struct ids before = ids;
+        ids = list_threads(program);
+        if (ids.n == before.n &&
+            (!ids.n || memcmp(ids.items, before.items, ids.n * sizeof *ids.items) == 0))
+            break;
+    }
     return ids;
 }
 
@@ -106,6 +119,11 @@ static void name_program(pid_t id, char *name, size_t size) {
     const char *slash = strrchr(target, '/');
     const char *base = slash ? slash + 1 : target;
     snprintf(name, size, "%.*s", (int)size - 1, base);
+    SB_AUTO_FREE char *comm = NULL;
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)id);
+    /* A program that hides itself still has a name. */
+    if (!*name && sb_file_read(path, PATH_MAX, &comm, NULL, NULL) == 0)
+        snprintf(name, size, "%.*s", (int)strcspn(comm, "\n"), comm);
 }
 
 /* ---- Programs ---------------------------------------------------------------------------------
@@ -191,35 +209,50 @@ static struct sb_raw_program *add_program(struct sb_raw_places *places, pid_t id
 /* ---- Births -----------------------------------------------------------------------------------
  */
 
-/* Threads that it has now and did not have when it was last looked at, in the order of their ids,
- * are those that were being made, in the order in which they were. */
-static void settle_threads(struct sb_raw_places *places, struct sb_raw_program *program) {
-    AUTO_IDS struct ids threads = threads_of(program->id);
-    size_t kept = 0, birth = 0;
+static bool is_there(const struct sb_raw_task *task) {
+    struct sb_proc_stat now;
+    return sb_proc_stat(task->id, &now) && now.started == task->started;
+}
+
+static void forget_threads(struct sb_raw_program *program, const struct ids *threads) {
+    size_t kept = 0;
     for (size_t i = 0; i < program->n_tasks; i++) {
         const struct sb_raw_task *task = &program->tasks[i];
-        if (threads.n == 0 ||
-            bsearch(&task->id, threads.items, threads.n, sizeof task->id, ascending))
+        bool listed = threads->n &&
+                      bsearch(&task->id, threads->items, threads->n, sizeof task->id, ascending);
+        if (listed || task->id == program->id || is_there(task))
             program->tasks[kept++] = *task;
     }
     program->n_tasks = kept;
-    for (size_t i = 0; i < threads.n; i++) {
+}
+
+/* The first birth of a thread of this program, from `at` on; SIZE_MAX: none. */
+static size_t next_thread_birth(const struct sb_raw_places *places, pid_t program, size_t at) {
+    for (; at < places->n_births; at++) {
+        if (places->births[at].thread && places->births[at].program == program)
+            return at;
+    }
+    return SIZE_MAX;
+}
+
+/* Threads that it has now and did not have when it was last looked at, in the order of their ids,
+ * are those that were being made, in the order in which they were. */
+static void settle_threads(struct sb_raw_places *places, struct sb_raw_program *program) {
+    size_t birth = next_thread_birth(places, program->id, 0);
+    if (birth == SIZE_MAX)
+        return;
+    AUTO_IDS struct ids threads = threads_of(program->id);
+    forget_threads(program, &threads);
+    for (size_t i = 0; i < threads.n && birth != SIZE_MAX; i++) {
         struct sb_proc_stat stat;
-        if (task_of(program, threads.items[i]))
+        if (task_of(program, threads.items[i]) || !sb_proc_stat(threads.items[i], &stat))
             continue;
-        while (birth < places->n_births &&
-               !(places->births[birth].thread && places->births[birth].program == program->id))
-            birth++;
-        if (birth == places->n_births)
-            return;
         struct sb_raw_stream stream = places->births[birth].stream;
         drop_birth(places, birth);
-        struct sb_raw_task *task =
-            sb_proc_stat(threads.items[i], &stat)
-                ? add_task(program, threads.items[i], stat.started, stream.key)
-                : NULL;
+        struct sb_raw_task *task = add_task(program, threads.items[i], stat.started, stream.key);
         if (task)
             task->stream.clock_ns = stream.clock_ns;
+        birth = next_thread_birth(places, program->id, birth);
     }
 }
 
@@ -241,14 +274,15 @@ static void settle_process(struct sb_raw_places *places, const struct sb_raw_bir
         add_program(places, id, &stat, &birth->stream);
 }
 
-/* What this maker was about to make when it was last seen is there by now, or was, or failed. */
+/* What this maker (0: whoever of the program) was about to make when it was last seen is there by
+ * now, or was, or failed. */
 static void settle(struct sb_raw_places *places, pid_t program_id, uint64_t image, pid_t maker) {
     struct sb_raw_program *program = program_of(places, program_id, image);
     if (program)
         settle_threads(places, program);
     for (size_t i = 0; i < places->n_births;) {
         struct sb_raw_birth birth = places->births[i];
-        if (birth.program != program_id || birth.maker != maker) {
+        if (birth.program != program_id || (maker && birth.maker != maker)) {
             i++;
             continue;
         }
@@ -281,6 +315,16 @@ void sb_raw_places_birth(struct sb_raw_places *places, pid_t id, bool thread) {
         };
 }
 
+void sb_raw_places_end(struct sb_raw_places *places, pid_t id) {
+    for (size_t i = 0; i < places->n_births; i++) {
+        const struct sb_raw_birth *birth = &places->births[i];
+        if (birth->maker == id || birth->program == id) {
+            settle(places, birth->program, birth->image, birth->program == id ? 0 : id);
+            return;
+        }
+    }
+}
+
 /* ---- Finding ----------------------------------------------------------------------------------
  */
 
@@ -305,13 +349,15 @@ static struct sb_raw_task *find_thread(struct sb_raw_places *places, struct sb_r
 static struct sb_raw_program *add_forked(struct sb_raw_places *places, pid_t id,
                                          const struct sb_proc_stat *stat) {
     size_t found = SIZE_MAX;
-    for (size_t i = places->n_births; i > 0; i--) {
-        const struct sb_raw_birth *birth = &places->births[i - 1];
+    for (size_t i = 0; i < places->n_births && found == SIZE_MAX; i++) {
+        const struct sb_raw_birth *birth = &places->births[i];
+        struct sb_proc_stat maker;
+        if (birth->thread || birth->image != stat->image)
+            continue;
         /* An orphan has another parent by now. */
-        if (!birth->thread && birth->image == stat->image &&
-            (birth->program == stat->parent || found == SIZE_MAX ||
-             places->births[found].program != stat->parent))
-            found = i - 1;
+        if (birth->program == stat->parent || !sb_proc_stat(birth->program, &maker) ||
+            maker.state == 'Z')
+            found = i;
     }
     if (found == SIZE_MAX)
         return NULL;

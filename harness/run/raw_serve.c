@@ -335,6 +335,10 @@ static void serve_one(struct sb_raw *raw) {
     case SB_RAW_CLONE_HOW:
         answer_birth(raw, asked, kind);
         break;
+    case SB_RAW_EXIT:
+        sb_raw_places_end(&raw->places, (pid_t)asked->pid);
+        let_it(raw, asked);
+        break;
     case SB_RAW_TIME:
     case SB_RAW_TIME_OF_DAY:
     case SB_RAW_CLOCK_GET:

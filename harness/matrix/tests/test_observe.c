@@ -43,6 +43,15 @@ static struct sb_observation probed(const char *in, const char *out, const char 
                                                       sources)};
 }
 
+/* … in a run with raw system calls frozen: of these programs no more is. */
+static struct sb_observation by_call(const char *in, const char *raw, const char *source) {
+    struct sb_observation seen = probed(in, NULL, source);
+    json_object_set_new(
+        seen.probe, "raw",
+        json_pack("{s:[s], s:n, s:[s]}", "frozen", "entropy", "refused", "programs", raw));
+    return seen;
+}
+
 static void observes(const char *name, const char *level, struct sb_observation seen,
                      const char *expected) {
     SB_AUTO_FREE char *observed = axis_named(name)->observe(name, level, &seen);
@@ -280,6 +289,25 @@ START_TEST(a_source_is_known_where_the_probe_was_in_every_program)
 }
 END_TEST
 
+START_TEST(of_programs_without_the_probe_entropy_alone_is_known)
+{
+    observes("entropy", "frozen", by_call("sh", "job", "entropy"), "frozen");
+    observes("entropy", "frozen", by_call(NULL, "job", "entropy"), "frozen");
+    observes("entropy", "frozen", by_call(NULL, "job", NULL), "not consulted");
+    observes("clock", "frozen", by_call("sh", "job", "clock"), NULL);
+    observes("readdir", "sorted", by_call("sh", "job", NULL), NULL);
+}
+END_TEST
+
+START_TEST(clocks_that_run_count_where_they_are_frozen)
+{
+    observes("clock", "frozen+monotonic", probed("job", NULL, "monotonic"), "frozen+monotonic");
+    observes("clock", "frozen+monotonic", probed("job", NULL, "clock"), "frozen+monotonic");
+    observes("clock", "frozen+monotonic", probed("job", NULL, "entropy"), "not consulted");
+    observes("clock", "frozen+monotonic", probed("job", "busybox", "monotonic"), NULL);
+}
+END_TEST
+
 START_TEST(a_record_that_lost_calls_proves_nothing)
 {
     struct sb_observation seen = probed("job", NULL, NULL);
@@ -299,4 +327,5 @@ SB_TEST_MAIN("matrix-observe", pythons_own_command_line_decides_whether_it_reads
              what_reached_no_process_is_alike_and_what_did_is_unknown,
              an_argument_is_what_the_process_got,
              a_source_is_known_where_the_probe_was_in_every_program,
-             a_record_that_lost_calls_proves_nothing)
+             of_programs_without_the_probe_entropy_alone_is_known,
+             clocks_that_run_count_where_they_are_frozen, a_record_that_lost_calls_proves_nothing)

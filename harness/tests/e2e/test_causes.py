@@ -17,6 +17,8 @@ KNOWN = {
     "set_of_objects": ["aslr"],
     "entropy": ["entropy"],
     "random_device": ["entropy"],
+    "static_entropy": ["entropy"],
+    "static_device": ["entropy"],
     "microseconds": ["clock"],
     "process_id": ["pid"],
     "pointer_keys": ["aslr"],
@@ -37,7 +39,8 @@ class Causes(program.Program):
         os.mkdir(self.path("jobs"))
         for name in ("causes.yaml", "jobs/cause.py", "jobs/cause.c"):
             shutil.copy(os.path.join(program.SOURCE, "suites", name), self.path(name))
-        subprocess.run(["cc", "-O1", "-pthread", "-o", "jobs/cause", "jobs/cause.c"], cwd=self.folder, check=True)
+        for options in (["-o", "jobs/cause"], ["-static", "-o", "jobs/cause_static"]):
+            subprocess.run(["cc", "-O1", "-pthread", *options, "jobs/cause.c"], cwd=self.folder, check=True)
         done = self.samebits("run", "--json", "--out", "r", "causes.yaml")
         verdicts = {job["id"]: job for job in json.loads(done.stdout)["jobs"]}
         self.assertEqual(set(verdicts), set(KNOWN))

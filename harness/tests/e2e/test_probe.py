@@ -76,6 +76,63 @@ int main(void) {
 }
 """
 
+# Every way to wait for a time on a clock that only runs, and what that clock says afterwards. They last as long as they
+# would, which the kernel's own clock tells.
+RUNS = r"""
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+enum { N = 8, WAIT = 20000000 };
+static struct timespec now, until;
+static long raw(void) { struct timespec t; syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
+static int before(void) { clock_gettime(CLOCK_MONOTONIC, &now); return now.tv_sec < until.tv_sec || (now.tv_sec == until.tv_sec && now.tv_nsec < until.tv_nsec); }
+int main(void) {
+    long found[N][2] = {{0}};
+    pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_condattr_t on_clock;
+    pthread_cond_t usual = PTHREAD_COND_INITIALIZER, running;
+    pthread_condattr_init(&on_clock);
+    pthread_condattr_setclock(&on_clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&running, &on_clock);
+    pthread_mutex_lock(&mutex);
+    sem_t semaphore;
+    sem_init(&semaphore, 0, 0);
+    int events = epoll_create1(0);
+    for (int way = 0; way < N; way++) {
+        long start = raw();
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        if ((until.tv_nsec += WAIT) >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
+        struct timeval length = {0, WAIT / 1000};
+        struct epoll_event event;
+        switch (way) {
+        case 0: while (before()) poll(NULL, 0, 5); break;
+        case 1: while (before()) select(0, NULL, NULL, NULL, &length); break;
+        case 2: while (before()) epoll_wait(events, &event, 1, 5); break;
+        case 3: while (before()) pthread_cond_timedwait(&running, &mutex, &until); break;
+        case 4: while (before()) pthread_cond_clockwait(&usual, &mutex, CLOCK_MONOTONIC, &until); break;
+        case 5: while (before()) sem_clockwait(&semaphore, CLOCK_MONOTONIC, &until); break;
+        case 6: while (before()) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL); break;
+        case 7: while (before()) ; break;
+        }
+        long took = raw() - start;
+        if (way < 7 && (took < WAIT * 9L / 10 || took > 5000000000L)) return 10 + way;
+        found[way][0] = now.tv_sec;
+        found[way][1] = now.tv_nsec;
+    }
+    FILE *out = fopen("w.npy", "w");
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+            "{'descr': '<i8', 'fortran_order': False, 'shape': (16,), }");
+    fwrite(found, sizeof found, 1, out);
+    return fclose(out) != 0;
+}
+"""
+
 # Three numbers are added in the order in which threads come.
 ARRIVAL = r"""
 #include <pthread.h>
@@ -210,6 +267,53 @@ class Probe(program.Program):
         result = self.adhoc("clock=live,frozen", command=(job,), options=THREE)
         self.assertEqual(result["jobs"][0]["verdict"], "bitwise")
 
+    def test_clocks_that_only_run_are_frozen_where_that_is_asked_for_and_waits_still_end(self):
+        result = self.adhoc("clock=live,frozen,frozen+monotonic", command=(self.compile(RUNS),), options=THREE, code=1)
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"clock": ["live", "frozen"]})
+        self.assertEqual({run["status"] for run in result["runs"]}, {"ok"})
+        observed = {run["cell"]["clock"]: run["observed"]["axes"]["clock"] for run in result["runs"]}
+        self.assertEqual(observed["frozen+monotonic"], "frozen+monotonic")
+
+    def test_timers_of_python_are_the_same_on_such_a_clock(self):
+        body = """
+            import asyncio, threading, time
+            values[0], values[1] = time.monotonic_ns() % 10**9, time.perf_counter_ns() % 10**9
+            time.sleep(0.01)
+            threading.Event().wait(0.01)
+            asyncio.run(asyncio.sleep(0.01))
+            threading.Lock().acquire(timeout=0.01)
+            values[2] = float(time.monotonic_ns() % 10**9)
+            """
+        result = self.python(body, "clock=frozen,frozen+monotonic")
+        self.assertEqual(result["jobs"][0]["unstable_when"], {"clock": ["frozen"]})
+        self.assertLess(max(run["wall_s"] for run in result["runs"]), 30)
+
+    def test_a_condition_variable_of_cpp_times_out_on_every_frozen_clock(self):
+        compiler = shutil.which("c++")
+        if not compiler:
+            self.skipTest("needs a C++ compiler")
+        self.write("job.cc", r'''
+            #include <chrono>
+            #include <condition_variable>
+            #include <cstdio>
+            int main() {
+                std::mutex mutex;
+                std::condition_variable condition;
+                std::unique_lock<std::mutex> lock(mutex);
+                const auto wait = std::chrono::milliseconds(50);
+                int came = condition.wait_for(lock, wait, [] { return false; }) +
+                           condition.wait_until(lock, std::chrono::system_clock::now() + wait, [] { return false; });
+                FILE *out = fopen("w.npy", "w");
+                fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0,
+                        "{'descr': '<i4', 'fortran_order': False, 'shape': (1,), }");
+                fwrite(&came, 4, 1, out);
+                return fclose(out) != 0;
+            }''')
+        subprocess.run([compiler, "-std=c++17", "job.cc", "-o", "job", "-pthread"], cwd=self.folder, check=True)
+        result = self.adhoc("clock=live,frozen,frozen+monotonic", command=(self.path("job"),),
+                            options=(*THREE, "--timeout", "20s"))
+        self.assertEqual({run["status"] for run in result["runs"]}, {"ok"})
+
     def test_order_of_folders_is_that_of_the_level(self):
         for name in "bdac":
             self.write("files/" + name, "")
@@ -225,14 +329,6 @@ class Probe(program.Program):
         for level in ("live", "sorted"):
             result = self.python(body, "readdir=" + level, code=0)
             self.assertEqual(result["runs"][0]["status"], "ok")
-
-    def test_a_statically_linked_program_is_not_covered(self):
-        job = self.compile(STARTS.replace("int main(int n, char **words) {",
-                                          "int main(int n, char **words) { usleep(300000);"), "-static")
-        result = self.adhoc("entropy=live,frozen", command=(job,), options=THREE, code=1)
-        for run in result["runs"]:
-            self.assertEqual(run["observed"]["probe"]["not_covered"], ["job"])
-            self.assertEqual(run["observed"]["axes"]["entropy"], "unknown")
 
     def test_frozen_process_ids_are_counted_from_one(self):
         self.job(body="""
