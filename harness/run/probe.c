@@ -146,7 +146,7 @@ static void add_program(json_t *list, const char *name) {
 static void sort_program(const struct sb_probe_slot *slots, size_t n, const char *name,
                          const struct sb_raw *raw, json_t *by_call, json_t *not_covered) {
     bool reached = raw && !raw->refused && !sb_strings_contain(&raw->unreachable, name);
-    if (!started(slots, n, name))
+    if (*name && !started(slots, n, name))
         add_program(reached ? by_call : not_covered, name);
 }
 

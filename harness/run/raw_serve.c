@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdint.h>
@@ -102,7 +101,8 @@ static void note(struct sb_raw *raw, enum sb_probe_source source, const char *ca
             return;
         }
     }
-    struct sb_probe_slot *slot = sb_array_add(&raw->slots, &raw->n_slots);
+    struct sb_probe_slot *slot =
+        raw->n_slots < SB_PROBE_SLOTS ? sb_array_add(&raw->slots, &raw->n_slots) : NULL;
     if (slot)
         *slot = wanted;
 }
@@ -110,7 +110,7 @@ static void note(struct sb_raw *raw, enum sb_probe_source source, const char *ca
 /* It goes on live. -EFAULT and the like are for the kernel to find, too. */
 static void give_up(struct sb_raw *raw, const struct seccomp_notif *asked, const char *program,
                     int rc) {
-    if ((rc == -EPERM || rc == -EACCES) && program &&
+    if ((rc == -EPERM || rc == -EACCES) && program && *program &&
         !sb_strings_contain(&raw->unreachable, program))
         sb_strings_add(&raw->unreachable, program);
     let_it(raw, asked);

@@ -1,5 +1,6 @@
 /* A sum whose order, or whose seed, follows from what programs in C come to differ by: cause CAUSE
- * WEIGHTS. Build it with: cc -O1 -pthread -o jobs/cause jobs/cause.c */
+ * WEIGHTS. Build it with: cc -O1 -pthread -o jobs/cause jobs/cause.c
+ * and, as jobs/cause_static, with -static too. */
 #define _GNU_SOURCE
 #include <locale.h>
 #include <pthread.h>

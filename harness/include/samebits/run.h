@@ -112,10 +112,15 @@ void sb_process_end_clear(struct sb_process_end *end);
 
 /* What the probe noted in a run, as sb_observation and runs[].observed of result.json have it:
  *   {"programs": ["python3.11"],   that started with the probe in them
- *    "not_covered": ["busybox"],   that were seen and did not: statically linked, or set-uid
+ *    "not_covered": ["busybox"],   of which nothing could be frozen
  *    "lost": 0,                    calls that the record had no room for
  *    "sources": [{"source": "entropy", "call": "getrandom", "by": "libcrypto.so.3",
- *                 "program": "python3.11", "calls": 3, "frozen": false}]}
+ *                 "program": "python3.11", "calls": 3, "frozen": false}],
+ *    "raw": {"frozen": ["entropy"],   what of system calls that pass the probe by
+ *            "refused": null,         or why nothing
+ *            "programs": ["busybox"]} without the probe: statically linked, or set-uid
+ *                                     null: nothing was to be frozen of them
+ *   }
  * source is one of entropy hash_seed seed clock monotonic pid hostname readdir locale threads. */
 
 /* Of its trace (docs/traces.md), as runs[].observed has it:
