@@ -90,10 +90,11 @@ ssize_t sb_message_receive(int socket, struct sb_text *in, int *descriptor, bool
 /* ---- Starting (process_launch.c) --------------------------------------------------------------
  */
 
-/* Everything between fork and exec. The child shares the guard's memory until it execs, so it
- * allocates nothing and tells its failure here. */
 struct sb_raw;
 struct sb_raw_filter;
+
+/* Everything between fork and exec. The child shares the guard's memory until it execs, so it
+ * allocates nothing and tells its failure here. */
 struct sb_launch {
     const struct sb_sandbox *sandbox;
     const struct sb_layer *layer;

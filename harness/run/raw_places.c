@@ -264,14 +264,19 @@ static bool is_known(const struct sb_raw_places *places, pid_t id) {
     return false;
 }
 
-/* The process that was being made: the youngest child of its maker that is not known yet. One that
- * has exec'd meanwhile has its place from its arguments. */
+/* The process that was being made: the youngest child of its maker that is not known yet and still
+ * the same program. (The first process of a namespace has orphans among its children, which are
+ * known.) One that has exec'd meanwhile has its place from its arguments. */
 static void settle_process(struct sb_raw_places *places, const struct sb_raw_birth *birth) {
     AUTO_IDS struct ids children = children_of(birth->program, birth->maker);
-    pid_t id = children.n ? children.items[children.n - 1] : 0;
-    struct sb_proc_stat stat;
-    if (id && !is_known(places, id) && sb_proc_stat(id, &stat) && stat.image == birth->image)
+    for (size_t i = children.n; i > 0; i--) {
+        struct sb_proc_stat stat;
+        pid_t id = children.items[i - 1];
+        if (is_known(places, id) || !sb_proc_stat(id, &stat) || stat.image != birth->image)
+            continue;
         add_program(places, id, &stat, &birth->stream);
+        return;
+    }
 }
 
 /* What this maker (0: whoever of the program) was about to make when it was last seen is there by
