@@ -156,7 +156,7 @@ static void answer_random(struct sb_raw *raw, const struct seccomp_notif *asked)
     int rc = reachable ? fill((pid_t)asked->pid, asked->data.args[0], n, &stream) : -ENOENT;
     bool malloc_key = n == MALLOC_KEY_BYTES && flags == GRND_NONBLOCK && !program->calls;
     if (rc < 0) {
-        if (rc != -EFAULT && rc != -ENOENT)
+        if (rc == -EPERM || rc == -EACCES)
             note(raw, SB_PROBE_ENTROPY, raw_names[SB_RAW_RANDOM], program->name, false);
         give_up(raw, asked, program->name, rc);
         return;
