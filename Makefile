@@ -26,7 +26,7 @@ run:
 check: TESTS =
 check-frameworks: TESTS = e2e-frameworks e2e-operations e2e-python
 check check-frameworks:
-	@ci/install-deps --tests --frameworks
+	@ci/install-deps --tests --frameworks --onednn3
 	@$(MAKE) --no-print-directory build
 	@meson introspect $(BUILD) --tests | grep -q '"name"' || meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory build

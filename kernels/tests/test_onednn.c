@@ -1,6 +1,6 @@
-/* kernels: backend `onednn`, of whichever version was found: what it says of itself, and its
- * promise of determinism where it has the attribute. Its results are held against the oracles, as
- * every backend's are, in test_operations.c. */
+/* kernels: the backends `onednn`, of whichever version was found, and `onednn3`: what each says of
+ * itself, and its promise of determinism where it has the attribute. Their results are held against
+ * the oracles, as every backend's are, in test_operations.c. */
 #include "kernels/problem.h"
 #include "tests/testing.h"
 
@@ -18,11 +18,17 @@ const char *__lsan_default_suppressions(void) {
     return "leak:_dlerror_run\nleak:libgomp.so\nleak:libdnnl.so\n";
 }
 
-static struct sb_engine *engine_of_onednn(bool deterministic) {
+/* NULL, and said so: this build has none. */
+static struct sb_engine *engine_of(const char *name, bool deterministic) {
     struct sb_engine *engine = NULL;
     struct sb_error err = {0};
     struct sb_engine_options options = {2, deterministic};
-    int rc = sb_engine_open(sb_backend_find("onednn"), &options, &engine, &err);
+    if (sb_backend_find(name)->planned) {
+        sb_test_skip(strcmp(name, "onednn3") == 0 ? "needs oneDNN 3: ci/install-deps --onednn3"
+                                                  : "needs oneDNN: ci/install-deps --tests");
+        return NULL;
+    }
+    int rc = sb_engine_open(sb_backend_find(name), &options, &engine, &err);
     ck_assert_msg(rc == 0, "%s", err.text);
     return engine;
 }
@@ -36,11 +42,13 @@ static bool has_attribute(const struct sb_engine *engine) {
     return major > 3 || (major == 3 && minor >= 4);
 }
 
-START_TEST(it_says_what_it_is)
-{
-    struct sb_engine *engine = engine_of_onednn(false);
+static void says_what_it_is(const char *name, int oldest) {
+    struct sb_engine *engine = engine_of(name, false);
     struct sb_backend_facts facts = {0};
+    if (!engine)
+        return;
     sb_engine_describe(engine, &facts);
+    ck_assert_int_ge(atoi(facts.version), oldest);
     ck_assert_ptr_nonnull(strstr(facts.library, "libdnnl"));
     ck_assert_uint_gt(strlen(facts.core), 0);
     ck_assert_ptr_null(strstr(facts.core, "cpu_isa"));
@@ -48,14 +56,24 @@ START_TEST(it_says_what_it_is)
         ck_assert_uint_eq(facts.threads, 2);
     sb_engine_close(engine);
 }
+
+START_TEST(onednn_says_what_it_is)
+{ says_what_it_is("onednn", 2); }
 END_TEST
 
-/* Of the kernel's answer and its claim, for every kernel that has one. */
-static void claims(bool deterministic) {
-    struct sb_engine *engine = engine_of_onednn(deterministic);
+START_TEST(onednn3_says_what_it_is)
+{ says_what_it_is("onednn3", 3); }
+END_TEST
+
+/* Of the kernel's answer and its claim, for every kernel that has one. The claim is what the
+ * primitive's own attribute says. */
+static void claims(const char *name, bool deterministic) {
+    struct sb_engine *engine = engine_of(name, deterministic);
+    if (!engine)
+        return;
     enum sb_claim wanted =
         deterministic && has_attribute(engine) ? SB_CLAIM_DETERMINISTIC : SB_CLAIM_NONE;
-    for (const struct sb_kernel *kernel = sb_backend_find("onednn")->kernels; kernel->operation;
+    for (const struct sb_kernel *kernel = sb_backend_find(name)->kernels; kernel->operation;
          kernel++) {
         const struct sb_operation *operation = sb_operation_find(kernel->operation);
         struct sb_problem_options options = {.dtype = SB_DTYPE_F32, .seed = 3};
@@ -80,14 +98,22 @@ static void claims(bool deterministic) {
     sb_engine_close(engine);
 }
 
-START_TEST(it_promises_determinism_where_it_was_asked_and_has_the_attribute)
-{ claims(true); }
+START_TEST(onednn_promises_determinism_where_it_was_asked_and_has_the_attribute)
+{ claims("onednn", true); }
 END_TEST
 
-START_TEST(it_promises_nothing_unasked)
-{ claims(false); }
+START_TEST(onednn3_promises_determinism_where_it_was_asked_and_has_the_attribute)
+{ claims("onednn3", true); }
 END_TEST
 
-SB_TEST_MAIN("kernels-onednn", it_says_what_it_is,
-             it_promises_determinism_where_it_was_asked_and_has_the_attribute,
-             it_promises_nothing_unasked)
+START_TEST(they_promise_nothing_unasked)
+{
+    claims("onednn", false);
+    claims("onednn3", false);
+}
+END_TEST
+
+SB_TEST_MAIN("kernels-onednn", onednn_says_what_it_is, onednn3_says_what_it_is,
+             onednn_promises_determinism_where_it_was_asked_and_has_the_attribute,
+             onednn3_promises_determinism_where_it_was_asked_and_has_the_attribute,
+             they_promise_nothing_unasked)

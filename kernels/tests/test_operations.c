@@ -99,6 +99,10 @@ START_TEST(onednn_agrees_with_every_oracle)
 { all_agree("onednn"); }
 END_TEST
 
+START_TEST(onednn3_agrees_with_every_oracle)
+{ all_agree("onednn3"); }
+END_TEST
+
 /* Other attributes than an operation's own, on every backend that is here. */
 START_TEST(attributes_are_obeyed_on_every_backend)
 {
@@ -321,7 +325,7 @@ END_TEST
 
 START_TEST(what_is_not_in_this_build_is_known_by_name)
 {
-    static const char *const names[] = {"openmp", "blis", "onednn", "cublas",
+    static const char *const names[] = {"openmp", "blis", "onednn", "onednn3", "cublas",
                                         "cudnn",  "cuda", "nccl",   "chaos"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct sb_backend *backend = sb_backend_find(names[i]);
@@ -517,8 +521,9 @@ END_TEST
 
 SB_TEST_MAIN("kernels-operations", ref_agrees_with_every_oracle, openblas_agrees_with_every_oracle,
              openmp_agrees_with_every_oracle, blis_agrees_with_every_oracle,
-             onednn_agrees_with_every_oracle, attributes_are_obeyed_on_every_backend,
-             a_planted_error_is_beyond_the_tolerance, transposed_operands_are_multiplied_as_such,
+             onednn_agrees_with_every_oracle, onednn3_agrees_with_every_oracle,
+             attributes_are_obeyed_on_every_backend, a_planted_error_is_beyond_the_tolerance,
+             transposed_operands_are_multiplied_as_such,
              ref_gemm_has_the_bits_of_the_naive_loop_on_every_path_and_thread_count,
              ref_fuses_no_multiplication_with_an_addition, a_row_has_the_same_bits_in_any_batch,
              inputs_are_a_function_of_the_seed, what_is_not_in_this_build_is_known_by_name,

@@ -124,7 +124,7 @@ class Extending(program.Program):
 
     def test_an_installed_program_finds_the_modules_that_came_with_it(self):
         listed = self.run_installed("list", "backends").stdout
-        for name in ("openmp", "blis", "onednn"):
+        for name in ("openmp", "blis", "onednn", "onednn3"):
             with self.subTest(name=name):
                 self.assertRegex(listed, rf"{name} +(OpenMP|not built|\d+\.\d+)")
 

@@ -1,5 +1,6 @@
-/* kernels, onednn: the module, which links oneDNN of version 2 or 3. Debian's is built with OpenMP,
- * whose runtime comes into the process with it. */
+/* kernels, onednn: the module, which links oneDNN of version 2 or 3: backend `onednn`, and built a
+ * second time, with the names that meson.build gives it, `onednn3`. A library that is built with
+ * OpenMP, as Debian's is, brings that runtime into the process. */
 #include "kernels/backends/onednn.h"
 #include "kernels/backends/onednn/primitive.h"
 
@@ -60,7 +61,6 @@ static int set_deterministic(void *state, bool on, struct sb_error *err) {
         status = dnnl_primitive_attr_set_deterministic(onednn->attributes, on);
     if (status != dnnl_success)
         return sb_error_set(err, -EIO, "attribute deterministic: oneDNN's status %d", (int)status);
-    onednn->deterministic = on;
     return 0;
 }
 #endif
@@ -103,10 +103,10 @@ static const struct sb_kernel kernels[] = {
     {NULL},
 };
 
-extern const struct sb_backend sb_backend_onednn __attribute__((visibility("default")));
-const struct sb_backend sb_backend_onednn = {
+extern const struct sb_backend SB_ONEDNN_BACKEND __attribute__((visibility("default")));
+const struct sb_backend SB_ONEDNN_BACKEND = {
     .api = SB_BACKEND_API,
-    .name = "onednn",
+    .name = SB_ONEDNN_NAME,
     .kernels = kernels,
     .load = load,
     .unload = unload,

@@ -118,6 +118,19 @@ static void reorder(struct primitive *primitive, bool outputs) {
     }
 }
 
+/* Is the attribute on in the primitive itself, as oneDNN has made it? */
+static bool is_deterministic(const struct primitive *primitive) {
+#ifdef SB_ONEDNN_DETERMINISTIC
+    const_dnnl_primitive_attr_t attributes = NULL;
+    int on = 0;
+    return dnnl_primitive_desc_get_attr(primitive->description, &attributes) == dnnl_success &&
+           dnnl_primitive_attr_get_deterministic(attributes, &on) == dnnl_success && on;
+#else
+    (void)primitive;
+    return false;
+#endif
+}
+
 /* What oneDNN calls an implementation ("brgemm:avx512_core"), and its promise of determinism, which
  * is made of the attribute alone: without it oneDNN may use what does not repeat. */
 static void report(const struct primitive *primitive) {
@@ -134,7 +147,7 @@ static void report(const struct primitive *primitive) {
                                   &bytes) == dnnl_success &&
         bytes > 0)
         said->workspace = (uint64_t)bytes;
-    if (primitive->onednn->deterministic) {
+    if (is_deterministic(primitive)) {
         said->claim = SB_CLAIM_DETERMINISTIC;
         snprintf(said->note, sizeof said->note, "the primitive's attribute deterministic is on");
     }

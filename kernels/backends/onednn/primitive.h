@@ -10,7 +10,6 @@ struct onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_attr_t attributes; /* NULL: oneDNN's own */
-    bool deterministic;               /* the attribute of that name is on */
 };
 
 enum { MOST_ARGUMENTS = 12, MOST_REORDERED = 3, MOST_LAYOUTS = 6 };
