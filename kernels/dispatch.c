@@ -128,6 +128,23 @@ const struct sb_kernel *sb_backend_kernel(const struct sb_backend *backend, cons
     return NULL;
 }
 
+static bool names_it(const char *names, const char *name) {
+    size_t n = strlen(name);
+    for (const char *at = names; (at = strstr(at, name)); at += n) {
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static const char *why_missing(const struct sb_backend *backend, const char *operation) {
+    for (const struct sb_missing *m = backend->missing; m && m->operations; m++) {
+        if (names_it(m->operations, operation))
+            return m->why;
+    }
+    return backend->gaps ? backend->gaps : "not written yet";
+}
+
 char *sb_backend_gap(const struct sb_backend *backend, const struct sb_operation *operation,
                      enum sb_dtype dtype) {
     char *why = NULL;
@@ -140,11 +157,13 @@ char *sb_backend_gap(const struct sb_backend *backend, const struct sb_operation
         return NULL;
     else if (sb_backend_kernel(backend, operation->name, SB_DTYPE_F32) ||
              sb_backend_kernel(backend, operation->name, SB_DTYPE_F64))
-        n = asprintf(&why, "backend '%s': no kernel '%s' for dtype %s", backend->name,
-                     operation->name, sb_dtype_names[dtype]);
+        n = asprintf(&why, "backend '%s': no kernel '%s' for dtype %s%s%s%s", backend->name,
+                     operation->name, sb_dtype_names[dtype], backend->dtypes_missing ? " (" : "",
+                     backend->dtypes_missing ? backend->dtypes_missing : "",
+                     backend->dtypes_missing ? ")" : "");
     else
         n = asprintf(&why, "backend '%s': no kernel '%s' (%s)", backend->name, operation->name,
-                     backend->gaps ? backend->gaps : "not written yet");
+                     why_missing(backend, operation->name));
     return n < 0 ? NULL : why;
 }
 

@@ -116,7 +116,7 @@ void sb_call_store(const struct sb_call *call, size_t o, size_t i, double value)
 
 /* ---- Backends -------------------------------------------------------------------------------- */
 
-enum { SB_BACKEND_API = 2 };
+enum { SB_BACKEND_API = 3 };
 
 /* One kernel of a backend. `run` returns -ENOTSUP where it cannot do a shape, an attribute or the
  * algorithm asked for: the job is then skipped with that reason. */
@@ -138,6 +138,12 @@ struct sb_backend_facts {
     unsigned threads; /* read back, not as asked */
 };
 
+/* Why a backend has no kernel for some operations. */
+struct sb_missing {
+    const char *operations; /* names, joined by a space; NULL ends the list */
+    const char *why;
+};
+
 /* One backend. A new one is a file backends/<name>.c that defines `const struct sb_backend
  * sb_backend_<name>`, and a name in kernels/meson.build. Optional slots are NULL. */
 struct sb_backend {
@@ -145,7 +151,9 @@ struct sb_backend {
     const char *name, *summary;
     const char *planned; /* why it is known but not in this build; NULL: it is */
     const struct sb_kernel *kernels;
-    const char *gaps; /* why operations are missing from the table */
+    const char *gaps;                 /* why operations are missing from the table */
+    const struct sb_missing *missing; /* of some of them, where that is another reason */
+    const char *dtypes_missing;       /* why dtypes are, of operations that are there */
     /* Loads what it needs, in the process that computes only. -ENOENT: a library is not there. */
     int (*load)(void **state, struct sb_error *err);
     void (*unload)(void *state);

@@ -135,6 +135,33 @@ static void list_kernels(struct listing *listing) {
     sb_listed_backends_free(backends, n);
 }
 
+static bool lacks(const struct sb_backend *backend, const char *operation) {
+    for (const struct sb_kernel *k = backend->kernels; k && k->operation; k++) {
+        if (strcmp(k->operation, operation) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* Reasons of some gaps alone, each after the names that it is for. */
+static void print_missing(const struct sb_backend *backend) {
+    for (const struct sb_missing *m = backend->missing; m && m->operations; m++) {
+        SB_AUTO_FREE char *names = strdup(m->operations);
+        char *rest = names;
+        bool any = false;
+        for (char *name; names && (name = strsep(&rest, " "));) {
+            if (!lacks(backend, name))
+                continue;
+            printf("%s%s", any ? ", " : "    ", name);
+            any = true;
+        }
+        if (any)
+            printf(": %s\n", m->why);
+    }
+    if (backend->dtypes_missing)
+        printf("    other types: %s\n", backend->dtypes_missing);
+}
+
 static void print_gaps(void) {
     for (size_t b = 0; sb_backends[b]; b++) {
         const struct sb_backend *backend = sb_backends[b];
@@ -142,6 +169,8 @@ static void print_gaps(void) {
             printf("  %s: not built: %s\n", backend->name, backend->planned);
         else if (backend->gaps)
             printf("  %s: - means: %s\n", backend->name, backend->gaps);
+        if (!backend->planned)
+            print_missing(backend);
     }
 }
 

@@ -2,6 +2,9 @@
  * KERNEL(operation) first. */
 KERNEL(gemm)
 KERNEL(gemv)
+KERNEL(symv)
 KERNEL(dot)
 KERNEL(gradient_norm)
+KERNEL(bias_add)
+KERNEL(bias_gradient)
 #undef KERNEL

@@ -234,13 +234,27 @@ static const struct sb_kernel kernels[] = {
     {NULL},
 };
 
+static const struct sb_missing missing[] = {
+    {"sum", "cuBLAS adds absolute values alone (asum)"},
+    {"bias_add bias_gradient relu relu_gradient gelu gelu_gradient",
+     "cublasLt has it as the end of a matrix product alone; by itself it is cuDNN's"},
+    {"conv2d conv2d_gradient_data conv2d_gradient_filter", "that is cuDNN's"},
+    {"mean", "cuBLAS has no variance"},
+    {"adam sgd", "a step is many passes of axpy and scal, no routine"},
+    {"allreduce", "that is NCCL's"},
+    {"embedding embedding_gradient", "cuBLAS has no gather and no scatter"},
+    {NULL},
+};
+
 const struct sb_backend sb_backend_cublas = {
     .api = SB_BACKEND_API,
     .name = "cublas",
     .summary =
         "NVIDIA cuBLAS and cublasLt, loaded when needed; what they lack is computed as in ref",
     .kernels = kernels,
-    .gaps = "cuBLAS has no such routine",
+    .gaps = "cuBLAS has vectors, products and norms: no such routine",
+    .missing = missing,
+    .dtypes_missing = "cuBLAS's symv is of f32 and f64",
     .load = load,
     .unload = unload,
     .set_deterministic = set_deterministic,

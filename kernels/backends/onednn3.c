@@ -13,6 +13,8 @@ const struct sb_backend sb_backend_onednn3 = {
     .name = "onednn3",
     .summary = "oneDNN 3 from a folder of its own; what it lacks is computed as in ref",
     .kernels = kernels,
-    .gaps = "oneDNN has no such primitive; training takes ref's",
+    .gaps = SB_ONEDNN_GAPS,
+    .missing = sb_onednn_missing,
+    .dtypes_missing = "oneDNN computes in f32, f16 and bf16 on CPUs",
     .module = true,
 };

@@ -1,5 +1,5 @@
 /* kernels: backend `openblas`, loaded at run time: the program itself links no BLAS. */
-#include "kernels/dispatch.h"
+#include "kernels/backends/blas.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* CBLAS, from the standard (netlib); integers are 32 bits wide in a library without suffixes. */
-enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112 };
+enum { ROW_MAJOR = 101, NO_TRANSPOSE = 111, TRANSPOSE = 112, UPPER = 121 };
 
 typedef void sgemm_function(int, int, int, int, int, int, float, const float *, int, const float *,
                             int, float, float *, int);
@@ -20,8 +20,16 @@ typedef void sgemv_function(int, int, int, int, float, const float *, int, const
                             float, float *, int);
 typedef void dgemv_function(int, int, int, int, double, const double *, int, const double *, int,
                             double, double *, int);
+typedef void ssymv_function(int, int, int, float, const float *, int, const float *, int, float,
+                            float *, int);
+typedef void dsymv_function(int, int, int, double, const double *, int, const double *, int, double,
+                            double *, int);
 typedef float sdot_function(int, const float *, int, const float *, int);
 typedef double ddot_function(int, const double *, int, const double *, int);
+typedef void saxpy_function(int, float, const float *, int, float *, int);
+typedef void daxpy_function(int, double, const double *, int, double *, int);
+typedef float snrm2_function(int, const float *, int);
+typedef double dnrm2_function(int, const double *, int);
 
 struct openblas {
     void *library;
@@ -29,8 +37,14 @@ struct openblas {
     dgemm_function *dgemm;
     sgemv_function *sgemv;
     dgemv_function *dgemv;
+    ssymv_function *ssymv;
+    dsymv_function *dsymv;
     sdot_function *sdot;
     ddot_function *ddot;
+    saxpy_function *saxpy;
+    daxpy_function *daxpy;
+    snrm2_function *snrm2;
+    dnrm2_function *dnrm2;
     /* OpenBLAS's own; a plain netlib libblas has none of them. */
     char *(*corename)(void), *(*config)(void);
     int (*num_threads)(void);
@@ -69,8 +83,14 @@ static int load(void **state, struct sb_error *err) {
         {"cblas_dgemm", (void **)&blas->dgemm, true},
         {"cblas_sgemv", (void **)&blas->sgemv, true},
         {"cblas_dgemv", (void **)&blas->dgemv, true},
+        {"cblas_ssymv", (void **)&blas->ssymv, true},
+        {"cblas_dsymv", (void **)&blas->dsymv, true},
         {"cblas_sdot", (void **)&blas->sdot, true},
         {"cblas_ddot", (void **)&blas->ddot, true},
+        {"cblas_saxpy", (void **)&blas->saxpy, true},
+        {"cblas_daxpy", (void **)&blas->daxpy, true},
+        {"cblas_snrm2", (void **)&blas->snrm2, true},
+        {"cblas_dnrm2", (void **)&blas->dnrm2, true},
         {"openblas_get_corename", (void **)&blas->corename, false},
         {"openblas_get_config", (void **)&blas->config, false},
         {"openblas_get_num_threads", (void **)&blas->num_threads, false},
@@ -167,12 +187,78 @@ static int dot(void *state, const struct sb_call *call, struct sb_error *err) {
     return 0;
 }
 
+static int symv(void *state, const struct sb_call *call, struct sb_error *err) {
+    const struct openblas *blas = state;
+    int rc = fits(call, err);
+    if (rc < 0)
+        return rc;
+    int n = (int)call->size[0];
+    if (call->dtype == SB_DTYPE_F32)
+        blas->ssymv(ROW_MAJOR, UPPER, n, 1, call->operand[0], n, call->operand[1], 1, 0,
+                    call->operand[2], 1);
+    else
+        blas->dsymv(ROW_MAJOR, UPPER, n, 1, call->operand[0], n, call->operand[1], 1, 0,
+                    call->operand[2], 1);
+    return 0;
+}
+
+static int gradient_norm(void *state, const struct sb_call *call, struct sb_error *err) {
+    const struct openblas *blas = state;
+    int rc = fits(call, err);
+    if (rc < 0)
+        return rc;
+    int n = (int)call->size[0];
+    double limit = call->attribute[0], norm = call->dtype == SB_DTYPE_F32
+                                                  ? (double)blas->snrm2(n, call->operand[0], 1)
+                                                  : blas->dnrm2(n, call->operand[0], 1);
+    sb_call_store(call, 1, 0, norm);
+    sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    return 0;
+}
+
+static int bias_add(void *state, const struct sb_call *call, struct sb_error *err) {
+    const struct openblas *blas = state;
+    int rc = fits(call, err);
+    size_t n = call->size[1];
+    for (size_t i = 0; rc == 0 && i < call->size[0]; i++) {
+        if (call->dtype == SB_DTYPE_F32)
+            blas->saxpy((int)n, 1, call->operand[0], 1, (float *)call->operand[1] + i * n, 1);
+        else
+            blas->daxpy((int)n, 1, call->operand[0], 1, (double *)call->operand[1] + i * n, 1);
+    }
+    return rc;
+}
+
+/* As programs on BLAS add up rows: the transposed matrix times a vector of ones. */
+static int bias_gradient(void *state, const struct sb_call *call, struct sb_error *err) {
+    const struct openblas *blas = state;
+    int rc = fits(call, err);
+    if (rc < 0)
+        return rc;
+    int b = (int)call->size[0], n = (int)call->size[1];
+    void *ones = sb_blas_ones(call, call->size[0]);
+    if (!ones)
+        return sb_error_errno(err, -ENOMEM, "bias_gradient");
+    if (call->dtype == SB_DTYPE_F32)
+        blas->sgemv(ROW_MAJOR, TRANSPOSE, b, n, 1, call->operand[0], n, ones, 1, 0,
+                    call->operand[1], 1);
+    else
+        blas->dgemv(ROW_MAJOR, TRANSPOSE, b, n, 1, call->operand[0], n, ones, 1, 0,
+                    call->operand[1], 1);
+    free(ones);
+    return 0;
+}
+
 enum { BOTH = SB_BIT(SB_DTYPE_F32) | SB_BIT(SB_DTYPE_F64) };
 
 static const struct sb_kernel kernels[] = {
     {"gemm", BOTH, gemm},
     {"gemv", BOTH, gemv},
+    {"symv", BOTH, symv},
     {"dot", BOTH, dot},
+    {"gradient_norm", BOTH, gradient_norm},
+    {"bias_add", BOTH, bias_add},
+    {"bias_gradient", BOTH, bias_gradient},
     {NULL},
 };
 
@@ -181,7 +267,9 @@ const struct sb_backend sb_backend_openblas = {
     .name = "openblas",
     .summary = "OpenBLAS, loaded when needed; what it lacks is computed as in ref",
     .kernels = kernels,
-    .gaps = "OpenBLAS has no such routine, or it is not used here; training takes ref's",
+    .gaps = SB_BLAS_GAPS,
+    .missing = sb_blas_missing,
+    .dtypes_missing = "OpenBLAS computes in f32 and f64; sbgemm is not in every build of it",
     .load = load,
     .unload = unload,
     .set_threads = set_threads,

@@ -1,5 +1,5 @@
 /* kernels, blis: the module, which links BLIS and calls it as every program does, through CBLAS. */
-#include "kernels/dispatch.h"
+#include "kernels/backends/blas.h"
 
 #include <blis.h>
 #include <dlfcn.h>
@@ -107,6 +107,54 @@ static int gradient_norm(void *state, const struct sb_call *call, struct sb_erro
                                               : cblas_dnrm2(n, call->operand[0], 1);
     sb_call_store(call, 1, 0, norm);
     sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    return 0;
+}
+
+static int symv(void *state, const struct sb_call *call, struct sb_error *err) {
+    (void)state;
+    int rc = fits(call, err);
+    if (rc < 0)
+        return rc;
+    f77_int n = (f77_int)call->size[0];
+    if (call->dtype == SB_DTYPE_F32)
+        cblas_ssymv(CblasRowMajor, CblasUpper, n, 1, call->operand[0], n, call->operand[1], 1, 0,
+                    call->operand[2], 1);
+    else
+        cblas_dsymv(CblasRowMajor, CblasUpper, n, 1, call->operand[0], n, call->operand[1], 1, 0,
+                    call->operand[2], 1);
+    return 0;
+}
+
+static int bias_add(void *state, const struct sb_call *call, struct sb_error *err) {
+    (void)state;
+    int rc = fits(call, err);
+    size_t n = call->size[1];
+    for (size_t i = 0; rc == 0 && i < call->size[0]; i++) {
+        if (call->dtype == SB_DTYPE_F32)
+            cblas_saxpy((f77_int)n, 1, call->operand[0], 1, (float *)call->operand[1] + i * n, 1);
+        else
+            cblas_daxpy((f77_int)n, 1, call->operand[0], 1, (double *)call->operand[1] + i * n, 1);
+    }
+    return rc;
+}
+
+/* As programs on BLAS add up rows: the transposed matrix times a vector of ones. */
+static int bias_gradient(void *state, const struct sb_call *call, struct sb_error *err) {
+    (void)state;
+    int rc = fits(call, err);
+    if (rc < 0)
+        return rc;
+    f77_int b = (f77_int)call->size[0], n = (f77_int)call->size[1];
+    void *ones = sb_blas_ones(call, call->size[0]);
+    if (!ones)
+        return sb_error_errno(err, -ENOMEM, "bias_gradient");
+    if (call->dtype == SB_DTYPE_F32)
+        cblas_sgemv(CblasRowMajor, CblasTrans, b, n, 1, call->operand[0], n, ones, 1, 0,
+                    call->operand[1], 1);
+    else
+        cblas_dgemv(CblasRowMajor, CblasTrans, b, n, 1, call->operand[0], n, ones, 1, 0,
+                    call->operand[1], 1);
+    free(ones);
     return 0;
 }
 
