@@ -139,6 +139,9 @@ static const struct sb_kernel kernels[] = {
     {"average_pool_gradient", BOTH, sb_cudnn_pool, HALF},
     {"relu", BOTH | HALF, sb_cudnn_relu},
     {"relu_gradient", BOTH | HALF, sb_cudnn_relu},
+    {"gelu", SB_BIT(SB_DTYPE_F32) | HALF, sb_cudnn_gelu, .algorithms = sb_cudnn_gelu_algorithms},
+    {"gelu_gradient", SB_BIT(SB_DTYPE_F32) | HALF, sb_cudnn_gelu,
+     .algorithms = sb_cudnn_gelu_algorithms},
     {"softmax", BOTH | HALF, sb_cudnn_softmax, .algorithms = sb_cudnn_softmax_algorithms},
     {"softmax_gradient", BOTH | HALF, sb_cudnn_softmax},
     {"ctc_loss", SB_BIT(SB_DTYPE_F32), sb_cudnn_ctc, .algorithms = sb_cudnn_ctc_algorithms},
@@ -147,12 +150,25 @@ static const struct sb_kernel kernels[] = {
     {NULL},
 };
 
+static const struct sb_missing missing[] = {
+    {"gemm gemv symv dot", "that is cuBLAS's; of cuDNN's graphs not used here"},
+    {"sum mean gradient_norm bias_gradient", "cuDNN's reductions are not used here"},
+    {"bias_add", "a graph of one addition, not used here"},
+    {"layernorm layernorm_gradient attention attention_gradient",
+     "of cuDNN's graphs convolutions and gelu alone are used here"},
+    {"dropout", "cuDNN draws masks of its own, which cannot be held against the operation's"},
+    {"allreduce", "that is NCCL's"},
+    {NULL},
+};
+
 const struct sb_backend sb_backend_cudnn = {
     .api = SB_BACKEND_API,
     .name = "cudnn",
     .summary = "NVIDIA cuDNN, loaded when needed; what it lacks is computed as in ref",
     .kernels = kernels,
-    .gaps = "cuDNN has no such routine, or it is not used here",
+    .gaps = "cuDNN has no such routine",
+    .missing = missing,
+    .dtypes_missing = "cuDNN computes CTC loss in f32, and gelu in f32, f16 and bf16",
     .load = load,
     .unload = unload,
     .set_deterministic = set_deterministic,

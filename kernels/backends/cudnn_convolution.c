@@ -5,23 +5,16 @@
 #include <errno.h>
 #include <string.h>
 
-/* Engines by number, as cuDNN counts them for an operation; a number that there is not is answered
- * with how many there are. */
-#define TEN(tens)                                                                                  \
-    "engine_" #tens "0", "engine_" #tens "1", "engine_" #tens "2", "engine_" #tens "3",            \
-        "engine_" #tens "4", "engine_" #tens "5", "engine_" #tens "6", "engine_" #tens "7",        \
-        "engine_" #tens "8", "engine_" #tens "9"
-#define ENGINES TEN(), TEN(1), TEN(2), TEN(3), TEN(4), TEN(5), TEN(6), TEN(7)
-
 /* cuDNN's names without their prefixes, in the order of its enumerations. */
 const char *const sb_cudnn_forward_algorithms[] = {
-    "implicit_gemm", "implicit_precomp_gemm", "gemm",  "direct", "fft", "fft_tiling",
-    "winograd",      "winograd_nonfused",     ENGINES, NULL};
-const char *const sb_cudnn_data_algorithms[] = {
-    "algo_0", "algo_1", "fft", "fft_tiling", "winograd", "winograd_nonfused", ENGINES, NULL};
-const char *const sb_cudnn_filter_algorithms[] = {"algo_0",     "algo_1",   "fft",
-                                                  "algo_3",     "winograd", "winograd_nonfused",
-                                                  "fft_tiling", ENGINES,    NULL};
+    "implicit_gemm", "implicit_precomp_gemm", "gemm",           "direct", "fft", "fft_tiling",
+    "winograd",      "winograd_nonfused",     SB_CUDNN_ENGINES, NULL};
+const char *const sb_cudnn_data_algorithms[] = {"algo_0",         "algo_1",   "fft",
+                                                "fft_tiling",     "winograd", "winograd_nonfused",
+                                                SB_CUDNN_ENGINES, NULL};
+const char *const sb_cudnn_filter_algorithms[] = {
+    "algo_0",     "algo_1",         "fft", "algo_3", "winograd", "winograd_nonfused",
+    "fft_tiling", SB_CUDNN_ENGINES, NULL};
 
 enum { MOST = 24 };
 

@@ -99,6 +99,59 @@ int sb_cudnn_convolution(void *state, const struct sb_call *call, struct sb_erro
 /* cudnn_graph.c: the same by an engine of the graph interface, algorithms "engine_0" and on. */
 sb_cudnn_work sb_cudnn_graph;
 
+/* Engines by number, as cuDNN counts them for an operation; a number that there is not is answered
+ * with how many there are. */
+#define SB_CUDNN_TEN(tens)                                                                         \
+    "engine_" #tens "0", "engine_" #tens "1", "engine_" #tens "2", "engine_" #tens "3",            \
+        "engine_" #tens "4", "engine_" #tens "5", "engine_" #tens "6", "engine_" #tens "7",        \
+        "engine_" #tens "8", "engine_" #tens "9"
+#define SB_CUDNN_ENGINES                                                                           \
+    SB_CUDNN_TEN(), SB_CUDNN_TEN(1), SB_CUDNN_TEN(2), SB_CUDNN_TEN(3), SB_CUDNN_TEN(4),            \
+        SB_CUDNN_TEN(5), SB_CUDNN_TEN(6), SB_CUDNN_TEN(7)
+
+/* A graph of one operation. Descriptors in the order in which they were made; each refers to
+ * earlier ones only. */
+enum { SB_CUDNN_MOST_MADE = 16 };
+struct sb_cudnn_graph {
+    cudnnBackendDescriptor_t made[SB_CUDNN_MOST_MADE], operation;
+    int n, n_data;
+    void *data[3]; /* of the tensors whose ids are 1, 2 and 3 */
+    int64_t engines;
+};
+
+struct sb_cudnn_setting {
+    cudnnBackendAttributeName_t name;
+    cudnnBackendAttributeType_t type;
+    int64_t n;
+    const void *value;
+};
+
+int sb_cudnn_make(const struct sb_cudnn *cudnn, struct sb_cudnn_graph *graph,
+                  cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *descriptor,
+                  struct sb_error *err);
+/* Sets n attributes, and with that the descriptor is done. */
+int sb_cudnn_finish(const struct sb_cudnn *cudnn, cudnnBackendDescriptor_t descriptor,
+                    const struct sb_cudnn_setting *settings, size_t n, const char *what,
+                    struct sb_error *err);
+#define SB_CUDNN_FINISH(cudnn, descriptor, settings, what, err)                                    \
+    sb_cudnn_finish(cudnn, descriptor, settings, sizeof settings / sizeof *settings, what, err)
+/* A packed tensor of four dimensions, with an id from 1. */
+int sb_cudnn_graph_tensor(const struct sb_cudnn *cudnn, const struct sb_call *call,
+                          struct sb_cudnn_graph *graph, int64_t id, const int64_t dims[4],
+                          cudnnBackendDescriptor_t *tensor, struct sb_error *err);
+
+/* Makes the operation, and says where its tensors' data are. */
+typedef int sb_cudnn_describe(const struct sb_cudnn *cudnn, const struct sb_call *call,
+                              void *const device[], struct sb_cudnn_graph *graph,
+                              struct sb_error *err);
+/* By the engine that the algorithm names; without one, by the first that supports it. */
+int sb_cudnn_compute(struct sb_cudnn *cudnn, const struct sb_call *call, void *const device[],
+                     sb_cudnn_describe *describe, struct sb_error *err);
+
+/* cudnn_gelu.c: gelu and its gradient, by engines alone. */
+extern const char *const sb_cudnn_gelu_algorithms[];
+int sb_cudnn_gelu(void *state, const struct sb_call *call, struct sb_error *err);
+
 /* cudnn_ctc.c */
 extern const char *const sb_cudnn_ctc_algorithms[];
 int sb_cudnn_ctc(void *state, const struct sb_call *call, struct sb_error *err);

@@ -353,6 +353,26 @@ START_TEST(windows_are_those_that_were_asked_for)
     sb_engine_close(engine);
 }
 END_TEST
+/* Of the graph interface's engines the first does not support it: without an algorithm named, the
+ * next is taken. */
+START_TEST(gelu_is_of_the_kind_asked_for_by_the_first_engine_that_has_it)
+{
+    static const char *const operations[] = {"gelu", "gelu_gradient"};
+    struct sb_engine *engine = engine_of("cudnn", false);
+    for (size_t i = 0; i < 4; i++) {
+        struct sb_call_report report = {0};
+        const double tanh[] = {i % 2};
+        ck_assert_int_eq(agrees(engine, operations[i / 2], SB_DTYPE_F32, (const size_t[]){997},
+                                tanh, NULL, &report),
+                         0);
+        ck_assert_str_eq(report.algorithm, "engine_1");
+        ck_assert_int_eq(agrees(engine, operations[i / 2], SB_DTYPE_F32, (const size_t[]){997},
+                                tanh, "engine_0", &report),
+                         -ENOTSUP);
+    }
+    sb_engine_close(engine);
+}
+END_TEST
 #endif
 
 START_TEST(cublaslt_says_how_it_splits)
@@ -405,6 +425,7 @@ int main(void) {
 #ifdef SB_HAVE_CUDNN
                                   what_cudnn_does_not_support_is_not_supported,
                                   windows_are_those_that_were_asked_for,
+                                  gelu_is_of_the_kind_asked_for_by_the_first_engine_that_has_it,
                                   the_gradient_of_ctc_changes_unless_deterministic,
 #endif
                                   cublaslt_says_how_it_splits,

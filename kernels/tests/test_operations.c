@@ -354,10 +354,36 @@ START_TEST(every_gap_has_a_reason_and_every_kernel_none)
                 char *gap = sb_backend_gap(sb_backends[b], sb_operations[o], dtype);
                 bool has = sb_backend_kernel(sb_backends[b], sb_operations[o]->name, dtype);
                 ck_assert(has == !gap);
+                /* Of the types that kernels know, in parentheses why. */
+                for (size_t d = 0; gap && d < sizeof dtypes / sizeof *dtypes; d++)
+                    ck_assert_msg(dtypes[d] != dtype || strchr(gap, '('), "%s", gap);
                 free(gap);
             }
         }
     }
+}
+END_TEST
+
+/* A reason is for operations that there are, and is given for these alone. */
+START_TEST(a_gap_of_its_own_kind_has_its_own_reason)
+{
+    for (size_t b = 0; sb_backends[b]; b++) {
+        for (const struct sb_missing *m = sb_backends[b]->missing; m && m->operations; m++) {
+            char names[256];
+            snprintf(names, sizeof names, "%s", m->operations);
+            for (char *rest = names, *name; (name = strsep(&rest, " "));) {
+                const struct sb_operation *operation = sb_operation_find(name);
+                ck_assert_msg(operation, "%s: no operation '%s'", sb_backends[b]->name, name);
+                char *gap = sb_backend_gap(sb_backends[b], operation, SB_DTYPE_F32);
+                ck_assert(!gap || strstr(gap, m->why));
+                free(gap);
+            }
+        }
+    }
+    char *gap =
+        sb_backend_gap(sb_backend_find("openblas"), sb_operation_find("relu"), SB_DTYPE_F32);
+    ck_assert_ptr_nonnull(strstr(gap, sb_backend_find("openblas")->gaps));
+    free(gap);
 }
 END_TEST
 
@@ -527,8 +553,9 @@ SB_TEST_MAIN("kernels-operations", ref_agrees_with_every_oracle, openblas_agrees
              ref_gemm_has_the_bits_of_the_naive_loop_on_every_path_and_thread_count,
              ref_fuses_no_multiplication_with_an_addition, a_row_has_the_same_bits_in_any_batch,
              inputs_are_a_function_of_the_seed, what_is_not_in_this_build_is_known_by_name,
-             every_gap_has_a_reason_and_every_kernel_none, a_wrong_shape_is_refused,
-             rows_alone_are_the_rows_of_the_whole, operands_can_be_moved_off_their_boundary,
+             every_gap_has_a_reason_and_every_kernel_none, a_gap_of_its_own_kind_has_its_own_reason,
+             a_wrong_shape_is_refused, rows_alone_are_the_rows_of_the_whole,
+             operands_can_be_moved_off_their_boundary,
              an_algorithm_that_a_kernel_has_not_is_not_supported,
              a_backend_is_one_table_and_ref_fills_its_gaps,
              a_backend_of_another_interface_is_refused, a_label_out_of_range_is_an_error,

@@ -332,6 +332,46 @@ START_TEST(cudnns_graph_is_strict)
     refused("a descriptor of another type, or not final");
 }
 END_TEST
+
+static cudnnBackendDescriptor_t descriptor(cudnnBackendDescriptorType_t type) {
+    cudnnBackendDescriptor_t made;
+    ck_assert_int_eq(dnn.cudnnBackendCreateDescriptor(type, &made), CUDNN_STATUS_SUCCESS);
+    return made;
+}
+
+static void set(cudnnBackendDescriptor_t to, cudnnBackendAttributeName_t name,
+                cudnnBackendAttributeType_t type, int64_t n, const void *values) {
+    ck_assert_int_eq(dnn.cudnnBackendSetAttribute(to, name, type, n, values), CUDNN_STATUS_SUCCESS);
+}
+
+START_TEST(cudnns_functions_are_strict)
+{
+    const int64_t dims[] = {1, 1, 1, 8}, strides[] = {8, 8, 8, 1}, id = 1, alignment = 16;
+    const cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    const cudnnPointwiseMode_t gradient = CUDNN_POINTWISE_GELU_BWD;
+    setup_dnn();
+    cudnnBackendDescriptor_t tensor = descriptor(CUDNN_BACKEND_TENSOR_DESCRIPTOR),
+                             function = descriptor(CUDNN_BACKEND_POINTWISE_DESCRIPTOR),
+                             operation = descriptor(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+    set(tensor, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    set(tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, dims);
+    set(tensor, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, strides);
+    set(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id);
+    set(tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
+    ck_assert_int_eq(dnn.cudnnBackendFinalize(tensor), CUDNN_STATUS_SUCCESS);
+    set(function, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &gradient);
+    ck_assert_int_ne(dnn.cudnnBackendFinalize(function), CUDNN_STATUS_SUCCESS);
+    refused("lacks attribute 1"); /* in which precision */
+    set(function, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &type);
+    ck_assert_int_eq(dnn.cudnnBackendFinalize(function), CUDNN_STATUS_SUCCESS);
+    set(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &function);
+    set(operation, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &tensor);
+    set(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &tensor);
+    ck_assert_int_ne(dnn.cudnnBackendFinalize(operation), CUDNN_STATUS_SUCCESS);
+    refused("other tensors than the function's"); /* a gradient has no y */
+}
+END_TEST
 #endif
 
 int main(void) {
@@ -348,6 +388,7 @@ int main(void) {
 #ifdef SB_HAVE_CUDNN
                                   cudnns_convolution_is_strict,
                                   cudnns_graph_is_strict,
+                                  cudnns_functions_are_strict,
 #endif
                                   cublaslt_is_strict_too};
     Suite *suite = suite_create("kernels-standin");

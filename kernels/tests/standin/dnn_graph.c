@@ -1,10 +1,13 @@
-/* Tests, stand-in for libcudnn: the graph interface, for one convolution. It has three engines: one
- * whose results repeat, one whose do not and which says so, and one that supports nothing. */
+/* Tests, stand-in for libcudnn: the graph interface, for one convolution, or gelu or its gradient.
+ * It has three engines: one whose results repeat, one whose do not and which says so, and one that
+ * supports nothing. The first computes no gelu. */
 #include "kernels/tests/standin/dnn.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { SOME = -1 }; /* two or three */
 enum { MOST_SET = 8, MOST_BYTES = 32, ENGINES = 3, REPEATS = 0, ANYWHERE = 1, UNSUPPORTED = 2 };
 
 static const char kind[] = "backend descriptor";
@@ -22,12 +25,14 @@ struct descriptor {
     struct value set[MOST_SET];
 };
 
-/* What each type must be given, all of it. */
+/* What each type must be given, all of it; but for an operation's tensors, of which the function
+ * says what they are, and how many tensors the memory is of. */
 static const struct rule {
     cudnnBackendDescriptorType_t of;
     cudnnBackendAttributeName_t name;
     cudnnBackendAttributeType_t type;
     int64_t n;
+    bool optional;
 } rules[] = {
 #define TENSOR(name, type, n)                                                                      \
     { CUDNN_BACKEND_TENSOR_DESCRIPTOR, CUDNN_ATTR_TENSOR_##name, type, n }
@@ -61,8 +66,20 @@ static const struct rule {
     OPERATION(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, BWD_DATA, DX, W, DY),
     OPERATION(CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR, BWD_FILTER, X, DW,
               DY),
+#define POINTWISE(name, type, optional)                                                            \
+    {                                                                                              \
+        CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, CUDNN_ATTR_OPERATION_POINTWISE_##name, type, \
+            1, optional                                                                            \
+    }
+    POINTWISE(PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, false),
+    POINTWISE(XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, false),
+    POINTWISE(YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, true),
+    POINTWISE(DYDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, true),
+    POINTWISE(DXDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, true),
 #define ONE(of, name, type)                                                                        \
     { CUDNN_BACKEND_##of##_DESCRIPTOR, CUDNN_ATTR_##name, CUDNN_TYPE_##type, 1 }
+    ONE(POINTWISE, POINTWISE_MODE, POINTWISE_MODE),
+    ONE(POINTWISE, POINTWISE_MATH_PREC, DATA_TYPE),
     ONE(OPERATIONGRAPH, OPERATIONGRAPH_HANDLE, HANDLE),
     ONE(OPERATIONGRAPH, OPERATIONGRAPH_OPS, BACKEND_DESCRIPTOR),
     ONE(ENGINE, ENGINE_OPERATION_GRAPH, BACKEND_DESCRIPTOR),
@@ -71,16 +88,16 @@ static const struct rule {
     ONE(EXECUTION_PLAN, EXECUTION_PLAN_HANDLE, HANDLE),
     ONE(EXECUTION_PLAN, EXECUTION_PLAN_ENGINE_CONFIG, BACKEND_DESCRIPTOR),
     {CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
-     3},
+     SOME},
     {CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
-     CUDNN_TYPE_VOID_PTR, 3},
+     CUDNN_TYPE_VOID_PTR, SOME},
     ONE(VARIANT_PACK, VARIANT_PACK_WORKSPACE, VOID_PTR),
 };
 enum { N_RULES = sizeof rules / sizeof *rules };
 
 static size_t size_of(cudnnBackendAttributeType_t type) {
     return type == CUDNN_TYPE_DATA_TYPE || type == CUDNN_TYPE_CONVOLUTION_MODE ||
-                   type == CUDNN_TYPE_FLOAT
+                   type == CUDNN_TYPE_POINTWISE_MODE || type == CUDNN_TYPE_FLOAT
                ? 4
                : 8;
 }
@@ -134,7 +151,8 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t to,
             (int)rules[r].type == -1 && (type == CUDNN_TYPE_FLOAT || type == CUDNN_TYPE_DOUBLE);
         if (rules[r].of != descriptor->type || rules[r].name != name)
             continue;
-        if ((rules[r].type != type && !scalar) || rules[r].n != n || descriptor->final ||
+        bool fits = rules[r].n == SOME ? n == 2 || n == 3 : rules[r].n == n;
+        if ((rules[r].type != type && !scalar) || !fits || descriptor->final ||
             find(descriptor, name)) {
             sb_standin_refuse("%s: attribute %d as %d of type %d%s", who, (int)name, (int)n,
                               (int)type, descriptor->final ? ", of what is final" : "");
@@ -163,13 +181,44 @@ static void *pointer(const struct descriptor *of, cudnnBackendAttributeName_t na
     return value;
 }
 
+/* Of an engine: is it for a function, not for a convolution? */
+static bool is_pointwise(const struct descriptor *engine) {
+    const struct descriptor *graph = pointer(engine, CUDNN_ATTR_ENGINE_OPERATION_GRAPH, 0);
+    const struct descriptor *operation = pointer(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, 0);
+    return operation->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR;
+}
+
+static cudnnPointwiseMode_t mode_of(const struct descriptor *operation) {
+    cudnnPointwiseMode_t mode;
+    const struct descriptor *function =
+        pointer(operation, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, 0);
+    memcpy(&mode, find(function, CUDNN_ATTR_POINTWISE_MODE)->bytes, sizeof mode);
+    return mode;
+}
+
+static bool is_gradient(cudnnPointwiseMode_t mode) {
+    return mode == CUDNN_POINTWISE_GELU_BWD || mode == CUDNN_POINTWISE_GELU_APPROX_TANH_BWD;
+}
+
+/* A function has x and y, a gradient x, dy and dx. */
+static bool is_whole(const char *who, const struct descriptor *operation) {
+    bool gradient = is_gradient(mode_of(operation));
+    if (!find(operation, CUDNN_ATTR_OPERATION_POINTWISE_YDESC) == gradient &&
+        !find(operation, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC) != gradient &&
+        !find(operation, CUDNN_ATTR_OPERATION_POINTWISE_DXDESC) != gradient)
+        return true;
+    sb_standin_refuse("%s: other tensors than the function's", who);
+    return false;
+}
+
 cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t of) {
     static const char who[] = "cudnnBackendFinalize";
     struct descriptor *descriptor = of;
     if (!sb_standin_is(who, kind, of))
         return CUDNN_STATUS_BAD_PARAM;
     for (size_t r = 0; r < N_RULES; r++) {
-        if (rules[r].of == descriptor->type && !find(descriptor, rules[r].name)) {
+        if (rules[r].of == descriptor->type && !rules[r].optional &&
+            !find(descriptor, rules[r].name)) {
             sb_standin_refuse("%s: descriptor %d lacks attribute %d", who, (int)descriptor->type,
                               (int)rules[r].name);
             return CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED;
@@ -181,9 +230,12 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t of) {
             sb_standin_refuse("%s: no engine %d", who, (int)index);
             return CUDNN_STATUS_BAD_PARAM;
         }
-        if (index == UNSUPPORTED)
+        if (index == UNSUPPORTED || (index == REPEATS && is_pointwise(descriptor)))
             return CUDNN_STATUS_NOT_SUPPORTED;
     }
+    if (descriptor->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR &&
+        !is_whole(who, descriptor))
+        return CUDNN_STATUS_BAD_PARAM;
     descriptor->final = true;
     return CUDNN_STATUS_SUCCESS;
 }
@@ -254,7 +306,7 @@ static bool take_tensor(const struct descriptor *tensor, int dims[4], cudaDataTy
 /* What the pack holds for a tensor, by its id. */
 static void *data_of(const struct descriptor *pack, const struct descriptor *tensor) {
     int64_t id = number(tensor, CUDNN_ATTR_TENSOR_UNIQUE_ID, 0);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < find(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS)->n; i++) {
         if (number(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, i) == id)
             return pointer(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, i);
     }
@@ -302,6 +354,65 @@ static bool take_operation(const struct descriptor *operation, const struct desc
     return sb_standin_dnn_scalars("cudnnBackendExecute", of->type, alpha->bytes, beta->bytes);
 }
 
+/* ---- gelu --------------------------------------------------------------------------------------
+ */
+
+struct function {
+    cudaDataType type;
+    cudnnPointwiseMode_t mode;
+    size_t n;
+    void *data[3]; /* x y, or x dy dx */
+};
+
+static void compute_function(void *arg) {
+    const struct function *of = arg;
+    bool gradient = is_gradient(of->mode),
+         by_tanh = of->mode == CUDNN_POINTWISE_GELU_APPROX_TANH_FWD ||
+                   of->mode == CUDNN_POINTWISE_GELU_APPROX_TANH_BWD;
+    const double root = sqrt(M_2_PI), cubic = 0.044715;
+    for (size_t i = 0; i < of->n; i++) {
+        double x = sb_standin_value(of->type, of->data[0], i);
+        double share = by_tanh ? tanh(root * (x + cubic * x * x * x)) : erf(x * M_SQRT1_2);
+        double slope =
+            root * (by_tanh ? (1 - share * share) * (1 + 3 * cubic * x * x) : exp(-x * x / 2));
+        double y = gradient ? sb_standin_value(of->type, of->data[1], i) *
+                                  ((1 + share) / 2 + x / 2 * slope)
+                            : x / 2 * (1 + share);
+        sb_standin_store(of->type, of->data[gradient ? 2 : 1], i, y);
+    }
+}
+
+static bool run_function(const char *who, cudaStream_t stream, const struct descriptor *operation,
+                         const struct descriptor *pack) {
+    static const cudnnBackendAttributeName_t names[2][3] = {
+        {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_YDESC},
+        {CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_ATTR_OPERATION_POINTWISE_DYDESC,
+         CUDNN_ATTR_OPERATION_POINTWISE_DXDESC}};
+    struct function of = {.mode = mode_of(operation)};
+    bool gradient = is_gradient(of.mode);
+    int dims[4];
+    for (int i = 0; i < (gradient ? 3 : 2); i++) {
+        const struct descriptor *tensor = pointer(operation, names[gradient][i], 0);
+        cudaDataType type;
+        if (!take_tensor(tensor, dims, &type))
+            return false;
+        if (i && (type != of.type || sb_standin_dnn_elements(dims) != of.n)) {
+            sb_standin_refuse("%s: tensors that are not alike", who);
+            return false;
+        }
+        of.type = type;
+        of.n = sb_standin_dnn_elements(dims);
+        of.data[i] = data_of(pack, tensor);
+        if (!sb_standin_dnn_memory(who, "a tensor", of.data[i], of.n * sb_standin_size(type)))
+            return false;
+    }
+    if (of.type == CUDA_R_64F) {
+        sb_standin_refuse("%s: no engine computes it in f64", who);
+        return false;
+    }
+    return sb_standin_enqueue(who, stream, compute_function, &of, sizeof of);
+}
+
 static bool is_final(const char *who, const struct descriptor *descriptor,
                      cudnnBackendDescriptorType_t type) {
     if (!sb_standin_is(who, kind, descriptor))
@@ -329,6 +440,9 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
         !sb_standin_on_device(who, "the workspace",
                               pointer(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, 0), needed))
         return CUDNN_STATUS_BAD_PARAM;
+    if (is_pointwise(engine))
+        return sb_standin_dnn_status(run_function(
+            who, handle->stream, pointer(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, 0), pack));
     return sb_standin_dnn_status(
         take_operation(pointer(graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, 0), pack, &of) &&
         sb_standin_dnn_fits(who, &of) && sb_standin_dnn_convolve(who, handle->stream, &of));
