@@ -55,9 +55,13 @@ static json_t *listed_job(const struct sb_job_plan *plan) {
                                               sb_json_string(axis->unavailable)));
     }
     const struct sb_job *job = plan->job;
-    return json_pack("{s:o, s:o, s:s, s:o, s:s, s:o, s:i, s:i}", "name", sb_json_string(job->name),
-                     "id", sb_json_string(job->id), "kind", sb_job_kind_names[job->kind], "backend",
-                     sb_json_string(job->backend), "design", sb_design_names[job->design], "axes",
+    bool kernel = job->kind == SB_JOB_KERNEL;
+    return json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:i, s:i}", "name",
+                     sb_json_string(job->name), "id", sb_json_string(job->id), "kind",
+                     sb_job_kind_names[job->kind], "kernel",
+                     sb_json_string(kernel ? job->subject : NULL), "backend",
+                     sb_json_string(job->backend), "dtype", sb_json_string(job->dtype), "algorithm",
+                     sb_json_string(job->algorithm), "design", sb_design_names[job->design], "axes",
                      axes, "cells", (int)plan->n_cells, "runs", (int)planned_runs(plan));
 }
 

@@ -41,17 +41,25 @@ class Suites(program.Program):
                      "control/openblas-threads"):
             self.assertIn(jobs[name]["outcome"], ("xfail", "xpass", "skipped"), jobs[name])
 
-    def test_every_kernel_that_a_cpu_has_is_in_the_matrix(self):
-        plan = self.run_json(os.path.join(SOURCE, "suites", "kernels.yaml"), "--list")
-        ids = [job["id"] for job in plan["jobs"]]
-        listed = json.loads(self.samebits("list", "kernels", "--json", code=0).stdout)["kernels"]
-        self.assertGreaterEqual(len(listed), 36)
-        for kernel in listed:
-            for backend in ("ref", "openmp", "openblas", "blis", "onednn", "mpi"):
-                if kernel.get(backend, "-") == "-":
-                    continue
-                job = f"{kernel['name']}/{backend}"
-                self.assertTrue(any(name == job or name.startswith(job + "/") for name in ids), job)
+    def cells_of(self, name):
+        """(kernel, backend, dtype) of every kernel job of a suite."""
+        plan = self.run_json(os.path.join(SOURCE, "suites", name), "--list")
+        return {(job["kernel"], job["backend"], job["dtype"]) for job in plan["jobs"] if job["kind"] == "kernel"}
+
+    def listed_cells(self):
+        """The same of everything that this build has."""
+        rows = json.loads(self.samebits("list", "kernels", "--json", code=0).stdout)["kernels"]
+        self.assertGreaterEqual(len(rows), 36)
+        return {(row["name"], backend, dtype) for row in rows for backend, dtypes in row.items()
+                if backend not in ("name", "what it is") for dtype in dtypes.split() if dtype != "-"}
+
+    def test_every_cell_of_the_table_is_in_a_matrix(self):
+        """What a CPU computes is in kernels.yaml, what a GPU does in gpu-nightly.yaml, in every element type."""
+        listed = self.listed_cells()
+        gpu = {cell for cell in listed if cell[1] in ("cublas", "cuda", "cudnn", "nccl")}
+        self.assertGreaterEqual(len(listed - gpu), 36 * 4)
+        self.assertEqual(sorted(listed - gpu - self.cells_of("kernels.yaml")), [])
+        self.assertEqual(sorted(gpu - self.cells_of("gpu-nightly.yaml")), [])
 
     def test_python_jobs(self):
         jobs = self.suite("commands.yaml", "--skip", "torch_*")
