@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/cpus.h"
 #include "cli/digesting.h"
+#include "cli/unsupported.h"
 
 #include <errno.h>
 #include <string.h>
@@ -70,8 +71,8 @@ static int fill_axes(struct sb_job_evidence *evidence) {
 }
 
 int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb_run *runs,
-                         size_t n_runs, uint64_t seed, struct sb_job_evidence *evidence,
-                         struct sb_error *err) {
+                         size_t n_runs, uint64_t seed, char **left_out,
+                         struct sb_job_evidence *evidence, struct sb_error *err) {
     const struct sb_job_plan *job_plan = &plan->jobs[job];
     *evidence = (struct sb_job_evidence){.plan = job_plan};
     evidence->runs = calloc(n_runs + 1, sizeof *evidence->runs);
@@ -91,6 +92,8 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
         if (runs[i].job == job && runs[i].status != SB_STATUS_INTERRUPTED)
             evidence->runs[evidence->n_runs++] = &runs[i];
     }
+    if (rc == 0 && left_out)
+        rc = sb_unsupported_leave_out(job_plan, evidence->runs, &evidence->n_runs, left_out);
     if (rc == 0) {
         qsort(evidence->runs, evidence->n_runs, sizeof *evidence->runs, by_id);
         rc = find_groups(evidence);

@@ -26,10 +26,12 @@ struct sb_job_evidence {
     uint64_t *implies;
 };
 
-/* The evidence of one job among all runs (any order; sorted here). */
+/* The evidence of one job among all runs (any order; sorted here). `left_out` NULL: all of them;
+ * else without those of cells that are not supported here, and *left_out is the sentence on that,
+ * malloc'd, or NULL. */
 int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb_run *runs,
-                         size_t n_runs, uint64_t seed, struct sb_job_evidence *evidence,
-                         struct sb_error *err);
+                         size_t n_runs, uint64_t seed, char **left_out,
+                         struct sb_job_evidence *evidence, struct sb_error *err);
 void sb_job_evidence_clear(struct sb_job_evidence *evidence);
 
 /* Adds results that only came up in later calls of a run's process (cli/evidence_calls.c). 0 or

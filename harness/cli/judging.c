@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "cli/culprit.h"
 #include "cli/evidence.h"
+#include "cli/unsupported.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct sb_judged {
     struct sb_comparison
         *against_reference; /* [n groups]: shallow copies of what `comparisons` owns */
     char *requirements_reason, *requirements_limit;
-    char *spoiled, *lacking;
+    char *spoiled, *lacking, *left_out;
     struct sb_traced_witness traced;
 };
 
@@ -29,6 +30,7 @@ static void judged_clear(struct sb_judged *judged) {
     free(judged->requirements_limit);
     free(judged->spoiled);
     free(judged->lacking);
+    free(judged->left_out);
     sb_traced_witness_clear(&judged->traced);
 }
 
@@ -43,9 +45,8 @@ void sb_judged_free(struct sb_judged *judged, struct sb_job_result *jobs, size_t
 static const char *unsupported(const struct sb_job_evidence *evidence) {
     const char *why = NULL;
     for (size_t i = 0; i < evidence->n_runs; i++) {
-        const struct sb_run *run = evidence->runs[i];
-        why = json_string_value(json_object_get(run->seen.worker, "unsupported"));
-        if (!why || run->status == SB_STATUS_OK)
+        why = sb_run_unsupported(evidence->runs[i]);
+        if (!why)
             return NULL;
     }
     return why;
@@ -118,13 +119,14 @@ static int judge_job(const struct sb_judging *judging, size_t job, struct sb_jud
     *result = (struct sb_job_result){
         .plan = plan, .skipped = judging->skipped[job], .requirements_met = true};
     int rc = sb_job_evidence_make(judging->plan, job, judging->runs, judging->n_runs, judging->seed,
-                                  &judged->evidence, err);
+                                  &judged->left_out, &judged->evidence, err);
     if (rc < 0)
         return rc;
     const struct sb_job_evidence *evidence = &judged->evidence;
     result->runs = evidence->runs;
     result->n_runs = evidence->n_runs;
     result->stopped = judging->stopped;
+    result->left_out = judged->left_out;
     if (!evidence->n_runs) {
         if (!result->skipped)
             result->skipped = judging->why_no_runs(judging->context, job);

@@ -51,7 +51,7 @@ static int more_runs(void *context, size_t job, const struct sb_run *runs, size_
     if (session->skipped[job] || session->given_up[job])
         return 0;
     SB_CLEANUP(sb_job_evidence_clear) struct sb_job_evidence evidence;
-    int rc = sb_job_evidence_make(session->plan, job, runs, n_runs, session->request->seed,
+    int rc = sb_job_evidence_make(session->plan, job, runs, n_runs, session->request->seed, NULL,
                                   &evidence, err);
     if (rc == 0)
         rc = sb_more_runs(&evidence.evidence, &session->plan->jobs[job].job->repeats, more, err);

@@ -161,6 +161,8 @@ static json_t *limits_json(struct sb_making *making, const struct sb_job_result 
         sb_push(making, limits, sb_json_string(text));
         making->failed |= !text;
     }
+    if (job->left_out)
+        sb_push(making, limits, sb_json_string(job->left_out));
     if (job->lacking)
         sb_push(making, limits, sb_json_string(job->lacking));
     if (job->requirements_limit)

@@ -154,8 +154,10 @@ static void read_report(struct sb_schedule *schedule, struct sb_slot *slot) {
         run->accuracy = json_number_value(accuracy);
     run->untrained = json_is_true(json_object_get(report, "untrained"));
     const char *unsupported = json_string_value(json_object_get(report, "unsupported"));
-    if (unsupported && run->status != SB_STATUS_OK)
-        sb_run_note(run, strdup(unsupported));
+    if (unsupported && run->status != SB_STATUS_OK) { /* its log's last line says the same */
+        free(run->message);
+        run->message = strdup(unsupported);
+    }
     json_decref(run->seen.worker);
     run->seen.worker = sb_steal_pointer(&report);
 }

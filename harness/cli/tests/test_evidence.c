@@ -71,9 +71,9 @@ static void make_world(struct world *world, size_t runs, size_t distinct, size_t
     }
     struct sb_error err = {0};
     n_compared_texts = n_compared_weights = 0;
-    ck_assert_msg(
-        sb_job_evidence_make(&world->whole, 0, world->runs, runs, 0, &world->evidence, &err) == 0,
-        "%s", err.text);
+    ck_assert_msg(sb_job_evidence_make(&world->whole, 0, world->runs, runs, 0, NULL,
+                                       &world->evidence, &err) == 0,
+                  "%s", err.text);
     sb_group_comparisons_open(&world->evidence, NULL, &world->comparisons);
 }
 
@@ -107,8 +107,8 @@ START_TEST(failed_runs_are_of_no_group_and_interrupted_ones_no_evidence)
     sb_job_evidence_clear(&world.evidence);
     world.runs[0].status = SB_STATUS_CRASHED;
     world.runs[3].status = SB_STATUS_INTERRUPTED;
-    ck_assert_int_eq(sb_job_evidence_make(&world.whole, 0, world.runs, 6, 0, &world.evidence, NULL),
-                     0);
+    ck_assert_int_eq(
+        sb_job_evidence_make(&world.whole, 0, world.runs, 6, 0, NULL, &world.evidence, NULL), 0);
     ck_assert_uint_eq(world.evidence.n_runs, 5);
     ck_assert_int_eq(world.evidence.trials[0].group, -1);
     ck_assert_str_eq(world.evidence.groups.names.items[0], world.texts[1]);

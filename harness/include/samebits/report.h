@@ -35,7 +35,8 @@ struct sb_job_result {
     const char *no_divergence;  /* NULL: nothing to say */
     const char *spoiled;        /* why no verdict on it counts, or NULL */
     const char *inputs_changed; /* the same, where its inputs changed; or NULL */
-    const char *lacking; /* why magnitudes are not known: weights that are not there; or NULL */
+    const char *left_out; /* which runs are not among these, and why: not supported; or NULL */
+    const char *lacking;  /* why magnitudes are not known: weights that are not there; or NULL */
 };
 
 struct sb_result_input {

@@ -40,6 +40,27 @@ class Chaos(program.Program):
         self.assertEqual(job["grade"], "rounding")
         self.assertEqual(job["witness"]["differs_in"], [f"env:{VARIABLE}"])
 
+    def test_levels_that_a_backend_does_not_support_are_left_out_and_that_is_said(self):
+        """What was left out is neither a divergence nor a failure, and hides none of either."""
+        job = self.kernel("gemm", ["none", "refuse@gemm:1", "ulp@sum:1"], [20, 30, 40], code=0)
+        self.assertEqual((job["outcome"], job["verdict"], job["depends_on"]), ("pass", "bitwise", []))
+        self.assertEqual((job["runs"], job["failed"]), (6, 0))
+        self.assertEqual(job["limits"], [f"not supported here, and left out: 3 runs, at env:{VARIABLE}=refuse@gemm:1 "
+                                         "(backend 'chaos': gemm: refused as planted)"])
+        self.assertEqual(job["axes"][0]["effect"], "unknown")
+        # As the reference, and beside a true difference.
+        job = self.kernel("gemm", ["refuse@gemm:1", "none", "ulp@gemm:1"], [20, 30, 40], options=["--force"], code=1)
+        self.assertEqual((job["verdict"], job["depends_on"]), ("config-dependent", [f"env:{VARIABLE}"]))
+        self.assertIn("left out", job["limits"][0])
+        # Where no level is supported, the job is skipped.
+        job = self.kernel("gemm", ["refuse@gemm:1"], [20, 30, 40], options=["--force"], code=77)
+        self.assertEqual((job["outcome"], job["reason"]), ("skipped", "backend 'chaos': gemm: refused as planted"))
+
+    def test_a_run_that_fails_beside_unsupported_ones_is_an_error(self):
+        job = self.kernel("gemm", ["none", "refuse@gemm:1", "no such fault"], [20, 30, 40], code=2)
+        self.assertEqual((job["outcome"], job["runs"], job["failed"]), ("error", 6, 3))
+        self.assertIn("left out", job["limits"][0])
+
     def test_a_swapped_pair_is_a_permutation(self):
         job = self.kernel("gemm", ["none", "swap@gemm:1"], [20, 30, 40], code=1)
         self.assertEqual((job["verdict"], job["grade"]), ("config-dependent", "permutation"))

@@ -10,6 +10,7 @@
  * order   terms are summed from the last to the first
  * race    `sum` by eight threads that add their parts as they arrive, each after a random delay
  * tree    the same threads and delays; the parts are added in fixed order
+ * refuse  it says that it cannot do this here
  * none    nothing: the bits of ref
  */
 #include "kernels/dispatch.h"
@@ -238,6 +239,8 @@ static int run(void *state, const struct sb_call *call, struct sb_error *err) {
     if (meant && (strcmp(chaos->fault, "race") == 0 || strcmp(chaos->fault, "tree") == 0))
         return race(chaos, call, err);
     bool now = meant && ++chaos->seen == chaos->call;
+    if (now && strcmp(chaos->fault, "refuse") == 0)
+        return sb_error_set(err, -ENOTSUP, "refused as planted");
     bool stale = meant && strcmp(chaos->fault, "stale") == 0;
     if (now && stale)
         return run_stale(chaos, call, err);
