@@ -41,6 +41,17 @@ class Suites(program.Program):
                      "control/openblas-threads"):
             self.assertIn(jobs[name]["outcome"], ("xfail", "xpass", "skipped"), jobs[name])
 
+    def test_the_controls_are_silent_where_they_must_be(self):
+        """In few repeats here; in 1,000 as the suite has it."""
+        jobs = self.suite("controls.yaml", "--repeats", "5", "--exact-repeats")
+        self.assertEqual({name.split("/")[0] for name in jobs}, {"fires", "processes", "calls"})
+        for name, job in jobs.items():
+            with self.subTest(job=name):
+                if name.startswith("fires/"):
+                    self.assertIn(job["outcome"], ("xfail", "xpass", "skipped"), job)
+                else:
+                    self.assertIn(job["verdict"], ("bitwise", "skipped"), job)
+
     def cells_of(self, name):
         """(kernel, backend, dtype) of every kernel job of a suite."""
         plan = self.run_json(os.path.join(SOURCE, "suites", name), "--list")
