@@ -185,6 +185,27 @@ static int dot(void *state, const struct sb_call *call, struct sb_error *err) {
     return rc < 0 ? rc : given;
 }
 
+static int gradient_norm(void *state, const struct sb_call *call, struct sb_error *err) {
+    struct sb_cublas *cublas = state;
+    void *device[SB_MAX_OPERANDS];
+    int rc = sb_gpu_sizes(call, err);
+    if (rc == 0)
+        rc = sb_gpu_take(&cublas->gpu, call, device, err);
+    if (rc < 0)
+        return rc;
+    cudaDataType type = sb_cublas_type(call->dtype);
+    cublas->blas.cublasSetPointerMode_v2(cublas->handle, CUBLAS_POINTER_MODE_DEVICE);
+    cublasStatus_t code = cublas->blas.cublasNrm2Ex(cublas->handle, (int)call->size[0], device[0],
+                                                    type, 1, device[1], type, type);
+    cublas->blas.cublasSetPointerMode_v2(cublas->handle, CUBLAS_POINTER_MODE_HOST);
+    rc = sb_cublas_check(cublas, code, "cublasNrm2Ex", err);
+    int given = sb_gpu_give(&cublas->gpu, call, device, rc == 0 ? err : NULL);
+    double limit = call->attribute[0], norm = sb_call_value(call, 1, 0);
+    sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    sb_gpu_report(call, "nrm2", SB_CLAIM_DETERMINISTIC, SB_CUBLAS_REPEATS);
+    return rc < 0 ? rc : given;
+}
+
 static const char *const symv_algorithms[] = {"atomics", "no_atomics", NULL};
 
 /* The upper triangle of a row-major matrix is the lower one of a column-major. */
@@ -231,6 +252,7 @@ static const struct sb_kernel kernels[] = {
     {"gemv", BOTH | HALF, gemv, .algorithms = gemv_algorithms},
     {"symv", BOTH, symv, .algorithms = symv_algorithms},
     {"dot", BOTH | HALF, dot},
+    {"gradient_norm", BOTH, gradient_norm, HALF},
     {NULL},
 };
 

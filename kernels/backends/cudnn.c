@@ -137,6 +137,8 @@ static const struct sb_kernel kernels[] = {
     {"max_pool_gradient", BOTH | HALF, sb_cudnn_pool, .algorithms = sb_cudnn_max_algorithms},
     {"average_pool", BOTH | HALF, sb_cudnn_pool},
     {"average_pool_gradient", BOTH, sb_cudnn_pool, HALF},
+    {"bias_add", BOTH, sb_cudnn_bias, HALF},
+    {"bias_gradient", BOTH, sb_cudnn_bias, HALF},
     {"relu", BOTH | HALF, sb_cudnn_relu},
     {"relu_gradient", BOTH | HALF, sb_cudnn_relu},
     {"gelu", SB_BIT(SB_DTYPE_F32) | HALF, sb_cudnn_gelu, .algorithms = sb_cudnn_gelu_algorithms},
@@ -152,8 +154,7 @@ static const struct sb_kernel kernels[] = {
 
 static const struct sb_missing missing[] = {
     {"gemm gemv symv dot", "that is cuBLAS's; of cuDNN's graphs not used here"},
-    {"sum mean gradient_norm bias_gradient", "cuDNN's reductions are not used here"},
-    {"bias_add", "a graph of one addition, not used here"},
+    {"sum mean gradient_norm", "cudnnReduceTensor, which has it, is deprecated, and not used here"},
     {"layernorm layernorm_gradient attention attention_gradient",
      "of cuDNN's graphs convolutions and gelu alone are used here"},
     {"dropout", "cuDNN draws masks of its own, which cannot be held against the operation's"},

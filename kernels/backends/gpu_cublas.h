@@ -22,7 +22,8 @@
     X(cublasDgemv_v2)                                                                              \
     X(cublasSsymv_v2)                                                                              \
     X(cublasDsymv_v2)                                                                              \
-    X(cublasDotEx)
+    X(cublasDotEx)                                                                                 \
+    X(cublasNrm2Ex)
 
 #define SB_CUBLASLT_FUNCTIONS(X)                                                                   \
     X(cublasLtCreate)                                                                              \

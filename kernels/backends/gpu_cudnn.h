@@ -31,6 +31,8 @@
     X(cudnnConvolutionForward)                                                                     \
     X(cudnnConvolutionBackwardData)                                                                \
     X(cudnnConvolutionBackwardFilter)                                                              \
+    X(cudnnConvolutionBackwardBias)                                                                \
+    X(cudnnAddTensor)                                                                              \
     X(cudnnCreatePoolingDescriptor)                                                                \
     X(cudnnDestroyPoolingDescriptor)                                                               \
     X(cudnnSetPooling2dDescriptor)                                                                 \
@@ -151,6 +153,9 @@ int sb_cudnn_compute(struct sb_cudnn *cudnn, const struct sb_call *call, void *c
 /* cudnn_gelu.c: gelu and its gradient, by engines alone. */
 extern const char *const sb_cudnn_gelu_algorithms[];
 int sb_cudnn_gelu(void *state, const struct sb_call *call, struct sb_error *err);
+
+/* cudnn_bias.c: adds it, and computes its gradient. */
+int sb_cudnn_bias(void *state, const struct sb_call *call, struct sb_error *err);
 
 /* cudnn_ctc.c */
 extern const char *const sb_cudnn_ctc_algorithms[];

@@ -3,6 +3,7 @@
 #include "kernels/tests/standin/standin.h"
 
 #include <cublas_api.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -381,6 +382,42 @@ cublasStatus_t cublasDsymv_v2(cublasHandle_t handle, cublasFillMode_t fill, int 
                               int step_x, const double *beta, double *y, int step_y) {
     return start_symv("cublasDsymv", handle, fill, n, alpha, a, ld, x, step_x, beta, y, step_y,
                       CUDA_R_64F);
+}
+
+/* ---- nrm2 ------------------------------------------------------------------------------------ */
+
+struct norm {
+    cudaDataType type;
+    size_t n;
+    const void *x;
+    void *result;
+};
+
+static void compute_norm(void *arg) {
+    const struct norm *of = arg;
+    double sum = 0;
+    for (size_t i = 0; i < of->n; i++)
+        sum += sb_standin_value(of->type, of->x, i) * sb_standin_value(of->type, of->x, i);
+    sb_standin_store(of->type, of->result, 0, sqrt(sum));
+}
+
+cublasStatus_t cublasNrm2Ex(cublasHandle_t handle, int n, const void *x, cudaDataType type_x,
+                            int step, void *result, cudaDataType type, cudaDataType execution) {
+    static const char who[] = "cublasNrm2Ex";
+    struct norm norm = {type, (size_t)n, x, result};
+    if (!ready(who, handle) || step != 1 || n < 0)
+        return CUBLAS_STATUS_INVALID_VALUE;
+    if (type_x != type || execution != (type == CUDA_R_64F ? CUDA_R_64F : CUDA_R_32F))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    bool on_device = handle->pointers == CUBLAS_POINTER_MODE_DEVICE;
+    if (!dense(who, "x", x, n, 1, n, type) ||
+        !(on_device ? sb_standin_on_device(who, "the result", result, sb_standin_size(type))
+                    : sb_standin_on_host(who, "the result", result)))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    bool good = sb_standin_enqueue(who, handle->stream, compute_norm, &norm, sizeof norm);
+    if (good && !on_device)
+        sb_standin_drain(handle->stream);
+    return status(good);
 }
 
 /* ---- dot ------------------------------------------------------------------------------------- */

@@ -216,6 +216,67 @@ cudnnStatus_t cudnnActivationBackward(cudnnHandle_t handle, cudnnActivationDescr
         start(who, handle->stream, relu_backward, &of));
 }
 
+/* ---- A bias ---------------------------------------------------------------------------------- */
+
+/* in: bias, of one image; out: what it is added to. */
+static void add_bias(void *arg) {
+    const struct layer *of = arg;
+    size_t plane = (size_t)of->image[2] * (size_t)of->image[3], channels = (size_t)of->image[1];
+    for (size_t i = 0; i < sb_standin_dnn_elements(of->image); i++)
+        out(of, 0, i, sb_standin_value(of->type, of->out[0], i) + in(of, 0, i / plane % channels));
+}
+
+static void bias_backward(void *arg) {
+    const struct layer *of = arg;
+    size_t plane = (size_t)of->image[2] * (size_t)of->image[3], channels = (size_t)of->image[1];
+    for (size_t c = 0; c < channels; c++) {
+        double sum = 0;
+        for (size_t i = 0; i < sb_standin_dnn_elements(of->image); i++)
+            sum += i / plane % channels == c ? in(of, 0, i) : 0;
+        out(of, 0, c, sum);
+    }
+}
+
+static bool is_one(cudaDataType type, const void *scalar) {
+    return type == CUDA_R_64F ? *(const double *)scalar == 1 : *(const float *)scalar == 1;
+}
+
+/* A bias of as many channels as the images have. */
+static bool bias_fits(const char *who, cudnnTensorDescriptor_t bias, cudnnTensorDescriptor_t images,
+                      struct layer *of) {
+    of->type = images->type;
+    memcpy(of->image, images->dims, sizeof of->image);
+    return sb_standin_dnn_shape(who, "the bias", bias, images->type, 1, images->dims[1], 1, 1);
+}
+
+cudnnStatus_t cudnnAddTensor(cudnnHandle_t handle, const void *alpha,
+                             const cudnnTensorDescriptor_t a_desc, const void *a, const void *beta,
+                             const cudnnTensorDescriptor_t c_desc, void *c) {
+    static const char who[] = "cudnnAddTensor";
+    struct layer of = {.in = {a}, .out = {c}};
+    if (!sb_standin_dnn_ready(who, handle) || !sb_standin_dnn_tensor(who, "a", a_desc, a) ||
+        !sb_standin_dnn_tensor(who, "c", c_desc, c) || !bias_fits(who, a_desc, c_desc, &of))
+        return CUDNN_STATUS_BAD_PARAM;
+    if (!is_one(of.type, alpha) || !is_one(of.type, beta)) {
+        sb_standin_refuse("%s: the stand-in knows alpha = beta = 1 alone", who);
+        return CUDNN_STATUS_BAD_PARAM;
+    }
+    return sb_standin_dnn_status(sb_standin_enqueue(who, handle->stream, add_bias, &of, sizeof of));
+}
+
+cudnnStatus_t cudnnConvolutionBackwardBias(cudnnHandle_t handle, const void *alpha,
+                                           const cudnnTensorDescriptor_t dy_desc, const void *dy,
+                                           const void *beta, const cudnnTensorDescriptor_t db_desc,
+                                           void *db) {
+    static const char who[] = "cudnnConvolutionBackwardBias";
+    struct layer of = {.in = {dy}, .out = {db}};
+    return sb_standin_dnn_status(
+        sb_standin_dnn_ready(who, handle) && sb_standin_dnn_tensor(who, "dy", dy_desc, dy) &&
+        sb_standin_dnn_tensor(who, "db", db_desc, db) && bias_fits(who, db_desc, dy_desc, &of) &&
+        sb_standin_dnn_scalars(who, of.type, alpha, beta) &&
+        sb_standin_enqueue(who, handle->stream, bias_backward, &of, sizeof of));
+}
+
 /* ---- softmax --------------------------------------------------------------------------------- */
 
 /* Over the channels of images of one pixel. */
