@@ -388,7 +388,7 @@ START_TEST(what_is_only_planned_is_no_mistake_but_unavailable)
         const char *job, *why;
     } cases[] = {
         {"    kernel: relu\n    backend: openblas\n",
-         "backend 'openblas': no kernel 'relu' (OpenBLAS has no such"},
+         "backend 'openblas': no kernel 'relu' (BLAS has vectors, products"},
         {"    kernel: gemm\n    backend: ref\n    dtype: i8\n",
          "backend 'ref': no kernel 'gemm' for dtype i8"},
     };
