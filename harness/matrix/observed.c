@@ -138,6 +138,7 @@ void sb_observation_clear(struct sb_observation *observation) {
     json_decref(observation->probe);
     json_decref(observation->trace);
     json_decref(observation->experiment);
+    json_decref(observation->machine);
     json_decref(observation->stated);
     *observation = (struct sb_observation){0};
 }

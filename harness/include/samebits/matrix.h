@@ -33,6 +33,13 @@ struct sb_machine {
 int sb_machine_probe(struct sb_machine **machine, struct sb_error *err);
 void sb_machine_free(struct sb_machine *machine);
 
+/* All that plans rest on, and back: another machine makes the same plan of it. The CPUs' numbers
+ * are no part of it. New reference or NULL; 0, -EBADMSG or -ENOMEM. */
+json_t *sb_machine_to_json(const struct sb_machine *machine);
+int sb_machine_from_json(const json_t *json, struct sb_machine **machine, struct sb_error *err);
+/* Has it n CPUs, numbered from 0. 0 or -ENOMEM. */
+int sb_machine_set_cpus(struct sb_machine *machine, size_t n);
+
 /* Levels of the isa axis, from the least; ends with NULL. */
 extern const char *const sb_isa_names[]; /* sse2 avx2 avx512 */
 
@@ -104,6 +111,7 @@ struct sb_observation {
     json_t *probe;             /* what the probe noted (see samebits/run.h), NULL without one */
     json_t *trace;             /* of the trace (see samebits/run.h), NULL without one */
     json_t *experiment;        /* the object in experiment.json, if it wrote that; else NULL */
+    json_t *machine;           /* {"host", "cpu", "gpu"} where it was done elsewhere, or NULL */
     json_t *stated; /* runs[].observed of a result.json that the run was read from, its lists named
                        by their keys: then processes and libraries are empty. NULL: seen here */
 };

@@ -3,6 +3,7 @@
 
 #include <samebits/matrix.h>
 
+#include <errno.h>
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -146,6 +147,29 @@ START_TEST(an_ordinary_user_is_told_what_it_can_have)
 }
 END_TEST
 
-SB_TEST_MAIN("matrix-machine", cpus_are_those_of_the_affinity_mask,
-             the_probe_leaves_this_process_as_it_was, an_instruction_set_includes_the_smaller_ones,
+START_TEST(another_machine_is_told_all_of_this_one_and_is_given_cpus)
+{
+    struct sb_machine *machine = probe(), *again = NULL;
+    struct sb_error err = {{0}};
+    machine->isa_refused[1] = strdup("wrong at gemm");
+    json_t *told = sb_machine_to_json(machine);
+    ck_assert_msg(sb_machine_from_json(told, &again, &err) == 0, "%s", err.text);
+    json_t *told_again = sb_machine_to_json(again);
+    ck_assert(json_equal(told, told_again));
+    ck_assert_str_eq(again->isa_refused[1], "wrong at gemm");
+    ck_assert_int_eq(sb_machine_set_cpus(again, 48), 0);
+    ck_assert_uint_eq(again->n_cpus, 48);
+    ck_assert_int_eq(again->cpus[47], 47);
+    sb_machine_free(again);
+    json_object_set_new(told, "cpus", json_integer(0));
+    ck_assert_int_eq(sb_machine_from_json(told, &again, &err), -EBADMSG);
+    json_decref(told);
+    json_decref(told_again);
+    sb_machine_free(machine);
+}
+END_TEST
+
+SB_TEST_MAIN("matrix-machine", another_machine_is_told_all_of_this_one_and_is_given_cpus,
+             cpus_are_those_of_the_affinity_mask, the_probe_leaves_this_process_as_it_was,
+             an_instruction_set_includes_the_smaller_ones,
              without_any_privilege_the_reasons_are_told, an_ordinary_user_is_told_what_it_can_have)
