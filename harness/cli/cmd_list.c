@@ -80,10 +80,12 @@ static void list_launchers(struct listing *listing) {
     static const char *const headings[] = {"launcher", "state", "what it is"};
     listing->headings = headings;
     listing->n_columns = 3;
-    const char *const local[] = {"local", "here", "processes on this machine"};
-    const char *const slurm[] = {"slurm", "not in this build", "job arrays of a Slurm cluster"};
-    add_row(listing, local);
-    add_row(listing, slurm);
+    for (size_t i = 0; sb_launchers[i]; i++) {
+        const struct sb_launcher *launcher = sb_launchers[i];
+        SB_AUTO_FREE char *missing = launcher->missing ? launcher->missing() : NULL;
+        const char *const row[] = {launcher->name, missing ? missing : "here", launcher->summary};
+        add_row(listing, row);
+    }
 }
 
 static void list_backends(struct listing *listing) {

@@ -17,6 +17,7 @@ struct rerun {
     struct sb_restored result;
     const struct sb_run *run;
     bool asked; /* the one run was asked for */
+    const struct sb_launcher *launcher;
 };
 
 static int find_run(struct rerun *rerun, const char *path, const char *id, struct sb_error *err) {
@@ -115,6 +116,8 @@ static int run_again(struct rerun *rerun, struct sb_folder *folder, struct sb_er
     const struct sb_schedule_callbacks callbacks = {
         .context = rerun, .more = ask_for_one, .digesting = &digesting};
     const struct sb_schedule_options options = {
+        .launcher = rerun->launcher,
+        .launcher_arguments = rerun->result.request.launcher_arguments.items,
         .isolate = rerun->result.request.isolate < 0
                        ? SB_ISOLATE_AUTO
                        : (enum sb_isolation)rerun->result.request.isolate,
@@ -142,13 +145,38 @@ static int run_again(struct rerun *rerun, struct sb_folder *folder, struct sb_er
     return rc;
 }
 
+/* As it was: by the launcher that did it, where that is here. */
+static void choose_launcher(struct rerun *rerun) {
+    struct sb_restored *result = &rerun->result;
+    rerun->launcher = result->request.launcher;
+    SB_AUTO_FREE char *missing = rerun->launcher->missing ? rerun->launcher->missing() : NULL;
+    if (missing) {
+        printf("# %s: done on this machine\n", missing);
+        rerun->launcher = &sb_launcher_local;
+    } else if (result->planned_for) {
+        result->plan->machine = result->planned_for;
+    }
+}
+
+/* What machines elsewhere make the plan of. */
+static int write_plan(const struct rerun *rerun, struct sb_folder *folder, struct sb_error *err) {
+    SB_AUTO_FREE char *file = sb_folder_file(folder, "plan.json");
+    SB_AUTO_FREE char *text = sb_json_text(rerun->result.plan_json);
+    return file && text ? sb_file_write(file, text, strlen(text), err)
+                        : sb_error_errno(err, -ENOMEM, "plan.json");
+}
+
 static int rerun_in_fresh_folder(struct rerun *rerun, struct sb_error *err) {
-    const char *base = getenv("TMPDIR");
+    choose_launcher(rerun);
+    bool elsewhere = rerun->launcher != &sb_launcher_local;
+    const char *base = elsewhere ? sb_folder_path(rerun->result.folder) : getenv("TMPDIR");
     SB_AUTO_FREE char *path = sb_format("%s/samebits-rerun-XXXXXX", base && *base ? base : "/tmp");
     if (!path || !mkdtemp(path))
         return sb_error_errno(err, -errno, "cannot make a folder for the run");
     struct sb_folder *folder = NULL;
     int rc = sb_folder_create(path, false, &folder, err);
+    if (rc == 0 && elsewhere)
+        rc = write_plan(rerun, folder, err);
     if (rc == 0)
         rc = run_again(rerun, folder, err);
     sb_folder_close(folder);

@@ -152,6 +152,12 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
         rc = open_folder(request, argc, argv, plan, merged, &folder, err);
     if (rc < 0)
         return rc;
+    if (request->resume && request->launcher->recover)
+        rc = request->launcher->recover(folder, err);
+    if (rc < 0) {
+        sb_folder_close(folder);
+        return rc;
+    }
     print_plan(request, plan);
     SB_AUTO_JSON json_t *result = NULL;
     struct sb_session session;
@@ -184,11 +190,15 @@ static int run_request(struct sb_request *request, int argc, char **argv, struct
     struct sb_plan *plan = NULL;
     int rc = sb_reporting_check(request, err);
     if (rc == 0)
+        rc = sb_request_launcher_check(request, err);
+    if (rc == 0)
         rc = sb_request_inject(request, NULL, err);
     if (rc == 0)
         rc = sb_request_suite(request, NULL, &suite, err);
     if (rc == 0)
         rc = sb_request_machine(suite, &machine, err);
+    if (rc == 0)
+        rc = sb_request_adapt(request, machine, err);
     if (rc == 0)
         rc = sb_request_plan(suite, machine, &plan, err);
     if (rc == 0)

@@ -34,6 +34,7 @@ int sb_cmd_history(int argc, char **argv);
 int sb_cmd_list(int argc, char **argv);
 int sb_cmd_doctor(int argc, char **argv);
 int sb_cmd_init(int argc, char **argv);
+int sb_cmd_node(int argc, char **argv);
 
 /* Prints an error as people and editors expect it, and returns SB_EXIT_ERROR. */
 int sb_complain(const struct sb_error *err);

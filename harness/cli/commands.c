@@ -18,5 +18,6 @@ const struct sb_command sb_commands[] = {
     {"doctor", "what this machine can vary, and what is missing", sb_cmd_doctor},
     {"init", "write a suite for a command", sb_cmd_init},
     {"worker", NULL, sb_worker_main},
+    {"node", NULL, sb_cmd_node},
     {NULL, NULL, NULL},
 };

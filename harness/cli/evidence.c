@@ -89,7 +89,7 @@ int sb_job_evidence_make(const struct sb_plan *plan, size_t job, const struct sb
                  ? 0
                  : -ENOMEM;
     for (size_t i = 0; rc == 0 && i < n_runs; i++) {
-        if (runs[i].job == job && runs[i].status != SB_STATUS_INTERRUPTED)
+        if (runs[i].job == job && (runs[i].status != SB_STATUS_INTERRUPTED || runs[i].lost))
             evidence->runs[evidence->n_runs++] = &runs[i];
     }
     if (rc == 0 && left_out)

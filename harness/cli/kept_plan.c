@@ -82,6 +82,9 @@ json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **arg
                   arguments, "cwd", sb_json_string(cwd), "suite_text",
                   sb_json_string(plan->suite->text), "seed", sb_json_string(seed), "shard",
                   sb_json_string(part), "inputs", inputs ? inputs : json_null(), "jobs", jobs);
+    /* Where runs are done elsewhere, the plan may be one that this machine would not make. */
+    if (kept && request->launcher->adapt)
+        json_object_set_new(kept, "machine", sb_machine_to_json(plan->machine));
     const char *injected = sb_injected_seed(&request->injected);
     if (kept && injected)
         json_object_set_new(kept, "injected_seed", sb_json_string(injected));

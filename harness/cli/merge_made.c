@@ -92,6 +92,7 @@ static int make_run(const struct sb_merge *merge, const struct sb_merge_run *fro
     run->job = from->job;
     run->repeat = (unsigned)integer_of(&reading, "repeat", 1, INT_MAX, 0);
     run->status = status_of(&reading);
+    run->lost = json_is_true(json_object_get(reading.run, "lost"));
     run->message = text_of(&reading, "message");
     run->exit_code = (int)integer_of(&reading, "exit", 0, INT_MAX, -1);
     run->signal = (int)integer_of(&reading, "signal", 1, INT_MAX, 0);

@@ -33,6 +33,10 @@ void sb_progress_started(struct sb_progress *progress, size_t job) {
     sb_progress_show(progress);
 }
 
+void sb_progress_waiting(struct sb_progress *progress, const char *text) {
+    snprintf(progress->waiting, sizeof progress->waiting, "%s", text ? text : "");
+}
+
 void sb_progress_clear(const struct sb_progress *progress) {
     if (progress->live)
         fputs("\r\033[K", stderr);
@@ -79,6 +83,8 @@ void sb_progress_show(struct sb_progress *progress) {
     fprintf(stderr, "  %zu of %zu runs", progress->done, progress->planned);
     if (progress->failed)
         fprintf(stderr, ", %zu failed", progress->failed);
+    if (progress->waiting[0])
+        fprintf(stderr, ", %s", progress->waiting);
     if (progress->done) {
         double elapsed = sb_seconds_now() - progress->began;
         size_t left = progress->planned > progress->done ? progress->planned - progress->done : 0;

@@ -19,6 +19,7 @@ struct sb_progress {
     double wall_s;                         /* of the finished runs, added up */
     double began;                          /* monotonic seconds */
     size_t job;
+    char waiting[64]; /* for what, beside the runs */
 };
 
 void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan, bool quiet,
@@ -26,6 +27,8 @@ void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan,
 void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs);
 void sb_progress_started(struct sb_progress *progress, size_t job);
 void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run);
+/* NULL: for nothing beside the runs that are under way. */
+void sb_progress_waiting(struct sb_progress *progress, const char *text);
 void sb_progress_clear(const struct sb_progress *progress); /* before another line is printed */
 void sb_progress_show(struct sb_progress *progress);
 void sb_progress_end(struct sb_progress *progress);

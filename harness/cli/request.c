@@ -32,19 +32,25 @@ static int take_choice(void *into, const char *value, struct sb_error *err) {
 static const char *const stop_names[] = {"first-divergence", NULL};
 /* Of sb_need_names, in their order: a run of which nothing is required answers nothing. */
 static const char *const need_names[] = {"bitwise", "rounding", NULL};
-static const char *const launcher_names[] = {"local", NULL};
 
 static int take_launcher(void *into, const char *value, struct sb_error *err) {
-    if (strcmp(value, "slurm") == 0)
-        return sb_error_set(err, -EINVAL, "'slurm' is not in this build (there is: local)");
-    return take_choice(into, value, err);
+    const struct sb_launcher **launcher = into;
+    SB_AUTO_TEXT struct sb_text names = {0};
+    for (size_t i = 0; sb_launchers[i]; i++) {
+        if (strcmp(sb_launchers[i]->name, value) == 0) {
+            *launcher = sb_launchers[i];
+            return 0;
+        }
+        sb_text_printf(&names, "%s%s", i ? ", " : "", sb_launchers[i]->name);
+    }
+    return sb_error_set(err, -EINVAL, "'%s' is none of: %s", value, names.data ? names.data : "");
 }
 
-enum { N_OPTIONS = 31 };
+enum { N_OPTIONS = 32 };
 
 struct option_table {
-    struct choice design, require, isolate, stop, launcher;
-    int stop_index, launcher_index;
+    struct choice design, require, isolate, stop;
+    int stop_index;
     struct sb_option options[N_OPTIONS];
 };
 
@@ -52,7 +58,6 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
     table->design = (struct choice){sb_design_names, &r->design};
     table->require = (struct choice){need_names, &r->require};
     table->isolate = (struct choice){sb_isolation_names, &r->isolate};
-    table->launcher = (struct choice){launcher_names, &table->launcher_index};
     table->stop = (struct choice){stop_names, &table->stop_index};
     table->stop_index = -1;
     const struct sb_option options[N_OPTIONS] = {
@@ -61,7 +66,8 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"repeats", 0, "N|MIN..MAX", "runs of each cell, at least (default 3)", sb_take_text,
          &r->repeats},
         {"exact-repeats", 0, NULL, "add no runs where evidence is thin", sb_take_flag, &r->exact},
-        {"design", 0, "D", "full, one-at-a-time, pairwise", take_choice, &table->design},
+        {"design", 0, "D", NULL, take_choice, &table->design},
+        {"seed", 0, "N", "full, one-at-a-time, pairwise; order (0)", sb_take_u64, &r->seed},
         {"weights", 0, "GLOB", "a command's weights (default: all written)", sb_take_text,
          &r->weights},
         {"only", 0, "GLOB", NULL, sb_take_list, &r->only},
@@ -74,10 +80,12 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
         {"include", 0, "GLOB", NULL, sb_take_list, &r->include},
         {"exclude", 0, "GLOB", "these tensors alone, or all but these", sb_take_list, &r->exclude},
         {"jobs", 'j', "N", "runs at a time (default: as fit the CPUs)", sb_take_unsigned, &r->jobs},
-        {"launcher", 0, "local", NULL, take_launcher, &table->launcher},
-        {"isolate", 0, "M", "here; auto, overlay, copy, inplace", take_choice, &table->isolate},
-        {"timeout", 0, "10m", NULL, sb_take_text, &r->timeout},
-        {"seed", 0, "N", "of one run: 90s, 10m, 1h; order of runs (0)", sb_take_u64, &r->seed},
+        {"launcher", 0, "L", NULL, take_launcher, &r->launcher},
+        {"launcher-arg", 0, "A", "local, slurm; an argument of sbatch", sb_take_list,
+         &r->launcher_arguments},
+        {"isolate", 0, "M", NULL, take_choice, &table->isolate},
+        {"timeout", 0, "10m", "auto, overlay, copy, inplace; 90s, 10m, 1h", sb_take_text,
+         &r->timeout},
         {"trace", 0, NULL, NULL, sb_take_flag, &r->trace},
         {"inject-seeds", 0, NULL, "note kernel calls; seed Python programs", sb_take_flag,
          &r->inject},
@@ -142,13 +150,19 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
         return sb_error_set(
             err, -EINVAL,
             "samebits run: --resume keeps a result and --force replaces it: give one of them");
+    if (request->launcher_arguments.n && request->launcher == &sb_launcher_local)
+        return sb_error_set(err, -EINVAL,
+                            "samebits run: --launcher-arg goes with --launcher slurm");
     unsigned shard, n_shards;
     return sb_request_shard(request, &shard, &n_shards, err);
 }
 
 int sb_request_parse(int argc, char **argv, struct sb_request *request, struct sb_error *err) {
-    *request =
-        (struct sb_request){.design = -1, .require = -1, .isolate = -1, .tolerance = {-1, -1, -1}};
+    *request = (struct sb_request){.design = -1,
+                                   .require = -1,
+                                   .isolate = -1,
+                                   .launcher = &sb_launcher_local,
+                                   .tolerance = {-1, -1, -1}};
     struct option_table table;
     fill_options(request, &table);
     int rc = sb_options_parse("samebits run", table.options, N_OPTIONS, argc, argv,
@@ -201,8 +215,13 @@ char *sb_request_resume_command(const char *program, int argc, char **argv, cons
 }
 
 void sb_request_clear(struct sb_request *request) {
-    struct sb_strings *const lists[] = {&request->vary,    &request->only,    &request->skip,
-                                        &request->exclude, &request->include, &request->reports,
+    struct sb_strings *const lists[] = {&request->vary,
+                                        &request->only,
+                                        &request->skip,
+                                        &request->exclude,
+                                        &request->include,
+                                        &request->reports,
+                                        &request->launcher_arguments,
                                         &request->injected};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         sb_strings_clear(lists[i]);
@@ -334,6 +353,23 @@ int sb_request_machine(const struct sb_suite *suite, struct sb_machine **machine
         *machine = NULL;
     }
     return rc;
+}
+
+int sb_request_launcher_check(const struct sb_request *request, struct sb_error *err) {
+    SB_AUTO_FREE char *missing = request->launcher->missing ? request->launcher->missing() : NULL;
+    if (!missing)
+        return 0;
+    return sb_error_set(err, -ENOENT, "samebits run: --launcher %s: %s", request->launcher->name,
+                        missing);
+}
+
+int sb_request_adapt(const struct sb_request *request, struct sb_machine *machine,
+                     struct sb_error *err) {
+    if (!request->launcher->adapt)
+        return 0;
+    int rc = request->launcher->adapt(machine, request->launcher_arguments.items, err);
+    return rc < 0 ? sb_error_prefix(err, rc, "samebits run: --launcher %s", request->launcher->name)
+                  : 0;
 }
 
 int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machine,

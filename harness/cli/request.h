@@ -5,6 +5,7 @@
 
 #include <samebits/error.h>
 #include <samebits/matrix.h>
+#include <samebits/run.h>
 #include <samebits/suite.h>
 
 #include "base/text.h"
@@ -16,13 +17,14 @@
 
 struct sb_request {
     struct sb_arguments arguments; /* one suite, or a command after `--` */
-    struct sb_strings vary, only, skip, exclude, include, reports;
+    struct sb_strings vary, only, skip, exclude, include, reports, launcher_arguments;
     const char *weights, *out, *repeats, *timeout, *shard, *stop_after, *baseline;
     int design, require, isolate; /* enum values; -1: not given */
     bool exact, trace, resume, force, list, json, quiet, verbose, inject;
     struct sb_strings injected; /* environment of runs; empty: this process' */
     unsigned jobs;
     uint64_t seed;
+    const struct sb_launcher *launcher;
     struct sb_tolerance tolerance;
 };
 
@@ -43,6 +45,12 @@ int sb_request_shard(const struct sb_request *request, unsigned *shard, unsigned
 /* Checks every built-in job's subject, backend and arguments, and makes the plan. */
 int sb_request_plan(const struct sb_suite *suite, const struct sb_machine *machine,
                     struct sb_plan **plan, struct sb_error *err);
+
+/* Can its launcher be used here? -ENOENT with the reason. */
+int sb_request_launcher_check(const struct sb_request *request, struct sb_error *err);
+/* Has a machine that was found here be one where the launcher does the runs. */
+int sb_request_adapt(const struct sb_request *request, struct sb_machine *machine,
+                     struct sb_error *err);
 
 /* This machine; where a job of the suite varies isa, each level's arithmetic is checked by a worker
  * process. */

@@ -14,6 +14,7 @@ void sb_restored_clear(struct sb_restored *restored) {
     free(restored->runs);
     sb_plan_free(restored->plan);
     sb_machine_free(restored->machine);
+    sb_machine_free(restored->planned_for);
     sb_suite_free(restored->suite);
     if (restored->parsed)
         sb_request_clear(&restored->request);
@@ -42,6 +43,22 @@ static int check_plan(const struct sb_restored *restored, struct sb_error *err) 
                : sb_error_errno(err, -ENOMEM, "plan.json");
 }
 
+/* A plan for machines elsewhere is made as it was made for them; what is done, is done here. */
+static int restore_plan(struct sb_restored *restored, struct sb_error *err) {
+    const json_t *elsewhere = json_object_get(restored->plan_json, "machine");
+    int rc = sb_request_machine(restored->suite, &restored->machine, err);
+    if (rc == 0 && elsewhere)
+        rc = sb_machine_from_json(elsewhere, &restored->planned_for, err);
+    if (rc == 0)
+        rc = sb_request_plan(restored->suite, elsewhere ? restored->planned_for : restored->machine,
+                             &restored->plan, err);
+    if (rc == 0)
+        rc = check_plan(restored, err);
+    if (rc == 0)
+        restored->plan->machine = restored->machine;
+    return rc;
+}
+
 int sb_restored_plan(struct sb_restored *restored, struct sb_error *err) {
     size_t i;
     json_t *argument;
@@ -63,9 +80,5 @@ int sb_restored_plan(struct sb_restored *restored, struct sb_error *err) {
         rc = sb_request_suite(&restored->request,
                               json_string_value(json_object_get(restored->plan_json, "suite_text")),
                               &restored->suite, err);
-    if (rc == 0)
-        rc = sb_request_machine(restored->suite, &restored->machine, err);
-    if (rc == 0)
-        rc = sb_request_plan(restored->suite, restored->machine, &restored->plan, err);
-    return rc == 0 ? check_plan(restored, err) : rc;
+    return rc == 0 ? restore_plan(restored, err) : rc;
 }

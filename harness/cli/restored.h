@@ -17,7 +17,8 @@ struct sb_restored {
     bool parsed;
     struct sb_suite *suite;
     struct sb_machine *machine;
-    struct sb_plan *plan; /* for this machine as it is now */
+    struct sb_machine *planned_for; /* where runs were done elsewhere: what the plan was made of */
+    struct sb_plan *plan;           /* to be carried out on this machine as it is now */
 };
 
 /* Opens the result's folder, for reading only, and reads its plan and its runs. */

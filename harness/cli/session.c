@@ -10,6 +10,7 @@
 #include "cli/inputs.h"
 #include "cli/judging.h"
 #include "cli/needs.h"
+#include "cli/run_machines.h"
 #include "report/display.h"
 
 #include <errno.h>
@@ -117,6 +118,10 @@ static void tick(void *context) {
     sb_progress_show(&((struct sb_session *)context)->progress);
 }
 
+static void waiting(void *context, const char *text) {
+    sb_progress_waiting(&((struct sb_session *)context)->progress, text);
+}
+
 static bool stop(void *context) {
     const struct sb_session *session = context;
     return session->request->stop_after && session->diverged;
@@ -148,6 +153,8 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
         .program = program,
         .done = done,
         .n_done = n_done,
+        .launcher = session->request->launcher,
+        .launcher_arguments = session->request->launcher_arguments.items,
     };
     sb_request_shard(session->request, &options.shard, &options.n_shards, NULL);
     const struct sb_digesting digesting = sb_digesting_make(session->reader);
@@ -158,6 +165,7 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
         .started = run_started,
         .finished = run_finished,
         .tick = tick,
+        .waiting = waiting,
         .stop = stop,
         .give_up = give_up,
     };
@@ -213,7 +221,10 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
         .elapsed_s = sb_seconds_now() - session->progress.began,
         .interrupted = session->runs.interrupted,
     };
-    return sb_result_build(&input, result, err);
+    rc = sb_result_build(&input, result, err);
+    if (rc == 0)
+        rc = sb_run_machines_add(session->runs.runs, session->runs.n_runs, *result, err);
+    return rc;
 }
 
 static char *changed_inputs(const struct sb_session *session, size_t job) {

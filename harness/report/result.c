@@ -61,6 +61,8 @@ static json_t *run_json(struct sb_making *making, const struct sb_result_input *
     sb_put(making, json, "cell", cell_json(making, plan, &plan->cells[run->cell]));
     sb_put(making, json, "repeat", json_integer(run->repeat));
     sb_put(making, json, "status", json_string(sb_status_names[run->status]));
+    if (run->lost)
+        sb_put(making, json, "lost", json_true());
     sb_put(making, json, "message", sb_json_string(run->message));
     sb_put(making, json, "exit", run->exit_code >= 0 ? json_integer(run->exit_code) : json_null());
     sb_put(making, json, "signal", run->signal ? json_integer(run->signal) : json_null());

@@ -26,6 +26,7 @@ static const struct {
                                    "r[0-9]*.safetensors", NULL}},
     {"weights", (const char *const[]){"xxh3-*", "sha256-*", ".new-*", NULL}},
     {"work", (const char *const[]){NULL}},
+    {"slurm", (const char *const[]){"batch-*", NULL}},
     {"explain", (const char *const[]){"experiment-*", NULL}},
 };
 
@@ -196,7 +197,7 @@ static int fill_folder(struct sb_folder *folder, struct sb_error *err) {
     if (rc < 0 || (rc = sb_make_folders(weights, 0777, err)) < 0 ||
         (rc = sb_make_folders(logs, 0777, err)) < 0)
         return rc;
-    return sb_journal_attach(folder, err);
+    return sb_journal_attach(folder, "journal", err);
 }
 
 static int create_named(const char *out, bool force, struct sb_folder *folder,

@@ -21,9 +21,15 @@ struct sb_folder {
 /* "r" and digits, short enough for sb_run.id. */
 bool sb_run_id_valid(const char *id);
 
-/* Opens the journal for appending: makes it with its header where there is none, cuts off what is
- * torn. */
-int sb_journal_attach(struct sb_folder *folder, struct sb_error *err);
+/* Opens the journal DIR/name for appending: makes it with its header where there is none, cuts off
+ * what is torn. */
+int sb_journal_attach(struct sb_folder *folder, const char *name, struct sb_error *err);
+/* One more line; NULL is -ENOMEM. */
+int sb_journal_append_json(struct sb_folder *folder, const json_t *json, struct sb_error *err);
+/* Calls `record` for each good line of a journal but the header. */
+typedef int sb_journal_record(void *context, const json_t *json, struct sb_error *err);
+int sb_journal_scan(const char *path, sb_journal_record *record, void *context,
+                    struct sb_error *err);
 /* Does the folder at `path` have a journal that holds a record, or one of a later samebits? */
 bool sb_journal_holds_runs(const char *path);
 

@@ -61,7 +61,7 @@ static int check_header(const json_t *header, const char *path, struct sb_error 
 
 struct scan {
     const char *path;
-    int (*record)(void *context, const json_t *json, struct sb_error *err); /* may be NULL */
+    sb_journal_record *record; /* may be NULL */
     void *context;
     off_t good;             /* length up to the end of the last good line */
     unsigned damaged;       /* lines with a good one after them */
@@ -112,6 +112,12 @@ static int scan_path(struct scan *scan, struct sb_error *err) {
     return scan_file(file, scan, err);
 }
 
+int sb_journal_scan(const char *path, sb_journal_record *record, void *context,
+                    struct sb_error *err) {
+    struct scan scan = {.path = path, .record = record, .context = context};
+    return scan_path(&scan, err);
+}
+
 static int one_is_enough(void *context, const json_t *json, struct sb_error *err) {
     (void)context, (void)json, (void)err;
     return -ECANCELED;
@@ -156,8 +162,8 @@ static int check_stub(int fd, const struct sb_text *header, const char *path,
                         path);
 }
 
-int sb_journal_attach(struct sb_folder *folder, struct sb_error *err) {
-    SB_AUTO_FREE char *path = sb_folder_file(folder, "journal");
+int sb_journal_attach(struct sb_folder *folder, const char *name, struct sb_error *err) {
+    SB_AUTO_FREE char *path = sb_folder_file(folder, name);
     SB_AUTO_JSON json_t *header = json_pack("{s:s}", "schema", SCHEMA);
     SB_AUTO_TEXT struct sb_text line = {0};
     if (!path || make_line(header, &line) < 0)
@@ -179,14 +185,18 @@ int sb_journal_attach(struct sb_folder *folder, struct sb_error *err) {
     return scan.good > 0 ? 0 : append(folder, &line, err);
 }
 
-int sb_journal_append(struct sb_folder *folder, const struct sb_run *run, struct sb_error *err) {
+int sb_journal_append_json(struct sb_folder *folder, const json_t *json, struct sb_error *err) {
     if (folder->journal < 0)
         return sb_error_set(err, -EBADF, "%s: opened for reading only", folder->path);
-    SB_AUTO_JSON json_t *json = sb_run_to_json(run);
     SB_AUTO_TEXT struct sb_text line = {0};
     if (make_line(json, &line) < 0)
         return sb_error_errno(err, -ENOMEM, "%s/journal", folder->path);
     return append(folder, &line, err);
+}
+
+int sb_journal_append(struct sb_folder *folder, const struct sb_run *run, struct sb_error *err) {
+    SB_AUTO_JSON json_t *json = sb_run_to_json(run);
+    return sb_journal_append_json(folder, json, err);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */

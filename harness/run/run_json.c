@@ -48,6 +48,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     json_t *probe = seen->probe ? json_incref(seen->probe) : json_null();
     json_t *trace = seen->trace ? json_incref(seen->trace) : json_null();
     json_t *experiment = seen->experiment ? json_incref(seen->experiment) : json_null();
+    json_t *machine = seen->machine ? json_incref(seen->machine) : json_null();
     json_t *json = json_object();
     bool whole = json != NULL;
     /* Every value is handed over, whatever failed before it. */
@@ -63,6 +64,7 @@ static json_t *observation_to_json(const struct sb_observation *seen) {
     whole &= put(json, "probe", probe);
     whole &= put(json, "trace", trace);
     whole &= put(json, "experiment", experiment);
+    whole &= put(json, "machine", machine);
     if (whole)
         return json;
     json_decref(json);
@@ -242,6 +244,9 @@ static void read_observation(struct reading *reading, const json_t *json,
     json_t *experiment = json_object_get(json, "experiment"); /* nor this */
     if (json_is_object(experiment))
         seen->experiment = json_incref(experiment);
+    json_t *machine = json_object_get(json, "machine"); /* nor this */
+    if (json_is_object(machine))
+        seen->machine = json_incref(machine);
 }
 
 bool sb_run_id_valid(const char *id) {

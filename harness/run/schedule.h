@@ -1,6 +1,7 @@
-/* Stage 3, inside run/: the scheduler's parts. A job goes round by round: a round is planned
- * (schedule_round.c), its runs get CPUs (schedule_cpus.c) and are started (schedule_start.c),
- * watched (scheduler.c) and become records (schedule_end.c). */
+/* Stage 3, inside run/: the scheduler's parts. A job goes round by round (scheduler.c): a round is
+ * planned (schedule_round.c) and given to a launcher. On this machine (launcher_local.c) its runs
+ * get CPUs (schedule_cpus.c), are started (schedule_start.c) and become records (schedule_end.c).
+ */
 #ifndef SB_RUN_SCHEDULE_H
 #define SB_RUN_SCHEDULE_H
 
@@ -89,6 +90,10 @@ struct sb_schedule {
     struct sb_folder *folder;
     const struct sb_schedule_options *options;
     const struct sb_schedule_callbacks *callbacks;
+    const struct sb_launcher *launcher;
+    void *launched; /* the launcher's own, of the job at work */
+    bool
+        guest; /* does a part of another samebits's schedule: what all parts share is the other's */
     struct sb_schedule_result result;
     size_t capacity; /* of result.runs */
     const struct sb_run **done;
@@ -117,9 +122,41 @@ static inline const struct sb_job *sb_schedule_job(const struct sb_schedule *sch
     return schedule->plan->jobs[schedule->job].job;
 }
 
+/* Runs that are done as they come, at their places in another samebits's schedule. */
+struct sb_share {
+    size_t job;
+    const struct sb_due *due;
+    size_t n_due;
+    /* When the job's sandbox is open or cannot be had (schedule->sandbox NULL), before a run. */
+    int (*opened)(void *context, struct sb_schedule *schedule);
+    void *context;
+};
+
+/* On this machine. The journal of `folder` receives the runs. */
+int sb_schedule_share(const struct sb_plan *plan, struct sb_folder *folder,
+                      const struct sb_schedule_options *options,
+                      const struct sb_schedule_callbacks *callbacks, const struct sb_share *share,
+                      struct sb_schedule_result *result, struct sb_error *err);
+
+/* The first error ends everything. */
+void sb_schedule_fail(struct sb_schedule *schedule, int rc, const struct sb_error *err);
+/* The end of a run that this schedule did: told, kept and written to the journal, without which
+ * nothing that follows would be. Leaves `run` empty. */
+void sb_schedule_record(struct sb_schedule *schedule, struct sb_run *run);
+/* May another run of the job be started? */
+bool sb_schedule_may_start(struct sb_schedule *schedule);
+/* How a sandbox of the job isolates, for the result. `shared` ends with NULL. 0 or -ENOMEM. */
+int sb_schedule_note_isolation(struct sb_schedule *schedule, enum sb_isolation mode,
+                               const char *const *shared);
+
 /* ---- Starts (schedule_start.c) ----------------------------------------------------------------
  */
 
+/* The working directory of the job's runs, malloc'd; that of a built-in job is made. NULL with
+ * `err`. */
+char *sb_job_directory(const struct sb_schedule *schedule, struct sb_error *err);
+/* Removes what sb_job_directory made. */
+void sb_job_directory_remove(const struct sb_schedule *schedule);
 /* Opens the sandbox of schedule->job. One that cannot be had fails every run of the job, each for
  * itself. Only -ENOMEM is returned. */
 int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err);

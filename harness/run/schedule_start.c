@@ -15,30 +15,42 @@ static const uint64_t log_limit = 4 << 20;
 /* ---- The job's sandbox ------------------------------------------------------------------------
  */
 
-static int note_shared(struct sb_schedule *schedule) {
-    struct sb_strings shared = {.items = schedule->result.shared};
-    while (shared.items && shared.items[shared.n])
-        shared.n++;
+int sb_schedule_note_isolation(struct sb_schedule *schedule, enum sb_isolation mode,
+                               const char *const *shared) {
+    struct sb_strings notes = {.items = schedule->result.shared};
+    while (notes.items && notes.items[notes.n])
+        notes.n++;
     int rc = 0;
-    for (const char *const *note = sb_sandbox_shared(schedule->sandbox); rc == 0 && note && *note;
-         note++) {
-        if (!sb_strings_contain(&shared, *note))
-            rc = sb_strings_add(&shared, *note);
+    for (; rc == 0 && shared && *shared; shared++) {
+        if (!sb_strings_contain(&notes, *shared))
+            rc = sb_strings_add(&notes, *shared);
     }
-    schedule->result.shared = shared.items;
+    schedule->result.shared = notes.items;
+    if (mode > schedule->result.mode)
+        schedule->result.mode = mode;
     return rc;
 }
 
 /* Built-in jobs need no file of the user's: they get an empty folder among the results, which is
  * the same for every run and for a resumed schedule. */
-static char *job_directory(const struct sb_schedule *schedule, struct sb_error *err) {
+char *sb_job_directory(const struct sb_schedule *schedule, struct sb_error *err) {
     const struct sb_job *job = sb_schedule_job(schedule);
     if (job->kind == SB_JOB_COMMAND)
         return strdup(job->directory);
     SB_AUTO_FREE char *work = sb_folder_file(schedule->folder, "work");
-    if (!work || sb_remove_tree(work, err) < 0 || sb_make_folders(work, 0777, err) < 0)
+    if (!work || schedule->guest)
+        return sb_steal_pointer(&work);
+    if (sb_remove_tree(work, err) < 0 || sb_make_folders(work, 0777, err) < 0)
         return NULL;
     return sb_steal_pointer(&work);
+}
+
+void sb_job_directory_remove(const struct sb_schedule *schedule) {
+    if (sb_schedule_job(schedule)->kind == SB_JOB_COMMAND || schedule->guest)
+        return;
+    SB_AUTO_FREE char *work = sb_folder_file(schedule->folder, "work");
+    if (work)
+        (void)sb_remove_tree(work, NULL);
 }
 
 /* What a killed samebits left to end its runs and tidy up holds their directory for a moment: a
@@ -58,7 +70,7 @@ static int open_patiently(const struct sb_sandbox_options *options,
 int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
     struct sb_error problem = {{0}};
     bool builtin = sb_schedule_job(schedule)->kind != SB_JOB_COMMAND;
-    SB_AUTO_FREE char *directory = job_directory(schedule, &problem);
+    SB_AUTO_FREE char *directory = sb_job_directory(schedule, &problem);
     const struct sb_sandbox_options options = {
         .mode = schedule->options->isolate,
         .directory = directory,
@@ -72,10 +84,8 @@ int sb_job_isolate(struct sb_schedule *schedule, struct sb_error *err) {
         schedule->sandbox_problem = strdup(problem.text[0] ? problem.text : "out of memory");
         return schedule->sandbox_problem ? 0 : sb_error_errno(err, -ENOMEM, "isolating runs");
     }
-    enum sb_isolation mode = sb_sandbox_mode(schedule->sandbox);
-    if (mode > schedule->result.mode)
-        schedule->result.mode = mode;
-    rc = note_shared(schedule);
+    rc = sb_schedule_note_isolation(schedule, sb_sandbox_mode(schedule->sandbox),
+                                    sb_sandbox_shared(schedule->sandbox));
     return rc < 0 ? sb_error_errno(err, rc, "isolating runs") : 0;
 }
 
@@ -89,12 +99,7 @@ void sb_job_close(struct sb_schedule *schedule, bool last) {
     }
     schedule->sandbox = NULL;
     free(sb_steal_pointer(&schedule->sandbox_problem));
-    sb_strings_clear(&schedule->kept_names);
-    if (sb_schedule_job(schedule)->kind == SB_JOB_COMMAND)
-        return;
-    SB_AUTO_FREE char *work = sb_folder_file(schedule->folder, "work");
-    if (work)
-        (void)sb_remove_tree(work, NULL);
+    sb_job_directory_remove(schedule);
 }
 
 /* ---- One run ----------------------------------------------------------------------------------

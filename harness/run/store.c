@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 #define STORE "weights"
 #define PARTS ".samebits-parts"
@@ -111,7 +112,9 @@ static int fill_parts(const char *path, const struct sb_strings_pair *parts, boo
 }
 
 static char *temporary_path(struct sb_folder *folder) {
-    return sb_format("%s/" STORE "/.new-%ld-%u", folder->path, (long)getpid(),
+    struct utsname host; /* processes of several machines may keep weights in one folder */
+    uname(&host);
+    return sb_format("%s/" STORE "/.new-%s-%ld-%u", folder->path, host.nodename, (long)getpid(),
                      folder->temporaries++);
 }
 

@@ -161,6 +161,7 @@ struct sb_run {
     double accuracy; /* largest relative error against float64, NAN: not reported */
     double wall_s, cpu_s;
     long max_rss_kb;
+    bool lost; /* interrupted, and not by whoever waits for it: counts as failed */
     struct sb_observation seen;
 };
 void sb_run_clear(struct sb_run *run);
@@ -230,6 +231,9 @@ struct sb_schedule_callbacks {
     void (*started)(void *context, size_t job, const char *run_id);
     void (*finished)(void *context, const struct sb_run *run);
     void (*tick)(void *context); /* a few times a second */
+    /* What is waited for beside runs under way ("3 queued (Priority)"), NULL: nothing. May be NULL.
+     */
+    void (*waiting)(void *context, const char *text);
     bool (*stop)(void *context); /* true: start nothing further (first divergence) */
     /* true: start nothing further of this job (its command cannot be started). May be NULL. */
     bool (*give_up)(void *context, size_t job);
@@ -256,6 +260,30 @@ struct sb_digesting {
     bool (*recognised)(void *context, const char *path); /* is it a weights file by its content? */
 };
 
+/* Where and how the runs of a schedule are done. A new one is a file launcher_<name>.c that defines
+ * `const struct sb_launcher sb_launcher_<name>`, and a name in harness/run/meson.build. */
+struct sb_schedule;
+struct sb_due;
+struct sb_launcher {
+    const char *name;
+    const char *summary; /* one line for `samebits list launchers` */
+    /* Why it cannot be used here, malloc'd, or NULL. No function: it always can. */
+    char *(*missing)(void);
+    /* What differs between this machine and those where runs will be done, as far as plans rest on
+     * it. No function: they are done here. */
+    int (*adapt)(struct sb_machine *machine, char *const *arguments, struct sb_error *err);
+    /* Before a folder is gone on with: ends and takes in what a samebits that was killed left at
+     * work for it. No function: there can be nothing. */
+    int (*recover)(struct sb_folder *folder, struct sb_error *err);
+    /* The job at work begins; its rounds, each to all its runs' ends; it ends. What keeps runs from
+     * being done is their failure, each for itself: an error of `open` ends everything. */
+    int (*open)(struct sb_schedule *schedule, struct sb_error *err);
+    void (*round)(struct sb_schedule *schedule, const struct sb_due *due, size_t n);
+    void (*close)(struct sb_schedule *schedule, bool last);
+};
+extern const struct sb_launcher *const sb_launchers[]; /* generated registry, ends with NULL */
+extern const struct sb_launcher sb_launcher_local;
+
 struct sb_schedule_options {
     unsigned jobs; /* -j; 0: as many as fit without sharing a CPU. Runs with a threads level never
                       share one, whatever -j says; runs without may use all CPUs, so they run alone
@@ -269,6 +297,8 @@ struct sb_schedule_options {
     const char *program;      /* path of samebits itself, for the worker */
     struct sb_run *done;      /* runs from the journal (--resume); owned by the caller */
     size_t n_done;
+    const struct sb_launcher *launcher; /* NULL: local */
+    char *const *launcher_arguments;    /* --launcher-arg; ends with NULL, or NULL */
 };
 
 struct sb_schedule_result {
@@ -289,6 +319,26 @@ int sb_schedule_run(const struct sb_plan *plan, struct sb_folder *folder,
                     const struct sb_schedule_callbacks *callbacks,
                     struct sb_schedule_result *result, struct sb_error *err);
 void sb_schedule_result_clear(struct sb_schedule_result *result);
+
+/* ---- Batches (run/batch.c) ----------------------------------------------------------------------
+ */
+
+/* A round of runs that other machines do, in tasks: a folder below the results, private to its user
+ * since it holds the environment of runs. `samebits node` does one task. */
+struct sb_batch;
+
+int sb_batch_open(const char *path, struct sb_batch **batch, struct sb_error *err);
+const char *sb_batch_results(const struct sb_batch *batch); /* path of the results folder */
+/* What the runs start from: that of the samebits that waits for them. */
+char **sb_batch_environment(struct sb_batch *batch);
+/* Does a task, with runs that start from `environ`. `machine`: {"host", "cpu", "gpu"} of this one,
+ * for its runs' records. The folder is open for reading. */
+int sb_batch_do(struct sb_batch *batch, unsigned task, const struct sb_plan *plan,
+                struct sb_folder *folder, const char *program, json_t *machine,
+                const struct sb_digesting *digesting, struct sb_error *err);
+/* Tells who waits why a task cannot be done. */
+void sb_batch_complain(const struct sb_batch *batch, unsigned task, const struct sb_error *err);
+void sb_batch_free(struct sb_batch *batch);
 
 /* ---- Worker (run/worker.c) ----------------------------------------------------------------------
  */
