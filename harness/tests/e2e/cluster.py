@@ -130,6 +130,9 @@ class Cluster:
         if len(self.processes) == 3:
             self.call("scancel", "--user", self.user)
             self.call("scancel", "--signal=KILL", "--full", "--user", self.user)
+            until = time.monotonic() + 20
+            while self.tasks() and time.monotonic() < until:  # a slurmstepd that outlives its slurmd stays for ever
+                time.sleep(0.1)
         for process in reversed(self.processes):
             process.send_signal(signal.SIGTERM)
         for process in self.processes:
