@@ -27,6 +27,7 @@ struct repeats {
     struct sb_knobs knobs;
     struct sb_search search;
     const char *names[N_SOURCES]; /* of the search's sources */
+    const char *clock;            /* the level at which that is frozen */
     /* For each knob, the search's switch it goes with; 0: it is held. */
     sb_switches switches[MOST_KNOBS];
     size_t cell; /* of the job: the one whose repeats are asked about */
@@ -136,8 +137,10 @@ static int make_switches(struct repeats *repeats) {
     int rc = 0;
     for (size_t i = 0; i < N_SOURCES && rc == 0; i++) {
         unsigned at = repeats->search.n_sources;
-        rc = add_switch(repeats, sources[i].axis, sources[i].live, sources[i].frozen,
-                        (sb_switches)1 << at, &added);
+        bool is_clock = strcmp(sources[i].axis, "clock") == 0;
+        rc =
+            add_switch(repeats, sources[i].axis, sources[i].live,
+                       is_clock ? repeats->clock : sources[i].frozen, (sb_switches)1 << at, &added);
         if (rc == 0 && added)
             repeats->names[repeats->search.n_sources++] = sources[i].axis;
     }
@@ -338,8 +341,10 @@ static char *uncovered_text(const struct repeats *repeats) {
 
 static char *unexplained_text(const struct repeats *repeats) {
     static const char ways[] =
-        "what is left are sources that cannot be frozen from outside (RDRAND, AT_RANDOM, a GPU; in "
-        "statically linked programs clocks and the order of folders too)";
+        "what is left are sources that cannot be frozen from outside (clocks of CPU time, times "
+        "and "
+        "numbers of files, RDRAND, AT_RANDOM, a GPU; in statically linked programs clocks and the "
+        "order of folders too)";
     switch (repeats->answer.end) {
     case SB_SEARCH_NOT_REPRODUCED:
         return strdup("runs agree now, where they differed in the result: nothing to take apart");
@@ -402,20 +407,38 @@ static int search(struct repeats *repeats, struct sb_error *err) {
     return 0;
 }
 
-int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
-    struct repeats repeats = {.explanation = explanation, .cell = unstable_cell(explanation)};
-    if (repeats.cell == SIZE_MAX) {
-        explanation->open_question = strdup("no cell has runs that differ");
-        return 0;
-    }
-    int rc = sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats.cell,
-                             &repeats.knobs);
+static int search_with(struct sb_explanation *explanation, size_t cell, const char *clock,
+                       enum sb_search_end *end, struct sb_error *err) {
+    struct repeats repeats = {.explanation = explanation, .cell = cell, .clock = clock};
+    int rc =
+        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], cell, &repeats.knobs);
     if (rc == 0)
         rc = make_switches(&repeats);
     rc = rc < 0 ? sb_error_errno(err, rc, "switches") : search(&repeats, err);
+    *end = repeats.answer.end;
     sb_experiment_close(&repeats.experiment);
     sb_knobs_clear(&repeats.knobs);
     free(repeats.cells);
     free(repeats.not_tried);
+    return rc;
+}
+
+/* Clocks that only run are left alone at first, since programs wait by them. */
+int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
+    static const char *const clocks[] = {"frozen", "frozen+monotonic"};
+    size_t cell = unstable_cell(explanation);
+    enum sb_search_end end = SB_SEARCH_UNEXPLAINED;
+    int rc = 0;
+    if (cell == SIZE_MAX) {
+        explanation->open_question = strdup("no cell has runs that differ");
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof clocks / sizeof *clocks && rc == 0 && !explanation->unfinished &&
+                       end == SB_SEARCH_UNEXPLAINED;
+         i++) {
+        free(sb_steal_pointer(&explanation->open_question));
+        json_array_clear(explanation->causes);
+        rc = search_with(explanation, cell, clocks[i], &end, err);
+    }
     return rc;
 }

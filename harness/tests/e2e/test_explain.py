@@ -60,6 +60,7 @@ int main(int n, char **words) {
     uint32_t value = 7;
     if (strstr(what, "entropy")) { uint32_t r; if (getrandom(&r, sizeof r, 0) != sizeof r) return 1; value += r; }
     if (strstr(what, "time")) value += mix((uint64_t)time(NULL));
+    if (strstr(what, "running clock")) { struct timespec now; clock_gettime(CLOCK_MONOTONIC, &now); value += mix((uint64_t)now.tv_nsec); }
     if (strstr(what, "pid")) value += mix((uint64_t)getpid());
     if (strstr(what, "memory")) { char *volatile p = malloc(2000), *volatile end = malloc(10); free(p); volatile uint64_t *q = malloc(2000); value += mix(q[0]) + !end; }
     if (strstr(what, "aslr")) value += mix((uint64_t)(uintptr_t)&mutex);
@@ -156,6 +157,12 @@ class Explain(program.Program):
         self.write("slow.sh", "sleep 0.4; exec ./causes time")
         job = self.explain("", "locale=C,C.UTF-8", command=("sh", "slow.sh"))
         self.assertEqual(self.sources(job), ["clock"])
+
+    def test_a_clock_that_only_runs(self):
+        job = self.explain("running clock")
+        self.assertEqual([(cause["source"], cause["status"]) for cause in job["causes"]], [("clock", "confirmed")], job)
+        self.assertEqual(job["causes"][0]["evidence"]["with"]["setting"], "clock=frozen+monotonic")
+        self.assertIsNone(job["open"])
 
     def test_hash_seed_of_python(self):
         self.write("order.py", "import struct\n"
