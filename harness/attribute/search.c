@@ -13,7 +13,7 @@
 /* Runs with nothing switched: so many at least, for a rate to judge others by; and so many at most
  * until two of them differ. FIRST of each other setting come before it is asked whether more are
  * needed; and no setting gets more than MOST. */
-enum { LIVE = 6, MOST_LIVE = 60, FIRST = 2, LEAST_ANSWER = 8, MOST = 100 };
+enum { LIVE = 6, MOST_LIVE = 60, FIRST = 2, LEAST_ANSWER = 8, MOST = 64 };
 
 /* What may be luck on the way, and in the setting that the answer rests on. */
 static const double way_limit = 0.05, answer_limit = 0.02;
@@ -117,7 +117,9 @@ static enum state look(struct step *step, sb_switches on, double limit) {
     if (tally.good >= wanted)
         return AGREES;
     if (tally.good >= FIRST && step->rarest.good < MOST && !can_tell(step, limit))
-        ask(step, step->rarest_on, step->rarest.good);
+        ask(step, step->rarest_on,
+            step->rarest.good < MOST - step->rarest.good ? step->rarest.good
+                                                         : MOST - step->rarest.good);
     else
         ask(step, on, wanted - tally.good);
     return UNKNOWN;
