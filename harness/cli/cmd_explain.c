@@ -1,6 +1,7 @@
 /* cli: samebits explain: why the bits of a result differ, found by intervention. */
 #include "cli/command.h"
 #include "cli/explain.h"
+#include "cli/identity.h"
 #include "cli/interrupts.h"
 #include "cli/options.h"
 #include "cli/progress.h"
@@ -214,6 +215,28 @@ static void print_job(const struct sb_explanation *explanation) {
     fflush(stdout);
 }
 
+/* Experiments of two programs answer nothing, and none of them may be found again. */
+static int check_unchanged(const struct sb_restored *restored, const char *folder,
+                           struct sb_error *err) {
+    SB_AUTO_JSON json_t *now = NULL;
+    int rc = sb_identity_now(restored->plan, &now, err);
+    SB_AUTO_FREE char *changed =
+        rc == 0 ? sb_identity_difference(restored->identity, now) : NULL;
+    if (!changed)
+        return rc;
+    sb_remove_tree(folder, NULL);
+    return sb_error_set(err, -EINVAL,
+                        "samebits explain: changed while its runs were under way: %s; ask again",
+                        changed);
+}
+
+static void print_changed(const char *changed) {
+    SB_AUTO_FREE char *text = sb_format("changed since this result was made: %s", changed);
+    if (text)
+        print_line(text);
+    print_line("what follows is true of the program as it is now");
+}
+
 static int explain_result(const struct request *request, const char *path,
                           const struct sb_restored *restored, const json_t *result,
                           struct sb_error *err) {
@@ -225,8 +248,12 @@ static int explain_result(const struct request *request, const char *path,
     SB_AUTO_JSON json_t *jobs = json_array();
     const json_t *said = json_object_get(result, "jobs");
     bool any = false, open = false;
+    SB_AUTO_FREE char *changed =
+        sb_identity_difference(json_object_get(result, "manifest"), restored->identity);
     if (!folder || !jobs)
         return sb_error_errno(err, -ENOMEM, "%s", path);
+    if (changed && !request->json)
+        print_changed(changed);
     for (size_t i = 0; i < json_array_size(said) && i < restored->plan->n_jobs; i++) {
         struct sb_explanation explanation = {.restored = restored,
                                              .job = i,
@@ -238,6 +265,8 @@ static int explain_result(const struct request *request, const char *path,
         any = true;
         bounds.what = restored->plan->jobs[i].job->id;
         int rc = explain_job(&explanation, err);
+        if (rc == 0)
+            rc = check_unchanged(restored, folder, err);
         if (rc == 0 && request->json)
             json_array_append_new(jobs, job_json(&explanation));
         else if (rc == 0)
@@ -252,7 +281,8 @@ static int explain_result(const struct request *request, const char *path,
                             request->job ? request->job : "");
     if (request->json) {
         SB_AUTO_JSON json_t *document =
-            json_pack("{s:s, s:O}", "schema", "samebits.explain/1", "jobs", jobs);
+            json_pack("{s:s, s:o, s:O}", "schema", "samebits.explain/1", "changed",
+                      sb_json_string(changed), "jobs", jobs);
         SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
         puts(text ? text : "");
     }
@@ -268,6 +298,8 @@ static int explain(const struct request *request, const char *path, struct sb_er
         rc = file ? sb_result_load(file, &result, err) : sb_error_errno(err, -ENOMEM, "%s", path);
     if (rc == 0)
         rc = sb_restored_plan(&restored, err);
+    if (rc == 0)
+        rc = sb_restored_identity(&restored, err);
     if (rc < 0)
         return rc;
     sb_catch_interrupts();

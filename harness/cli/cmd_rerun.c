@@ -1,12 +1,14 @@
 /* cli: samebits rerun: one run of a result once more, as it was. */
 #include "cli/command.h"
 #include "cli/digesting.h"
+#include "cli/identity.h"
 #include "cli/options.h"
 #include "cli/restored.h"
 
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "report/display.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -89,6 +91,17 @@ static int print_command(const struct rerun *rerun, struct sb_error *err) {
     free(built);
     fflush(stdout);
     return 0;
+}
+
+/* Other bits of another program are no news. */
+static void print_changed(struct sb_restored *result) {
+    struct sb_error err = {0};
+    int rc = sb_restored_identity(result, &err);
+    SB_AUTO_FREE char *changed =
+        rc == 0 ? sb_identity_difference(result->plan_json, result->identity) : strdup(err.text);
+    SB_AUTO_FREE char *shown = changed ? sb_text_printable(changed) : NULL;
+    if (shown)
+        printf("# changed since then: %s\n", shown);
 }
 
 static int ask_for_one(void *context, size_t job, const struct sb_run *runs, size_t n_runs,
@@ -217,6 +230,8 @@ int sb_cmd_rerun(int argc, char **argv) {
         rc = sb_restored_plan(&rerun.result, &err);
     if (rc == 0)
         rc = print_command(&rerun, &err);
+    if (rc == 0)
+        print_changed(&rerun.result);
     if (rc == 0 && !print_only)
         rc = rerun_in_fresh_folder(&rerun, &err);
     sb_restored_clear(&rerun.result);

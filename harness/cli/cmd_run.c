@@ -1,7 +1,7 @@
 /* cli: samebits run. */
 #include "cli/command.h"
 #include "cli/inject.h"
-#include "cli/inputs.h"
+#include "cli/identity.h"
 #include "cli/interrupts.h"
 #include "cli/kept_plan.h"
 #include "cli/request.h"
@@ -96,9 +96,9 @@ static int list_plan(const struct sb_request *request, const struct sb_plan *pla
 /* Opens the results folder that was asked for, and for --resume makes sure that it is about the
  * same plan. */
 static int open_folder(const struct sb_request *request, int argc, char **argv,
-                       const struct sb_plan *plan, json_t *inputs, struct sb_folder **folder,
+                       const struct sb_plan *plan, const json_t *identity, struct sb_folder **folder,
                        struct sb_error *err) {
-    SB_AUTO_JSON json_t *now = sb_kept_plan_json(request, argc, argv, plan, inputs);
+    SB_AUTO_JSON json_t *now = sb_kept_plan_json(request, argc, argv, plan, identity);
     if (!now)
         return sb_error_errno(err, -ENOMEM, "plan.json");
     int rc = request->resume ? sb_folder_open(request->out, true, folder, err)
@@ -142,14 +142,16 @@ static void say_how_to_resume(int argc, char **argv, const struct sb_folder *fol
 static int run_plan(const struct sb_request *request, int argc, char **argv,
                     const struct sb_plan *plan, struct sb_error *err) {
     struct sb_folder *folder = NULL;
-    SB_AUTO_JSON json_t *inputs = NULL;
+    SB_CLEANUP(sb_identity_clear) struct sb_identity identity = {0};
     SB_AUTO_JSON json_t *known_bits = NULL;
     int rc = request->baseline ? sb_baseline_read(request->baseline, &known_bits, err) : 0;
     if (rc == 0)
-        rc = sb_inputs_digest_all(plan->suite, &inputs, err);
-    SB_AUTO_JSON json_t *merged = rc == 0 ? sb_inputs_merged(inputs) : NULL;
+        rc = sb_identity_take(plan, &identity, err);
+    /* Of a new result the tree's state is asked for beside the first runs. */
+    SB_AUTO_JSON json_t *git = rc == 0 && request->resume ? sb_identity_tree(plan) : NULL;
+    SB_AUTO_JSON json_t *whole = rc == 0 ? sb_identity_json(&identity, git) : NULL;
     if (rc == 0)
-        rc = open_folder(request, argc, argv, plan, merged, &folder, err);
+        rc = open_folder(request, argc, argv, plan, whole, &folder, err);
     if (rc < 0)
         return rc;
     if (request->resume && request->launcher->recover)
@@ -161,7 +163,7 @@ static int run_plan(const struct sb_request *request, int argc, char **argv,
     print_plan(request, plan);
     SB_AUTO_JSON json_t *result = NULL;
     struct sb_session session;
-    rc = sb_session_open(request, plan, inputs, folder, &session, err);
+    rc = sb_session_open(request, plan, &identity, folder, &session, err);
     if (rc == 0) {
         sb_catch_interrupts();
         rc = sb_session_schedule(&session, err);

@@ -116,11 +116,13 @@ static int make_plan(const struct sb_restored *restored, size_t job, const struc
 
 /* ---- Its folder ------------------------------------------------------------------------------ */
 
-/* Named by what is asked: the same question finds its runs again, another one never does. */
+/* Named by what is asked, and of which program: the same question finds its runs again, another one
+ * never does, nor the same of a program that was changed. */
 static char *folder_name(const struct sb_restored *restored, const struct sb_experiment *experiment,
                          const char *folder_path) {
-    SB_AUTO_JSON json_t *plan = sb_kept_plan_json(&restored->request, (int)restored->argv.n,
-                                                  restored->argv.items, experiment->plan, NULL);
+    SB_AUTO_JSON json_t *plan =
+        sb_kept_plan_json(&restored->request, (int)restored->argv.n, restored->argv.items,
+                          experiment->plan, restored->identity);
     SB_AUTO_FREE char *text = plan ? sb_json_text(plan) : NULL;
     return text ? sb_format("%s/experiment-%016llx", folder_path,
                             (unsigned long long)XXH3_64bits(text, strlen(text)))

@@ -13,29 +13,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void free_digest(struct sb_digest **digest) {
-    sb_digest_free(*digest);
-}
-
 static int digest_file(const char *path, char text[SB_DIGEST_TEXT], struct sb_error *err) {
     SB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
+    uint64_t left = UINT64_MAX;
     if (fd < 0 || fstat(fd, &st) < 0)
         return sb_error_errno(err, -errno, "%s", path);
     if (!S_ISREG(st.st_mode))
         return sb_error_set(err, -EINVAL, "%s: not a regular file", path);
-    SB_CLEANUP(free_digest) struct sb_digest *digest = sb_digest_new(SB_DIGEST_XXH3);
-    SB_AUTO_FREE char *buffer = malloc(1 << 18);
-    int rc = digest && buffer ? 0 : -ENOMEM;
-    for (ssize_t got = 1; rc == 0 && got != 0;) {
-        got = read(fd, buffer, 1 << 18);
-        if (got > 0)
-            sb_digest_add(digest, buffer, (size_t)got);
-        else if (got < 0 && errno != EINTR)
-            rc = -errno;
-    }
-    if (rc == 0)
-        rc = sb_digest_finish(digest, text);
+    int rc = sb_digest_file(fd, &left, text);
     return rc < 0 ? sb_error_errno(err, rc, "%s", path) : 0;
 }
 
@@ -135,29 +121,4 @@ int sb_inputs_digest_all(const struct sb_suite *suite, json_t **jobs, struct sb_
     }
     *jobs = sb_steal_pointer(&made);
     return 0;
-}
-
-json_t *sb_inputs_merged(const json_t *jobs) {
-    json_t *merged = json_object();
-    size_t i;
-    json_t *digests;
-    json_array_foreach((json_t *)jobs, i, digests) json_object_update(merged, digests);
-    return merged;
-}
-
-char *sb_inputs_changed(const json_t *before, const json_t *after) {
-    SB_AUTO_TEXT struct sb_text changed = {0};
-    const char *path;
-    json_t *digest;
-    json_object_foreach((json_t *)before, path, digest) {
-        if (!json_equal(digest, json_object_get(after, path)))
-            sb_text_printf(&changed, "%s%s", changed.length ? ", " : "", path);
-    }
-    json_object_foreach((json_t *)after, path, digest) {
-        if (!json_object_get(before, path))
-            sb_text_printf(&changed, "%s%s (new)", changed.length ? ", " : "", path);
-    }
-    return changed.length
-               ? sb_format("inputs changed while the runs were under way: %s", changed.data)
-               : NULL;
 }

@@ -14,12 +14,4 @@ int sb_inputs_digest(const struct sb_job *job, json_t **digests, struct sb_error
 /* An array of them, one for each job of the suite. */
 int sb_inputs_digest_all(const struct sb_suite *suite, json_t **jobs, struct sb_error *err);
 
-/* All in one object: a suite's jobs are in one folder, and mean one file by one path. New
- * reference. */
-json_t *sb_inputs_merged(const json_t *jobs);
-
-/* The inputs of a job whose digest is not the same in both, as a malloc'd sentence, or NULL when
- * all are. */
-char *sb_inputs_changed(const json_t *before, const json_t *after);
-
 #endif

@@ -2,7 +2,9 @@
 #include "cli/kept_plan.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/json.h"
+#include "cli/identity.h"
 #include "cli/inject.h"
 
 #include <errno.h>
@@ -64,7 +66,7 @@ static json_t *plan_job_json(const struct sb_job_plan *plan) {
 }
 
 json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **argv,
-                          const struct sb_plan *plan, json_t *inputs) {
+                          const struct sb_plan *plan, const json_t *identity) {
     char cwd[PATH_MAX];
     if (!getcwd(cwd, sizeof cwd))
         return NULL;
@@ -78,10 +80,12 @@ json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **arg
     SB_AUTO_FREE char *part = sb_format("%u/%u", shard, n_shards);
     SB_AUTO_FREE char *seed = sb_format("%llu", (unsigned long long)request->seed);
     json_t *kept =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:O, s:o}", "schema", "samebits.plan/1", "argv",
+        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "samebits.plan/1", "argv",
                   arguments, "cwd", sb_json_string(cwd), "suite_text",
                   sb_json_string(plan->suite->text), "seed", sb_json_string(seed), "shard",
-                  sb_json_string(part), "inputs", inputs ? inputs : json_null(), "jobs", jobs);
+                  sb_json_string(part), "jobs", jobs);
+    if (kept && identity)
+        json_object_update(kept, (json_t *)identity);
     /* Where runs are done elsewhere, the plan may be one that this machine would not make. */
     if (kept && request->launcher->adapt)
         json_object_set_new(kept, "machine", sb_machine_to_json(plan->machine));
@@ -145,9 +149,29 @@ int sb_kept_plan_same_jobs(const json_t *kept, const json_t *now, struct sb_erro
 }
 
 int sb_kept_plan_same_conditions(const json_t *kept, const json_t *now, struct sb_error *err) {
-    static const char *const keys[] = {"seed", "shard", "inputs", "injected_seed"};
+    static const char *const keys[] = {"seed", "shard", "injected_seed"};
     int rc = 0;
     for (size_t i = 0; i < sizeof keys / sizeof *keys && rc == 0; i++)
         rc = same_value(kept, now, keys[i], "", err);
+    SB_AUTO_FREE char *changed = rc == 0 ? sb_identity_difference(kept, now) : NULL;
+    if (changed)
+        rc = sb_error_set(err, -EINVAL,
+                          "changed since this result was begun: %s; " START_ANEW
+                          ", or another --out to keep its runs",
+                          changed);
     return rc;
+}
+
+int sb_kept_plan_note_tree(const struct sb_folder *folder, json_t *git, struct sb_error *err) {
+    SB_AUTO_FREE char *path = sb_folder_file(folder, "plan.json");
+    json_error_t problem;
+    SB_AUTO_JSON json_t *kept = path ? json_load_file(path, 0, &problem) : NULL;
+    if (!kept)
+        return sb_error_set(err, -EINVAL, "%s: %s", path ? path : "plan.json", problem.text);
+    if (json_object_get(kept, "git"))
+        return 0;
+    json_object_set(kept, "git", git);
+    SB_AUTO_FREE char *text = sb_json_text(kept);
+    return text ? sb_file_write(path, text, strlen(text), err)
+                : sb_error_errno(err, -ENOMEM, "%s", path);
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "report/git_changes.h"
 #include "report/reading.h"
 
 #include <errno.h>
@@ -45,6 +46,54 @@ static int meet(const struct sb_merge *merge, struct met *met, size_t input, con
     return 0;
 }
 
+/* Does a job of the result begin with this word? */
+static bool is_command(const json_t *result, const char *path) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(json_object_get(result, "jobs"), i, job) {
+        const json_t *asked = json_object_get(job, "asked");
+        const char *command =
+            json_string_value(json_array_get(json_object_get(asked, "command"), 0));
+        if (command && strcmp(command, path) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Files that commands name. What was compiled for one host is not what another one has, and is
+ * compared with its own alone. */
+static int meet_program(const struct sb_merge *merge, struct met *met, size_t input,
+                        struct sb_error *err) {
+    const json_t *result = merge->inputs[input].result;
+    const json_t *manifest = json_object_get(result, "manifest");
+    const char *path;
+    json_t *digest;
+    int rc = 0;
+    json_object_foreach(json_object_get(manifest, "program"), path, digest) {
+        bool own = is_command(result, path);
+        SB_AUTO_FREE char *what =
+            sb_format("the file %s%s%s", path, own ? " of " : "",
+                      own ? sb_text_of(manifest, "host") : "");
+        if (rc == 0)
+            rc = what ? meet(merge, met, input, what, digest, err)
+                      : sb_error_errno(err, -ENOMEM, "%s", path);
+    }
+    return rc;
+}
+
+static int meet_tree(const struct sb_merge *merge, struct met *met, size_t input,
+                     struct sb_error *err) {
+    const json_t *git =
+        json_object_get(json_object_get(merge->inputs[input].result, "manifest"), "git");
+    json_t *commit = json_object_get(git, "commit");
+    const char *text = sb_git_changes_of(git);
+    SB_AUTO_JSON json_t *changes = text ? json_string(text) : NULL;
+    int rc = json_is_string(commit) ? meet(merge, met, input, "the commit", commit, err) : 0;
+    return rc == 0 && changes
+               ? meet(merge, met, input, "the digest of uncommitted changes", changes, err)
+               : rc;
+}
+
 int sb_merge_check_conditions(const struct sb_merge *merge, struct sb_error *err) {
     SB_CLEANUP(met_clear) struct met met = {json_object(), json_object()};
     int rc = 0;
@@ -52,12 +101,13 @@ int sb_merge_check_conditions(const struct sb_merge *merge, struct sb_error *err
         const json_t *result = merge->inputs[i].result;
         const json_t *manifest = json_object_get(result, "manifest");
         SB_AUTO_JSON json_t *suite = json_string(base_name(sb_text_of(result, "suite")));
-        json_t *commit = json_object_get(json_object_get(manifest, "git"), "commit");
         const char *path;
         json_t *digest;
         rc = meet(merge, &met, i, "the suite", suite, err);
-        if (rc == 0 && json_is_string(commit))
-            rc = meet(merge, &met, i, "the commit", commit, err);
+        if (rc == 0)
+            rc = meet_tree(merge, &met, i, err);
+        if (rc == 0)
+            rc = meet_program(merge, &met, i, err);
         json_object_foreach(json_object_get(manifest, "inputs"), path, digest) {
             SB_AUTO_FREE char *what = sb_format("the input %s", path);
             if (rc == 0)

@@ -2,6 +2,7 @@
 #include "cli/restored.h"
 
 #include "base/cleanup.h"
+#include "cli/identity.h"
 #include "cli/kept_plan.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@ void sb_restored_clear(struct sb_restored *restored) {
     sb_strings_clear(&restored->argv);
     sb_folder_close(restored->folder);
     json_decref(restored->plan_json);
+    json_decref(restored->identity);
     *restored = (struct sb_restored){0};
 }
 
@@ -81,4 +83,8 @@ int sb_restored_plan(struct sb_restored *restored, struct sb_error *err) {
                               json_string_value(json_object_get(restored->plan_json, "suite_text")),
                               &restored->suite, err);
     return rc == 0 ? restore_plan(restored, err) : rc;
+}
+
+int sb_restored_identity(struct sb_restored *restored, struct sb_error *err) {
+    return sb_identity_now(restored->plan, &restored->identity, err);
 }

@@ -19,6 +19,7 @@ struct sb_restored {
     struct sb_machine *machine;
     struct sb_machine *planned_for; /* where runs were done elsewhere: what the plan was made of */
     struct sb_plan *plan;           /* to be carried out on this machine as it is now */
+    json_t *identity; /* what its jobs are made of now; NULL: not asked */
 };
 
 /* Opens the result's folder, for reading only, and reads its plan and its runs. */
@@ -28,6 +29,9 @@ int sb_restored_open(const char *path, struct sb_restored *restored, struct sb_e
  * becomes the current one. -EINVAL where it is no longer the same plan, naming the first job that
  * differs and in what. */
 int sb_restored_plan(struct sb_restored *restored, struct sb_error *err);
+
+/* Fills identity, of a result whose plan was made. */
+int sb_restored_identity(struct sb_restored *restored, struct sb_error *err);
 
 void sb_restored_clear(struct sb_restored *restored);
 

@@ -7,9 +7,11 @@
 #include "base/json.h"
 #include "cli/digesting.h"
 #include "cli/evidence.h"
-#include "cli/inputs.h"
+#include "cli/identity.h"
 #include "cli/judging.h"
+#include "cli/kept_plan.h"
 #include "cli/needs.h"
+#include "cli/program.h"
 #include "cli/run_machines.h"
 #include "report/display.h"
 
@@ -17,13 +19,14 @@
 #include <string.h>
 #include <time.h>
 
-int sb_session_open(const struct sb_request *request, const struct sb_plan *plan, json_t *inputs,
-                    struct sb_folder *folder, struct sb_session *session, struct sb_error *err) {
+int sb_session_open(const struct sb_request *request, const struct sb_plan *plan,
+                    const struct sb_identity *identity, struct sb_folder *folder,
+                    struct sb_session *session, struct sb_error *err) {
     *session = (struct sb_session){.request = request,
                                    .suite = plan->suite,
                                    .plan = plan,
                                    .folder = folder,
-                                   .inputs = json_incref(inputs)};
+                                   .identity = identity};
     session->skipped = calloc(plan->n_jobs + 1, sizeof *session->skipped);
     session->first = calloc(plan->n_jobs + 1, sizeof *session->first);
     session->executed = calloc(plan->n_jobs + 1, sizeof *session->executed);
@@ -100,10 +103,19 @@ static void check_start(struct sb_session *session, const struct sb_run *run) {
     fprintf(stderr, "samebits: %s\n", shown ? shown : job->id);
 }
 
+/* What the runs rest on has to be known of those that are kept when samebits is killed. */
+static int note_tree(struct sb_session *session, struct sb_error *err) {
+    session->tree = sb_git_finish(sb_steal_pointer(&session->git));
+    return session->tree ? sb_kept_plan_note_tree(session->folder, session->tree, err)
+                         : sb_error_errno(err, -ENOMEM, "git");
+}
+
 static void run_finished(void *context, const struct sb_run *run) {
     struct sb_session *session = context;
     say_note(session, run);
     check_start(session, run);
+    if (sb_git_ready(session->git))
+        note_tree(session, NULL); /* where this cannot be written, neither can the result */
     if (run->fingerprint) {
         char **first = &session->first[run->job];
         if (!*first)
@@ -197,11 +209,13 @@ static const char *why_no_runs(const void *context, size_t job) {
 static int build_result(struct sb_session *session, const struct sb_job_result *jobs,
                         json_t **result, struct sb_error *err) {
     SB_AUTO_JSON json_t *manifest = NULL;
-    SB_AUTO_JSON json_t *git = sb_git_finish(sb_steal_pointer(&session->git));
-    SB_AUTO_JSON json_t *inputs = sb_inputs_merged(session->inputs);
-    int rc =
-        sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs,
-                          sb_request_environment(session->request), git, inputs, &manifest, err);
+    int rc = session->tree ? 0 : note_tree(session, err);
+    SB_AUTO_JSON json_t *identity = sb_identity_json(session->identity, session->tree);
+    if (rc == 0)
+        rc = sb_manifest_build(session->suite, session->runs.runs, session->runs.n_runs,
+                               sb_request_environment(session->request), session->tree,
+                               json_object_get(identity, "program"),
+                               json_object_get(identity, "inputs"), &manifest, err);
     if (rc < 0)
         return rc;
     const char *injected = sb_injected_seed(&session->request->injected);
@@ -227,22 +241,18 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
     return rc;
 }
 
-static char *changed_inputs(const struct sb_session *session, size_t job) {
-    SB_AUTO_JSON json_t *after = NULL;
-    struct sb_error err;
-    if (sb_inputs_digest(session->plan->jobs[job].job, &after, &err) < 0)
-        return sb_format("inputs changed while the runs were under way: %s", err.text);
-    return sb_inputs_changed(json_array_get(session->inputs, job), after);
-}
-
-/* Inputs that changed while runs were under way make every verdict on them worthless. */
-static void mark_changed_inputs(const struct sb_session *session, struct sb_judged *judged,
-                                struct sb_job_result *jobs) {
-    for (size_t i = 0; i < session->plan->n_jobs; i++) {
-        char *changed = changed_inputs(session, i);
+/* What changed while runs were under way makes every verdict on them worthless. */
+static int mark_changed(const struct sb_session *session, struct sb_judged *judged,
+                        struct sb_job_result *jobs, struct sb_error *err) {
+    SB_AUTO_JSON json_t *program = NULL;
+    int rc = sb_program_digest_all(session->plan, &program, err);
+    for (size_t i = 0; rc == 0 && i < session->plan->n_jobs; i++) {
+        char *changed =
+            sb_identity_spoiled(session->identity, program, session->plan->jobs[i].job, i);
         if (changed)
             sb_judged_spoil(judged, jobs, i, changed);
     }
+    return rc;
 }
 
 int sb_session_result(struct sb_session *session, json_t **result, struct sb_error *err) {
@@ -260,10 +270,10 @@ int sb_session_result(struct sb_session *session, json_t **result, struct sb_err
     struct sb_judged *judged = NULL;
     struct sb_job_result *jobs = NULL;
     int rc = sb_judge(&judging, &judged, &jobs, err);
-    if (rc == 0) {
-        mark_changed_inputs(session, judged, jobs);
+    if (rc == 0)
+        rc = mark_changed(session, judged, jobs, err);
+    if (rc == 0)
         rc = build_result(session, jobs, result, err);
-    }
     sb_judged_free(judged, jobs, session->plan->n_jobs);
     return rc;
 }
@@ -281,6 +291,6 @@ void sb_session_close(struct sb_session *session) {
     free(session->first);
     free(session->executed);
     free(session->given_up);
-    json_decref(session->inputs);
+    json_decref(session->tree);
     *session = (struct sb_session){0};
 }

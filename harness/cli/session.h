@@ -16,8 +16,9 @@ struct sb_session {
     struct sb_folder *folder;
     struct sb_reader *reader;
     struct sb_progress progress;
-    json_t *inputs;     /* [n_jobs] digests before the first run */
-    struct sb_git *git; /* asked before the first run, finished in the result */
+    const struct sb_identity *identity; /* before the first run */
+    struct sb_git *git;                 /* asked before the first run, and finished in `tree` */
+    json_t *tree;                       /* NULL: not yet */
     char **skipped;     /* [n_jobs]: why a job cannot run here, or NULL */
     char started[32];   /* ISO 8601, UTC */
     bool noted;         /* a run's note was printed */
@@ -28,9 +29,9 @@ struct sb_session {
     struct sb_schedule_result runs;
 };
 
-/* `inputs`: digests of inputs before the first run; a new reference is taken. */
-int sb_session_open(const struct sb_request *request, const struct sb_plan *plan, json_t *inputs,
-                    struct sb_folder *folder, struct sb_session *session, struct sb_error *err);
+int sb_session_open(const struct sb_request *request, const struct sb_plan *plan,
+                    const struct sb_identity *identity, struct sb_folder *folder,
+                    struct sb_session *session, struct sb_error *err);
 
 /* Runs what is due (all of it, or with --resume the rest) and fills session->runs. */
 int sb_session_schedule(struct sb_session *session, struct sb_error *err);

@@ -106,8 +106,8 @@ static const char *level_of(const struct sb_job_axis *axis, unsigned level) {
     return axis->n_written ? axis->written[0] : "";
 }
 
-static char *replaced(const struct sb_job_plan *job, const struct sb_cell *cell,
-                      const char *argument) {
+char *sb_command_argument(const struct sb_job_plan *job, const struct sb_cell *cell,
+                          const char *argument) {
     SB_AUTO_TEXT struct sb_text text = {0};
     struct sb_placeholders walk = {.at = argument};
     const char *piece;
@@ -175,7 +175,7 @@ int sb_setup_make(const struct sb_plan *plan, const struct sb_job_plan *job,
     if (status == 0)
         status = apply_axes(plan->machine, job, cell, &made);
     for (size_t i = 0; i < job->job->n_command && status == 0; i++)
-        status = sb_strings_take(&command, replaced(job, cell, job->job->command[i]));
+        status = sb_strings_take(&command, sb_command_argument(job, cell, job->job->command[i]));
     made.command = command.items;
     if (status == 0 && !made.environment) { /* an empty environment is one all the same */
         made.environment = calloc(2, sizeof *made.environment);

@@ -16,4 +16,8 @@ int sb_command_names(const struct sb_job *job, struct sb_strings *names);
  * what is known. */
 int sb_command_check(const struct sb_job *job, struct sb_error *err);
 
+/* An argument of the job's command as a cell has it; malloc'd, or NULL without memory. */
+char *sb_command_argument(const struct sb_job_plan *job, const struct sb_cell *cell,
+                          const char *argument);
+
 #endif

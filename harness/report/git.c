@@ -4,13 +4,18 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "report/git_changes.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The environment without what would point git elsewhere (a hook that runs samebits has it set),
@@ -49,29 +54,21 @@ static int spawn_git(char *const *argv, int out, pid_t *child) {
     return -rc;
 }
 
+/* A thread reads what git says, and hashes what it names, while the caller starts runs. */
 struct sb_git {
     pid_t child;
     int from;
+    char *directory;
+    struct timespec began;
+    bool threaded;
+    pthread_t thread;
+    atomic_bool ready;
+    /* What the thread found. */
+    char *commit, *changes;
+    bool dirty;
 };
 
-struct sb_git *sb_git_start(const char *directory) {
-    const char *const argv[] = {
-        "git",    "--no-optional-locks", "-c",       "core.fsmonitor=false", "-C",   directory,
-        "status", "--porcelain=v2",      "--branch", "--no-ahead-behind",    "-uno", NULL};
-    SB_AUTO_FREE struct sb_git *git = calloc(1, sizeof *git);
-    int ends[2];
-    if (!git || pipe2(ends, O_CLOEXEC) < 0)
-        return NULL;
-    int rc = spawn_git((char *const *)argv, ends[1], &git->child);
-    close(ends[1]);
-    git->from = ends[0];
-    if (rc == 0)
-        return sb_steal_pointer(&git);
-    close(git->from);
-    return NULL;
-}
-
-/* Whether a line of the porcelain format is a header (git-status(1), version 2); fills in *commit
+/* Whether a record of the porcelain format is a header (git-status(1), version 2); fills in *commit
  * from the one that names it. */
 static bool is_header(const char *line, char **commit) {
     static const char names_commit[] = "# branch.oid ";
@@ -82,30 +79,96 @@ static bool is_header(const char *line, char **commit) {
 }
 
 /* Reads all that git has to say: a git that finds its pipe closed fails. */
-static bool read_status(int from, char **commit) {
-    SB_AUTO_FILE FILE *file = fdopen(from, "r");
-    SB_AUTO_FREE char *line = NULL;
+static void *watch(void *context) {
+    struct sb_git *git = context;
+    SB_AUTO_FILE FILE *file = fdopen(git->from, "r");
+    SB_AUTO_FREE char *record = NULL;
+    SB_AUTO_STRINGS struct sb_strings changed = {0};
     size_t room = 0;
-    bool dirty = false;
     if (!file)
-        close(from);
-    while (file && getline(&line, &room, file) > 0) {
-        line[strcspn(line, "\n")] = '\0';
-        dirty |= !is_header(line, commit);
+        close(git->from);
+    while (file && getdelim(&record, &room, '\0', file) > 0) {
+        if (is_header(record, &git->commit))
+            continue;
+        git->dirty = true;
+        sb_strings_add(&changed, record);
     }
-    return dirty;
+    if (git->dirty)
+        git->changes = sb_git_changes(git->directory, &changed, &git->began);
+    atomic_store(&git->ready, true);
+    return NULL;
+}
+
+/* Signals are the caller's: they say that a run has ended. */
+static void start_watching(struct sb_git *git) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    git->threaded = pthread_create(&git->thread, NULL, watch, git) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!git->threaded)
+        watch(git);
+}
+
+static void git_free(struct sb_git *git) {
+    free(git->directory);
+    free(git->commit);
+    free(git->changes);
+    free(git);
+}
+
+struct sb_git *sb_git_start(const char *directory) {
+    const char *const argv[] = {"git",
+                                "--no-optional-locks",
+                                "-c",
+                                "core.fsmonitor=false",
+                                "-C",
+                                directory,
+                                "status",
+                                "--porcelain=v2",
+                                "--branch",
+                                "--no-ahead-behind",
+                                "--no-renames",
+                                "-uno",
+                                "-z",
+                                NULL};
+    struct sb_git *git = calloc(1, sizeof *git);
+    int ends[2];
+    if (!git)
+        return NULL;
+    git->directory = strdup(directory);
+    /* The clock that file systems take their times from. */
+    clock_gettime(CLOCK_REALTIME_COARSE, &git->began);
+    if (git->directory && pipe2(ends, O_CLOEXEC) == 0) {
+        int rc = spawn_git((char *const *)argv, ends[1], &git->child);
+        close(ends[1]);
+        git->from = ends[0];
+        if (rc == 0) {
+            start_watching(git);
+            return git;
+        }
+        close(git->from);
+    }
+    git_free(git);
+    return NULL;
+}
+
+bool sb_git_ready(struct sb_git *git) {
+    return git && atomic_load(&git->ready);
 }
 
 json_t *sb_git_finish(struct sb_git *git) {
     if (!git)
         return json_null();
-    SB_AUTO_FREE char *commit = NULL;
-    bool dirty = read_status(git->from, &commit);
+    if (git->threaded)
+        pthread_join(git->thread, NULL);
     int status = -1;
     while (waitpid(git->child, &status, 0) < 0 && errno == EINTR)
         ;
-    free(git);
-    if (status != 0 || !commit)
-        return json_null();
-    return json_pack("{s:o, s:b}", "commit", sb_json_string(commit), "dirty", dirty);
+    json_t *found = status != 0 || !git->commit
+                        ? json_null()
+                        : json_pack("{s:o, s:b, s:o}", "commit", sb_json_string(git->commit),
+                                    "dirty", git->dirty, "changes", sb_json_string(git->changes));
+    git_free(git);
+    return found;
 }

@@ -99,17 +99,17 @@ static json_t *deterministic_json(const struct sb_suite *suite) {
 }
 
 int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
-                      char *const *environment, json_t *git, json_t *inputs, json_t **manifest,
-                      struct sb_error *err) {
+                      char *const *environment, json_t *git, json_t *program, json_t *inputs,
+                      json_t **manifest, struct sb_error *err) {
     struct utsname kernel;
     uname(&kernel);
     SB_AUTO_FREE char *release =
         sb_format("%s %s %s", kernel.sysname, kernel.release, kernel.machine);
     *manifest = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:O?}", "seed",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:O?, s:o, s:O?, s:O?}", "seed",
         argument_json(suite, "seed"), "deterministic", deterministic_json(suite), "versions",
         sb_versions_json(runs, n_runs), "host", sb_json_string(kernel.nodename), "cpu", cpu_json(),
         "gpu", sb_gpus_json("/proc/driver/nvidia/gpus"), "kernel", sb_json_string(release), "git",
-        git, "environment", environment_json(environment), "inputs", inputs);
+        git, "environment", environment_json(environment), "program", program, "inputs", inputs);
     return *manifest ? 0 : sb_error_errno(err, -ENOMEM, "manifest");
 }

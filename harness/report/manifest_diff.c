@@ -4,14 +4,15 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "report/git_changes.h"
 #include "report/reading.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 /* What is more likely the cause stands before what is less. */
-static const char *const order[] = {"inputs", "git",    "versions",   "cpu",
-                                    "gpu",    "kernel", "environment"};
+static const char *const order[] = {"program", "inputs", "git",    "versions",
+                                    "cpu",     "gpu",    "kernel", "environment"};
 enum { N_ORDER = sizeof order / sizeof *order };
 
 /* What says where results were merged from, not what they rest on. */
@@ -64,6 +65,40 @@ static bool diff_value(json_t *differences, const char *what, const json_t *was,
            json_array_append_new(differences, difference) == 0;
 }
 
+static const char program[] = "program.";
+
+static bool begins_with(const char *text, const char *prefix) {
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Does a manifest, which may be flat, say what was run? Those of before did not. */
+static bool tells_program(const json_t *manifest) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)manifest, key, value) {
+        if (strcmp(key, "program") == 0 || begins_with(key, program))
+            return true;
+    }
+    return false;
+}
+
+/* What only one of the two can say is no difference; nor are changes beside none, which the dirty
+ * flag says. */
+static bool is_known(const json_t *difference, const json_t *was, const json_t *is) {
+    const char *what = sb_text_of(difference, "what");
+    if (strcmp(what, "git.changes") == 0)
+        return sb_is_digest(sb_text_of(difference, "was")) &&
+               sb_is_digest(sb_text_of(difference, "is"));
+    return !begins_with(what, program) || (tells_program(was) && tells_program(is));
+}
+
+static void drop_unknown(json_t *differences, const json_t *was, const json_t *is) {
+    for (size_t i = json_array_size(differences); i-- > 0;) {
+        if (!is_known(json_array_get(differences, i), was, is))
+            json_array_remove(differences, i);
+    }
+}
+
 json_t *sb_manifest_diff(const json_t *was, const json_t *is) {
     json_t *differences = json_array();
     bool whole = differences != NULL;
@@ -82,8 +117,10 @@ json_t *sb_manifest_diff(const json_t *was, const json_t *is) {
                 diff_value(differences, key, json_object_get(was, key), json_object_get(is, key));
         }
     }
-    if (whole)
+    if (whole) {
+        drop_unknown(differences, was, is);
         return differences;
+    }
     json_decref(differences);
     return NULL;
 }
@@ -102,12 +139,18 @@ static char *short_text(const json_t *value) {
 }
 
 char *sb_manifest_diff_text(const json_t *difference) {
-    static const char *const plain[] = {"git.", "versions.", "environment."};
+    static const char *const plain[] = {program, "git.", "versions.", "environment."};
     const char *what = sb_text_of(difference, "what");
+    if (sb_is_digest(sb_text_of(difference, "was")) && sb_is_digest(sb_text_of(difference, "is"))) {
+        if (strcmp(what, "git.changes") == 0)
+            return strdup("uncommitted changes differ");
+        if (begins_with(what, program))
+            return sb_format("%s changed", what + strlen(program));
+    }
     SB_AUTO_FREE char *was = short_text(json_object_get(difference, "was"));
     SB_AUTO_FREE char *is = short_text(json_object_get(difference, "is"));
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        if (strncmp(what, plain[i], strlen(plain[i])) == 0) {
+        if (begins_with(what, plain[i])) {
             what += strlen(plain[i]);
             break;
         }

@@ -22,7 +22,7 @@ static const char *base_name(const char *path) {
     return slash && slash[1] ? slash + 1 : path;
 }
 
-static bool is_script(const char *argument) {
+bool sb_is_script(const char *argument) {
     static const char *const extensions[] = {".py", ".sh", ".bash", ".zsh",  ".pl", ".rb",
                                              ".R",  ".r",  ".jl",   ".lua",  ".js", ".mjs",
                                              ".ts", ".m",  ".mk",   ".ipynb"};
@@ -41,7 +41,7 @@ char *sb_command_name(char *const *command, size_t n) {
     for (size_t i = 0; i < n && !found; i++) {
         bool module = i > 0 && i + 1 < n && strcmp(command[i], "-m") == 0 &&
                       strncmp(base_name(command[0]), "python", 6) == 0;
-        if (is_script(command[i]))
+        if (sb_is_script(command[i]))
             found = base_name(command[i]);
         else if (module)
             found = command[i + 1];

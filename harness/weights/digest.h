@@ -15,6 +15,13 @@ int sb_digest_finish(struct sb_digest *digest, char text[SB_DIGEST_TEXT]);
 /* Loads what digests of this kind need, before a sandbox closes. 0 or -ENOSYS. */
 int sb_digest_prepare(enum sb_digest_kind kind, struct sb_error *err);
 
+/* What is read at the most of files that nobody listed: a program, uncommitted changes. */
+enum { SB_MOST_HASHED = 256 << 20 };
+
+/* XXH3 of a file's bytes, from where `fd` stands to its end: of at most *left, which they are taken
+ * from. -EFBIG where there are more. */
+int sb_digest_file(int fd, uint64_t *left, char text[SB_DIGEST_TEXT]);
+
 /* Sum of one tensor's elements: lane i of eight adds the elements i, i + 8, i + 16 …, each starting
  * at +0.0 and rounding every addition to float64; the lanes are then added as
  * ((l0 + l1) + (l2 + l3)) + ((l4 + l5) + (l6 + l7)). */

@@ -65,17 +65,21 @@ int sb_result_build(const struct sb_result_input *input, json_t **result, struct
  * was started has to be finished. */
 struct sb_git;
 struct sb_git *sb_git_start(const char *directory);
-/* Waits for it and frees it: {"commit", "dirty"} (tracked files alone), or JSON null where there is
- * no repository or no commit. New reference. `git` may be NULL. */
+/* Need nobody wait for it? False for NULL. */
+bool sb_git_ready(struct sb_git *git);
+/* Waits for it and frees it: {"commit", "dirty", "changes"} (tracked files alone; null where none
+ * is changed, "xxh3:…", or "not hashed: <why>"), or JSON null where there is no repository or no
+ * commit. New reference. `git` may be NULL. */
 json_t *sb_git_finish(struct sb_git *git);
 
 /* Manifest of what the result rests on: versions (libc, compiler, libraries and programs that runs
  * had), cpu, kernel, git commit and dirty flag, variables that matter, seed and deterministic where
- * the suite says them. `git` as by sb_git_finish, `inputs` a JSON object of path → digest; of both
- * a new reference is taken. New reference. */
+ * the suite says them. `git` as by sb_git_finish, `program` and `inputs` JSON objects of path →
+ * digest: of files that commands name, and of those that the suite lists; of each a new reference
+ * is taken. New reference. */
 int sb_manifest_build(const struct sb_suite *suite, const struct sb_run *runs, size_t n_runs,
-                      char *const *environment, json_t *git, json_t *inputs, json_t **manifest,
-                      struct sb_error *err);
+                      char *const *environment, json_t *git, json_t *program, json_t *inputs,
+                      json_t **manifest, struct sb_error *err);
 
 /* Reads result.json of a folder (or the file itself); checks `schema`, refusing a newer one by
  * name. */

@@ -73,7 +73,8 @@ static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs
     struct sb_error err = {0};
     SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
     ck_assert_msg(
-        sb_manifest_build(&suite, runs, n_runs, environment, state, inputs, &json, &err) == 0, "%s",
+        sb_manifest_build(&suite, runs, n_runs, environment, state, NULL, inputs, &json,
+                          &err) == 0, "%s",
         err.text);
     return json;
 }

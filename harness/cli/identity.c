@@ -1,0 +1,138 @@
+/* cli: what jobs are made of. See cli/identity.h. */
+#include "cli/identity.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cli/inputs.h"
+#include "cli/program.h"
+#include "report/git_changes.h"
+#include "report/reading.h"
+
+#include <samebits/report.h>
+
+#include <errno.h>
+#include <string.h>
+
+void sb_identity_clear(struct sb_identity *identity) {
+    json_decref(identity->program);
+    json_decref(identity->inputs);
+    *identity = (struct sb_identity){0};
+}
+
+int sb_identity_take(const struct sb_plan *plan, struct sb_identity *identity,
+                     struct sb_error *err) {
+    SB_AUTO_JSON json_t *program = NULL;
+    SB_AUTO_JSON json_t *inputs = NULL;
+    int rc = sb_inputs_digest_all(plan->suite, &inputs, err);
+    if (rc == 0)
+        rc = sb_program_digest_all(plan, &program, err);
+    if (rc == 0)
+        *identity = (struct sb_identity){sb_steal_pointer(&program), sb_steal_pointer(&inputs)};
+    return rc;
+}
+
+/* All jobs in one object: they are in one folder, and mean one file by one path. */
+static json_t *merged(const json_t *jobs) {
+    json_t *all = json_object();
+    size_t i;
+    json_t *digests;
+    json_array_foreach((json_t *)jobs, i, digests) json_object_update(all, digests);
+    return all;
+}
+
+json_t *sb_identity_json(const struct sb_identity *identity, json_t *git) {
+    json_t *json = json_pack("{s:o, s:o}", "program", merged(identity->program), "inputs",
+                             merged(identity->inputs));
+    if (json && git)
+        json_object_set(json, "git", git);
+    return json;
+}
+
+/* ---- Differences ----------------------------------------------------------------------------- */
+
+static void add(struct sb_text *list, const char *what, const char *note) {
+    sb_text_printf(list, "%s%s%s", list->length ? ", " : "", what, note);
+}
+
+static void compare_files(const json_t *before, const json_t *after, struct sb_text *list) {
+    const char *path;
+    json_t *digest;
+    json_object_foreach((json_t *)before, path, digest) {
+        const json_t *now = json_object_get(after, path);
+        if (!json_equal(digest, now))
+            add(list, path, now ? "" : " (gone)");
+    }
+    json_object_foreach((json_t *)after, path, digest) {
+        if (!json_object_get(before, path))
+            add(list, path, " (new)");
+    }
+}
+
+static void compare_trees(const json_t *then, const json_t *now, struct sb_text *list) {
+    const char *commit = sb_text_of(then, "commit"), *other = sb_text_of(now, "commit");
+    const char *changes = sb_git_changes_of(then), *others = sb_git_changes_of(now);
+    if (*commit && *other && strcmp(commit, other) != 0) {
+        SB_AUTO_FREE char *from_to = sb_format(" (%.12s → %.12s)", commit, other);
+        add(list, "the commit", from_to ? from_to : "");
+    } else if (changes && others && strcmp(changes, others) != 0)
+        add(list, "what is not committed", "");
+}
+
+char *sb_identity_difference(const json_t *then, const json_t *now) {
+    static const char *const files[] = {"program", "inputs"};
+    struct sb_text list = {0};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const json_t *one = json_object_get(then, files[i]), *other = json_object_get(now, files[i]);
+        if (json_is_object(one) && json_is_object(other))
+            compare_files(one, other, &list);
+    }
+    compare_trees(json_object_get(then, "git"), json_object_get(now, "git"), &list);
+    if (list.length)
+        return sb_text_take(&list);
+    sb_text_clear(&list);
+    return NULL;
+}
+
+/* ---- Before and after ------------------------------------------------------------------------ */
+
+/* Appends what changed, or why that cannot be told. */
+static void say_changed(struct sb_text *said, const char *what, const json_t *before,
+                        const json_t *after, const char *problem) {
+    SB_AUTO_TEXT struct sb_text list = {0};
+    if (after)
+        compare_files(before, after, &list);
+    else
+        sb_text_puts(&list, problem);
+    if (list.length)
+        sb_text_printf(said, "%s%schanged while the runs were under way: %s",
+                       said->length ? "; " : "", what, list.data);
+}
+
+char *sb_identity_spoiled(const struct sb_identity *before, const json_t *program,
+                          const struct sb_job *job, size_t index) {
+    SB_AUTO_JSON json_t *inputs = NULL;
+    struct sb_error why = {0};
+    struct sb_text said = {0};
+    sb_inputs_digest(job, &inputs, &why);
+    say_changed(&said, "inputs ", json_array_get(before->inputs, index), inputs, why.text);
+    say_changed(&said, "", json_array_get(before->program, index), json_array_get(program, index),
+                "what the command names");
+    if (said.length)
+        return sb_text_take(&said);
+    sb_text_clear(&said);
+    return NULL;
+}
+
+json_t *sb_identity_tree(const struct sb_plan *plan) {
+    return sb_git_finish(sb_git_start(plan->n_jobs ? plan->jobs[0].job->directory : "."));
+}
+
+int sb_identity_now(const struct sb_plan *plan, json_t **identity, struct sb_error *err) {
+    SB_CLEANUP(sb_identity_clear) struct sb_identity taken = {0};
+    SB_AUTO_JSON json_t *git = sb_identity_tree(plan);
+    int rc = sb_identity_take(plan, &taken, err);
+    if (rc < 0)
+        return rc;
+    *identity = sb_identity_json(&taken, git);
+    return *identity ? 0 : sb_error_errno(err, -ENOMEM, "what was run");
+}
