@@ -220,8 +220,7 @@ static int check_unchanged(const struct sb_restored *restored, const char *folde
                            struct sb_error *err) {
     SB_AUTO_JSON json_t *now = NULL;
     int rc = sb_identity_now(restored->plan, &now, err);
-    SB_AUTO_FREE char *changed =
-        rc == 0 ? sb_identity_difference(restored->identity, now) : NULL;
+    SB_AUTO_FREE char *changed = rc == 0 ? sb_identity_difference(restored->identity, now) : NULL;
     if (!changed)
         return rc;
     sb_remove_tree(folder, NULL);
@@ -280,9 +279,8 @@ static int explain_result(const struct request *request, const char *path,
         return sb_error_set(err, -EINVAL, "%s: no job '%s' (samebits report lists them)", path,
                             request->job ? request->job : "");
     if (request->json) {
-        SB_AUTO_JSON json_t *document =
-            json_pack("{s:s, s:o, s:O}", "schema", "samebits.explain/1", "changed",
-                      sb_json_string(changed), "jobs", jobs);
+        SB_AUTO_JSON json_t *document = json_pack("{s:s, s:o, s:O}", "schema", "samebits.explain/1",
+                                                  "changed", sb_json_string(changed), "jobs", jobs);
         SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
         puts(text ? text : "");
     }

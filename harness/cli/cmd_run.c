@@ -1,7 +1,7 @@
 /* cli: samebits run. */
 #include "cli/command.h"
-#include "cli/inject.h"
 #include "cli/identity.h"
+#include "cli/inject.h"
 #include "cli/interrupts.h"
 #include "cli/kept_plan.h"
 #include "cli/request.h"
@@ -96,8 +96,8 @@ static int list_plan(const struct sb_request *request, const struct sb_plan *pla
 /* Opens the results folder that was asked for, and for --resume makes sure that it is about the
  * same plan. */
 static int open_folder(const struct sb_request *request, int argc, char **argv,
-                       const struct sb_plan *plan, const json_t *identity, struct sb_folder **folder,
-                       struct sb_error *err) {
+                       const struct sb_plan *plan, const json_t *identity,
+                       struct sb_folder **folder, struct sb_error *err) {
     SB_AUTO_JSON json_t *now = sb_kept_plan_json(request, argc, argv, plan, identity);
     if (!now)
         return sb_error_errno(err, -ENOMEM, "plan.json");

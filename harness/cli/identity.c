@@ -82,7 +82,8 @@ char *sb_identity_difference(const json_t *then, const json_t *now) {
     static const char *const files[] = {"program", "inputs"};
     struct sb_text list = {0};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const json_t *one = json_object_get(then, files[i]), *other = json_object_get(now, files[i]);
+        const json_t *one = json_object_get(then, files[i]),
+                     *other = json_object_get(now, files[i]);
         if (json_is_object(one) && json_is_object(other))
             compare_files(one, other, &list);
     }

@@ -20,9 +20,9 @@ void sb_identity_clear(struct sb_identity *identity);
  * reference of `git` is taken; NULL: not known yet. New reference, or NULL without memory. */
 json_t *sb_identity_json(const struct sb_identity *identity, json_t *git);
 
-/* What is not in `now` as it was `then`, as a malloc'd list: "train.py, data.csv (new), the commit";
- * NULL: nothing. Both have the members of sb_identity_json, among others; what one of them does not
- * know is not compared. */
+/* What is not in `now` as it was `then`, as a malloc'd list: "train.py, data.csv (new), the
+ * commit"; NULL: nothing. Both have the members of sb_identity_json, among others; what one of them
+ * does not know is not compared. */
 char *sb_identity_difference(const json_t *then, const json_t *now);
 
 /* What of a job changed while its runs were under way, as a malloc'd sentence, or NULL: by its

@@ -79,11 +79,10 @@ json_t *sb_kept_plan_json(const struct sb_request *request, int argc, char **arg
     sb_request_shard(request, &shard, &n_shards, NULL);
     SB_AUTO_FREE char *part = sb_format("%u/%u", shard, n_shards);
     SB_AUTO_FREE char *seed = sb_format("%llu", (unsigned long long)request->seed);
-    json_t *kept =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "samebits.plan/1", "argv",
-                  arguments, "cwd", sb_json_string(cwd), "suite_text",
-                  sb_json_string(plan->suite->text), "seed", sb_json_string(seed), "shard",
-                  sb_json_string(part), "jobs", jobs);
+    json_t *kept = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "schema", "samebits.plan/1",
+                             "argv", arguments, "cwd", sb_json_string(cwd), "suite_text",
+                             sb_json_string(plan->suite->text), "seed", sb_json_string(seed),
+                             "shard", sb_json_string(part), "jobs", jobs);
     if (kept && identity)
         json_object_update(kept, (json_t *)identity);
     /* Where runs are done elsewhere, the plan may be one that this machine would not make. */

@@ -17,8 +17,8 @@ int sb_kept_plan_same_jobs(const json_t *kept, const json_t *now, struct sb_erro
 /* The same of what holds for all jobs: order of runs, shard, program, inputs and tree. */
 int sb_kept_plan_same_conditions(const json_t *kept, const json_t *now, struct sb_error *err);
 
-/* Adds the state of the tree to a folder's plan.json that has none: it is known only while the first
- * runs are under way. */
+/* Adds the state of the tree to a folder's plan.json that has none: it is known only while the
+ * first runs are under way. */
 int sb_kept_plan_note_tree(const struct sb_folder *folder, json_t *git, struct sb_error *err);
 
 #endif

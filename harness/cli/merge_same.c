@@ -71,9 +71,8 @@ static int meet_program(const struct sb_merge *merge, struct met *met, size_t in
     int rc = 0;
     json_object_foreach(json_object_get(manifest, "program"), path, digest) {
         bool own = is_command(result, path);
-        SB_AUTO_FREE char *what =
-            sb_format("the file %s%s%s", path, own ? " of " : "",
-                      own ? sb_text_of(manifest, "host") : "");
+        SB_AUTO_FREE char *what = sb_format("the file %s%s%s", path, own ? " of " : "",
+                                            own ? sb_text_of(manifest, "host") : "");
         if (rc == 0)
             rc = what ? meet(merge, met, input, what, digest, err)
                       : sb_error_errno(err, -ENOMEM, "%s", path);

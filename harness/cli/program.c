@@ -26,7 +26,7 @@ struct naming {
 static char *digest_of(const char *path, const struct stat *st, uint64_t *left) {
     char digest[SB_DIGEST_TEXT];
     SB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    int rc = fd < 0                            ? -errno
+    int rc = fd < 0                          ? -errno
              : (uint64_t)st->st_size > *left ? -EFBIG
                                              : sb_digest_file(fd, left, digest);
     return rc == 0        ? sb_format("xxh3:%s", digest)
@@ -43,7 +43,7 @@ static bool is_below(const char *folder, const char *path) {
 
 /* A file by whose name it is read, and not written. */
 static bool is_source(const char *path) {
-    static const char *const extensions[] = {".yaml", ".yml", ".toml", ".ini",
+    static const char *const extensions[] = {".yaml", ".yml",  ".toml", ".ini",
                                              ".cfg",  ".conf", ".gin"};
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
     for (size_t i = 0; dot && i < sizeof extensions / sizeof *extensions; i++) {
@@ -54,7 +54,8 @@ static bool is_source(const char *path) {
 }
 
 static bool is_weights(const struct sb_job *job, const char *path) {
-    return job->weights && sb_glob_match(job->weights, path + (strncmp(path, "./", 2) == 0 ? 2 : 0));
+    return job->weights &&
+           sb_glob_match(job->weights, path + (strncmp(path, "./", 2) == 0 ? 2 : 0));
 }
 
 /* 1: a regular file, whether it is taken or not; 0: none. */
@@ -121,16 +122,15 @@ static int take_levels(struct naming *naming, const struct sb_job_plan *plan, si
 
 static int take_command(struct naming *naming, const struct sb_job_plan *plan) {
     const struct sb_job *job = plan->job;
-    const char *slash = job->n_command ? strrchr(job->command[0], '/') : NULL;
-    bool python = job->n_command &&
-                  strncmp(slash ? slash + 1 : job->command[0], "python", strlen("python")) == 0;
+    bool python = false;
     int rc = 0;
     for (size_t i = 0; i < job->n_command && rc >= 0; i++) {
-        if (strstr(job->command[i], "{weights}"))
+        const char *word = job->command[i], *slash = strrchr(word, '/');
+        if (strstr(word, "{weights}"))
             continue;
-        rc = python && i > 1 && strcmp(job->command[i - 1], "-m") == 0
-                 ? take_module(naming, job->command[i])
-                 : take_levels(naming, plan, i);
+        rc = python && strcmp(job->command[i - 1], "-m") == 0 ? take_module(naming, word)
+                                                              : take_levels(naming, plan, i);
+        python |= strncmp(slash ? slash + 1 : word, "python", strlen("python")) == 0;
     }
     return rc;
 }

@@ -19,13 +19,13 @@ struct sb_session {
     const struct sb_identity *identity; /* before the first run */
     struct sb_git *git;                 /* asked before the first run, and finished in `tree` */
     json_t *tree;                       /* NULL: not yet */
-    char **skipped;     /* [n_jobs]: why a job cannot run here, or NULL */
-    char started[32];   /* ISO 8601, UTC */
-    bool noted;         /* a run's note was printed */
-    bool *executed;     /* [n_jobs]: a run of it was started and executed its command */
-    bool *given_up;     /* [n_jobs]: its command cannot be started */
-    bool diverged;      /* two runs of a job had different bits */
-    char **first;       /* [n_jobs]: the first fingerprint seen, for --stop-after */
+    char **skipped;                     /* [n_jobs]: why a job cannot run here, or NULL */
+    char started[32];                   /* ISO 8601, UTC */
+    bool noted;                         /* a run's note was printed */
+    bool *executed; /* [n_jobs]: a run of it was started and executed its command */
+    bool *given_up; /* [n_jobs]: its command cannot be started */
+    bool diverged;  /* two runs of a job had different bits */
+    char **first;   /* [n_jobs]: the first fingerprint seen, for --stop-after */
     struct sb_schedule_result runs;
 };
 

@@ -118,27 +118,19 @@ static void git_free(struct sb_git *git) {
 }
 
 struct sb_git *sb_git_start(const char *directory) {
-    const char *const argv[] = {"git",
-                                "--no-optional-locks",
-                                "-c",
-                                "core.fsmonitor=false",
-                                "-C",
-                                directory,
-                                "status",
-                                "--porcelain=v2",
-                                "--branch",
-                                "--no-ahead-behind",
-                                "--no-renames",
-                                "-uno",
-                                "-z",
-                                NULL};
+    const char *const argv[] = {"git",          "--no-optional-locks",
+                                "-c",           "core.fsmonitor=false",
+                                "-C",           directory,
+                                "status",       "--porcelain=v2",
+                                "--branch",     "--no-ahead-behind",
+                                "--no-renames", "-uno",
+                                "-z",           NULL};
     struct sb_git *git = calloc(1, sizeof *git);
     int ends[2];
     if (!git)
         return NULL;
     git->directory = strdup(directory);
-    /* The clock that file systems take their times from. */
-    clock_gettime(CLOCK_REALTIME_COARSE, &git->began);
+    clock_gettime(CLOCK_REALTIME, &git->began);
     if (git->directory && pipe2(ends, O_CLOEXEC) == 0) {
         int rc = spawn_git((char *const *)argv, ends[1], &git->child);
         close(ends[1]);

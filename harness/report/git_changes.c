@@ -64,6 +64,14 @@ static void add_file(struct tree *tree, const char *path, const char *full) {
         sb_digest_add(tree->digest, digest, strlen(digest));
 }
 
+/* A run that works in this very folder may have moved the file away until it ends. */
+static void add_removed(struct tree *tree, const char *path, const char *full) {
+    SB_AUTO_FREE char *folder = strndup(full, (size_t)(strrchr(full, '/') - full));
+    struct stat st;
+    if (folder && stat(folder, &st) == 0 && is_later(&st.st_mtim, tree->since))
+        unknown(tree, path, "was removed meanwhile");
+}
+
 static void add_link(struct tree *tree, const char *path, const char *full) {
     char target[PATH_MAX];
     ssize_t n = readlink(full, target, sizeof target);
@@ -92,7 +100,10 @@ static void add_record(struct tree *tree, const char *record) {
     static const struct {
         const char *mode;
         void (*add)(struct tree *tree, const char *path, const char *full);
-    } modes[] = {{"100644 ", add_file}, {"100755 ", add_file}, {"120000 ", add_link}};
+    } modes[] = {{"100644 ", add_file},
+                 {"100755 ", add_file},
+                 {"120000 ", add_link},
+                 {"000000 ", add_removed}};
     const char *mode = NULL, *path = NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (record[0] == kinds[i].kind) {
@@ -107,7 +118,7 @@ static void add_record(struct tree *tree, const char *record) {
     }
     sb_digest_add(tree->digest, path, strlen(path) + 1);
     sb_digest_add(tree->digest, mode, MODE);
-    bool known = strncmp(mode, "000000 ", MODE) == 0; /* removed */
+    bool known = false;
     for (size_t i = 0; i < sizeof modes / sizeof *modes && !known; i++) {
         known = strncmp(mode, modes[i].mode, MODE) == 0;
         if (known)
@@ -120,11 +131,11 @@ static void add_record(struct tree *tree, const char *record) {
 
 char *sb_git_changes(const char *directory, const struct sb_strings *records,
                      const struct timespec *since) {
-    SB_CLEANUP(tree_clear) struct tree tree = {
-        .root = find_root(directory),
-        .since = since,
-        .left = SB_MOST_HASHED,
-        .digest = sb_digest_new(SB_DIGEST_XXH3)};
+    SB_CLEANUP(tree_clear)
+    struct tree tree = {.root = find_root(directory),
+                        .since = since,
+                        .left = SB_MOST_HASHED,
+                        .digest = sb_digest_new(SB_DIGEST_XXH3)};
     char digest[SB_DIGEST_TEXT];
     if (!tree.digest)
         return NULL;

@@ -2,11 +2,18 @@
  */
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "report/git_changes.h"
 #include "report/manifest.h"
+#include "report/reading.h"
 #include "tests/testing.h"
+#include "weights/digest.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 /* Literals stand for texts that their structs own elsewhere; nothing here writes to them. */
 #pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
@@ -52,6 +59,8 @@ static void begin(void) {
 
 static void write_file(const char *name, const char *text) {
     SB_AUTO_FREE char *path = sb_path_join(folder, name);
+    SB_AUTO_FREE char *parent = strndup(path, (size_t)(strrchr(path, '/') - path));
+    ck_assert_int_eq(sb_make_folders(parent, 0777, NULL), 0);
     ck_assert_int_eq(sb_file_write(path, text, strlen(text), NULL), 0);
 }
 
@@ -73,9 +82,8 @@ static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs
     struct sb_error err = {0};
     SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
     ck_assert_msg(
-        sb_manifest_build(&suite, runs, n_runs, environment, state, NULL, inputs, &json,
-                          &err) == 0, "%s",
-        err.text);
+        sb_manifest_build(&suite, runs, n_runs, environment, state, NULL, inputs, &json, &err) == 0,
+        "%s", err.text);
     return json;
 }
 
@@ -101,6 +109,132 @@ START_TEST(commit_and_changes_of_the_jobs_folder_are_told)
     SB_AUTO_JSON json_t *dirty = manifest(NULL, NULL, 0);
     ck_assert(json_is_true(json_object_get(json_object_get(dirty, "git"), "dirty")));
     sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+/* The digest of what is not committed, or why there is none; malloc'd. */
+static char *changes(void) {
+    SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
+    const char *known = sb_git_changes_of(state);
+    return strdup(known ? known : sb_text_of(state, "changes"));
+}
+
+static void begin_with_two_files(void) {
+    begin();
+    git("init");
+    write_file("train.py", "1\n");
+    write_file("lib/with space.py", "1\n");
+    git("add .");
+    git("commit -m first");
+}
+
+START_TEST(every_change_of_the_tree_changes_its_digest)
+{
+    static const struct {
+        const char *file, *text, *then; /* NULL: nothing is written; no git */
+    } steps[] = {
+        {"train.py", "2\n", NULL},
+        {"train.py", "3\n", NULL},
+        {"lib/with space.py", "2\n", NULL},
+        {"lib/with space.py", "2\n\n", NULL},
+        {NULL, NULL, "update-index --chmod=+x train.py"}, /* not in the work tree: no change */
+        {NULL, NULL, "rm -f train.py"},
+        {"new.py", "4\n", "add new.py"},
+        {NULL, NULL, "mv new.py newer.py"},
+    };
+    enum { N = sizeof steps / sizeof *steps };
+    SB_AUTO_STRINGS struct sb_strings met = {0};
+    begin_with_two_files();
+    ck_assert_int_eq(sb_strings_take(&met, changes()), 0);
+    ck_assert_str_eq(met.items[0], "none");
+    for (size_t i = 0; i < N; i++) {
+        if (steps[i].file)
+            write_file(steps[i].file, steps[i].text);
+        if (steps[i].then)
+            git(steps[i].then);
+        SB_AUTO_FREE char *now = changes(), *again = changes();
+        ck_assert_msg(sb_is_digest(now), "%s", now);
+        ck_assert_str_eq(now, again);
+        bool nothing = steps[i].then && strstr(steps[i].then, "chmod");
+        ck_assert_msg(sb_strings_contain(&met, now) == nothing, "step %zu", i);
+        sb_strings_add(&met, now);
+    }
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(staging_a_change_leaves_it_what_it_is)
+{
+    begin_with_two_files();
+    write_file("train.py", "2\n");
+    SB_AUTO_FREE char *before = changes();
+    git("add train.py");
+    SB_AUTO_FREE char *after = changes();
+    ck_assert_msg(sb_is_digest(before), "%s", before);
+    ck_assert_str_eq(before, after);
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(links_count_by_what_they_say)
+{
+    begin_with_two_files();
+    SB_AUTO_FREE char *path = sb_path_join(folder, "link");
+    ck_assert_int_eq(symlink("train.py", path), 0);
+    git("add link");
+    SB_AUTO_FREE char *one = changes();
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(symlink("nowhere", path), 0);
+    SB_AUTO_FREE char *other = changes();
+    ck_assert_msg(sb_is_digest(one) && sb_is_digest(other), "%s %s", one, other);
+    ck_assert_str_ne(one, other);
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(what_was_not_hashed_has_no_digest)
+{
+    begin_with_two_files();
+    SB_AUTO_FREE char *path = sb_path_join(folder, "train.py");
+    ck_assert_int_eq(truncate(path, (off_t)SB_MOST_HASHED + 1), 0);
+    SB_AUTO_FREE char *large = changes();
+    ck_assert_str_eq(large, "not hashed: train.py is too large");
+    write_file("train.py", "2\n");
+    const struct timespec later[2] = {{.tv_sec = time(NULL) + 3600}, {.tv_sec = time(NULL) + 3600}};
+    ck_assert_int_eq(utimensat(AT_FDCWD, path, later, 0), 0);
+    SB_AUTO_FREE char *meanwhile = changes();
+    ck_assert_str_eq(meanwhile, "not hashed: train.py was written meanwhile");
+    git("init sub");
+    git("-C sub commit --allow-empty -m sub");
+    git("checkout train.py");
+    git("add sub");
+    SB_AUTO_FREE char *inside = changes();
+    ck_assert_str_eq(inside, "not hashed: sub is no file");
+    sb_remove_tree(folder, NULL);
+}
+END_TEST
+
+START_TEST(a_result_of_before_says_nothing_of_changes)
+{
+    static const struct {
+        const char *git, *says;
+    } cases[] = {
+        {"null", NULL},
+        {"{\"commit\": \"c\", \"dirty\": true}", NULL},
+        {"{\"commit\": \"c\", \"dirty\": false}", NULL},
+        {"{\"dirty\": true, \"changes\": null}", NULL},
+        {"{\"dirty\": false, \"changes\": null}", "none"},
+        {"{\"dirty\": true, \"changes\": \"not hashed: a is too large\"}", NULL},
+        {"{\"dirty\": true, \"changes\": \"xxh3:00000000000000000000000000000000\"}",
+         "xxh3:00000000000000000000000000000000"},
+        {"{\"dirty\": true, \"changes\": \"xxh3:00 or xxh3:11\"}", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        SB_AUTO_JSON json_t *git_ = json_loads(cases[i].git, JSON_DECODE_ANY, NULL);
+        const char *says = sb_git_changes_of(git_);
+        ck_assert_msg(cases[i].says ? says && strcmp(says, cases[i].says) == 0 : !says, "case %zu",
+                      i);
+    }
 }
 END_TEST
 
@@ -197,5 +331,8 @@ END_TEST
 SB_TEST_MAIN("report-manifest", versions_are_read_from_file_names,
              what_is_no_version_is_not_taken_for_one,
              commit_and_changes_of_the_jobs_folder_are_told,
+             every_change_of_the_tree_changes_its_digest, staging_a_change_leaves_it_what_it_is,
+             links_count_by_what_they_say, what_was_not_hashed_has_no_digest,
+             a_result_of_before_says_nothing_of_changes,
              more_changes_than_a_pipe_holds_are_changes_too, every_part_is_there_and_no_secret,
              versions_of_what_runs_had_are_told, models_of_gpus_are_those_that_the_driver_lists)
