@@ -279,8 +279,8 @@ static int explain_result(const struct request *request, const char *path,
         return sb_error_set(err, -EINVAL, "%s: no job '%s' (samebits report lists them)", path,
                             request->job ? request->job : "");
     if (request->json) {
-        SB_AUTO_JSON json_t *document = json_pack("{s:s, s:o, s:O}", "schema", "samebits.explain/1",
-                                                  "changed", sb_json_string(changed), "jobs", jobs);
+        SB_AUTO_JSON json_t *document = json_pack("{s:s, s:O, s:o}", "schema", "samebits.explain/1",
+                                                  "jobs", jobs, "changed", sb_json_string(changed));
         SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
         puts(text ? text : "");
     }
