@@ -66,8 +66,9 @@ int sb_cmd_diff_manifest(int argc, char **argv) {
     if (arguments.help) {
         puts(
             "samebits diff-manifest [OPTION]… A B\n"
-            "What two results rest on differently: program, versions, CPU, commit, inputs, variables.\n"
-            "The first thing to look at when bits changed. Exit 1 where something differs.\n");
+            "What two results rest on differently: program, versions, CPU, commit, inputs,\n"
+            "variables. The first thing to look at when bits changed. Exit 1 where something\n"
+            "differs.\n");
         sb_options_print(table, 1);
     } else {
         code = compare(&arguments.positional, json, &err);

@@ -54,16 +54,20 @@ static void add(struct sb_text *list, const char *what, const char *note) {
     sb_text_printf(list, "%s%s%s", list->length ? ", " : "", what, note);
 }
 
-static void compare_files(const json_t *before, const json_t *after, struct sb_text *list) {
+/* Of inputs every difference counts. Of files that a command names, what is no
+ * source may be what a killed run left behind, or somebody removed for that: there it is no
+ * difference that there is none on one side. */
+static void compare_files(const json_t *before, const json_t *after, bool program,
+                          struct sb_text *list) {
     const char *path;
     json_t *digest;
     json_object_foreach((json_t *)before, path, digest) {
         const json_t *now = json_object_get(after, path);
-        if (!json_equal(digest, now))
+        if (!json_equal(digest, now) && (now || !program || sb_program_is_source(path)))
             add(list, path, now ? "" : " (gone)");
     }
     json_object_foreach((json_t *)after, path, digest) {
-        if (!json_object_get(before, path))
+        if (!json_object_get(before, path) && (!program || sb_program_is_source(path)))
             add(list, path, " (new)");
     }
 }
@@ -85,7 +89,7 @@ char *sb_identity_difference(const json_t *then, const json_t *now) {
         const json_t *one = json_object_get(then, files[i]),
                      *other = json_object_get(now, files[i]);
         if (json_is_object(one) && json_is_object(other))
-            compare_files(one, other, &list);
+            compare_files(one, other, i == 0, &list);
     }
     compare_trees(json_object_get(then, "git"), json_object_get(now, "git"), &list);
     if (list.length)
@@ -96,28 +100,42 @@ char *sb_identity_difference(const json_t *then, const json_t *now) {
 
 /* ---- Before and after ------------------------------------------------------------------------ */
 
-/* Appends what changed, or why that cannot be told. */
-static void say_changed(struct sb_text *said, const char *what, const json_t *before,
-                        const json_t *after, const char *problem) {
-    SB_AUTO_TEXT struct sb_text list = {0};
-    if (after)
-        compare_files(before, after, &list);
-    else
-        sb_text_puts(&list, problem);
-    if (list.length)
+static void say_changed(struct sb_text *said, const char *what, const struct sb_text *list) {
+    if (list->length)
         sb_text_printf(said, "%s%schanged while the runs were under way: %s",
-                       said->length ? "; " : "", what, list.data);
+                       said->length ? "; " : "", what, list->data);
+}
+
+/* A job's digests without those of what its runs may have written where they work in place: what is
+ * put back there is not all (run/sandbox_inplace.c). New reference. */
+static json_t *sources_of(const json_t *digests, const struct sb_job *job) {
+    json_t *sources = json_object();
+    const char *path;
+    json_t *digest;
+    json_object_foreach((json_t *)digests, path, digest) {
+        if (sb_program_is_source(path) || strcmp(path, job->command[0]) == 0)
+            json_object_set_nocheck(sources, path, digest);
+    }
+    return sources;
 }
 
 char *sb_identity_spoiled(const struct sb_identity *before, const json_t *program,
-                          const struct sb_job *job, size_t index) {
-    SB_AUTO_JSON json_t *inputs = NULL;
+                          const struct sb_job *job, size_t index, bool in_place) {
+    SB_AUTO_TEXT struct sb_text inputs = {0}, named = {0};
+    SB_AUTO_JSON json_t *after = NULL;
     struct sb_error why = {0};
     struct sb_text said = {0};
-    sb_inputs_digest(job, &inputs, &why);
-    say_changed(&said, "inputs ", json_array_get(before->inputs, index), inputs, why.text);
-    say_changed(&said, "", json_array_get(before->program, index), json_array_get(program, index),
-                "what the command names");
+    if (sb_inputs_digest(job, &after, &why) == 0)
+        compare_files(json_array_get(before->inputs, index), after, false, &inputs);
+    else
+        sb_text_puts(&inputs, why.text);
+    const json_t *then = json_array_get(before->program, index),
+                 *now = json_array_get(program, index);
+    SB_AUTO_JSON json_t *old = in_place ? sources_of(then, job) : json_incref((json_t *)then);
+    SB_AUTO_JSON json_t *new = in_place ? sources_of(now, job) : json_incref((json_t *)now);
+    compare_files(old, new, true, &named);
+    say_changed(&said, "inputs ", &inputs);
+    say_changed(&said, "", &named);
     if (said.length)
         return sb_text_take(&said);
     sb_text_clear(&said);

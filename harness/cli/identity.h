@@ -6,6 +6,7 @@
 #include <samebits/matrix.h>
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* Of each job, path → digest: see cli/program.h and cli/inputs.h. Zero-initialise. */
 struct sb_identity {
@@ -26,9 +27,10 @@ json_t *sb_identity_json(const struct sb_identity *identity, json_t *git);
 char *sb_identity_difference(const json_t *then, const json_t *now);
 
 /* What of a job changed while its runs were under way, as a malloc'd sentence, or NULL: by its
- * inputs as they are now, and `program`, as sb_program_digest_all gives it now. */
+ * inputs as they are now, and `program`, as sb_program_digest_all gives it now. `in_place`: runs
+ * worked in the folder itself. */
 char *sb_identity_spoiled(const struct sb_identity *before, const json_t *program,
-                          const struct sb_job *job, size_t index);
+                          const struct sb_job *job, size_t index, bool in_place);
 
 /* The state of the tree that a plan's jobs run in, as sb_git_finish has it. New reference. */
 json_t *sb_identity_tree(const struct sb_plan *plan);

@@ -41,8 +41,7 @@ static bool is_below(const char *folder, const char *path) {
     return n && file && strncmp(file, root, n) == 0 && (root[n - 1] == '/' || file[n] == '/');
 }
 
-/* A file by whose name it is read, and not written. */
-static bool is_source(const char *path) {
+bool sb_program_is_source(const char *path) {
     static const char *const extensions[] = {".yaml", ".yml",  ".toml", ".ini",
                                              ".cfg",  ".conf", ".gin"};
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
@@ -69,7 +68,7 @@ static int take_file(struct naming *naming, const char *path, bool program) {
     if (!*path || stat(full, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
     if (json_object_get(naming->digests, key) || is_weights(naming->job, path) ||
-        (!program && !is_source(path) && !is_below(naming->job->directory, full)))
+        (!program && !sb_program_is_source(path) && !is_below(naming->job->directory, full)))
         return 1;
     json_t *digest = json_object_get(naming->known, key);
     if (!digest) {

@@ -6,6 +6,7 @@
 #include <samebits/matrix.h>
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /* An array with an object for each job of the plan: path, as the command names it → "xxh3:<32 hex>"
  * of the file's bytes, or "not hashed: <why>" where it is too large (SB_MOST_HASHED over all jobs,
@@ -15,5 +16,8 @@
  * isolation does not put back, those alone that are by their names not what a run writes. What
  * {weights} stands for is no part of the program. New reference. */
 int sb_program_digest_all(const struct sb_plan *plan, json_t **jobs, struct sb_error *err);
+
+/* Is it a script or a configuration by its name, which runs read and do not write? */
+bool sb_program_is_source(const char *path);
 
 #endif

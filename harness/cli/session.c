@@ -245,10 +245,11 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
 static int mark_changed(const struct sb_session *session, struct sb_judged *judged,
                         struct sb_job_result *jobs, struct sb_error *err) {
     SB_AUTO_JSON json_t *program = NULL;
+    bool in_place = session->runs.mode == SB_ISOLATE_INPLACE;
     int rc = sb_program_digest_all(session->plan, &program, err);
     for (size_t i = 0; rc == 0 && i < session->plan->n_jobs; i++) {
-        char *changed =
-            sb_identity_spoiled(session->identity, program, session->plan->jobs[i].job, i);
+        char *changed = sb_identity_spoiled(session->identity, program, session->plan->jobs[i].job,
+                                            i, in_place);
         if (changed)
             sb_judged_spoil(judged, jobs, i, changed);
     }

@@ -27,7 +27,10 @@ START_TEST(what_differs_is_listed_by_name)
         {"{\"inputs\": null}", "{\"inputs\": {\"b\": \"1\"}}", NULL},
         {"{\"program\": {\"a\": \"1\"}}", "{\"program\": {\"a\": \"1\"}}", NULL},
         {"{\"program\": {\"a\": \"1\", \"b\": \"1\"}}",
-         "{\"program\": {\"a\": \"2\", \"c\": \"1\"}}", "a, b (gone), c (new)"},
+         "{\"program\": {\"a\": \"2\", \"c\": \"1\"}}", "a"}, /* the others may be outputs */
+        {"{\"program\": {\"a.py\": \"1\"}}", "{\"program\": {\"c.py\": \"1\"}}",
+         "a.py (gone), c.py (new)"},
+        {"{\"inputs\": {\"a\": \"1\"}}", "{\"inputs\": {\"c\": \"1\"}}", "a (gone), c (new)"},
         {"{\"program\": {\"a\": \"1\"}, \"inputs\": {\"b\": \"1\"}}",
          "{\"program\": {\"a\": \"2\"}, \"inputs\": {\"b\": \"2\"}}", "a, b"},
         {"{\"git\": {\"commit\": \"aaaaaaaaaaaaaaaa\"}}",
@@ -137,6 +140,37 @@ START_TEST(of_files_elsewhere_only_what_is_no_output_is_named)
 }
 END_TEST
 
+START_TEST(in_place_what_runs_write_is_not_taken_for_an_edit)
+{
+    static const struct {
+        const char *then, *now, *spoiled; /* of the job; NULL: not */
+        bool in_place;
+    } cases[] = {
+        {"{\"w.npy\": \"1\"}", "{\"w.npy\": \"2\"}", "changed while the runs were under way: w.npy",
+         false},
+        {"{\"w.npy\": \"1\"}", "{\"w.npy\": \"2\"}", NULL, true},
+        {"{}", "{\"w.npy\": \"2\"}", NULL, false},
+        {"{\"a.py\": \"1\"}", "{\"a.py\": \"2\"}", "changed while the runs were under way: a.py",
+         true},
+        {"{\"./prog\": \"1\"}", "{\"./prog\": \"2\"}",
+         "changed while the runs were under way: ./prog", true},
+    };
+    char *command[] = {(char *)"./prog", NULL};
+    const struct sb_job job = {.name = (char *)"a", .command = command, .n_command = 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        SB_AUTO_JSON json_t *program = json_pack("[o]", read_json(cases[i].then));
+        SB_AUTO_JSON json_t *after = json_pack("[o]", read_json(cases[i].now));
+        SB_AUTO_JSON json_t *inputs = json_pack("[{}]");
+        const struct sb_identity before = {program, inputs};
+        SB_AUTO_FREE char *spoiled =
+            sb_identity_spoiled(&before, after, &job, 0, cases[i].in_place);
+        ck_assert_msg(cases[i].spoiled ? spoiled && strcmp(spoiled, cases[i].spoiled) == 0
+                                       : !spoiled,
+                      "case %zu: %s", i, spoiled ? spoiled : "none");
+    }
+}
+END_TEST
+
 START_TEST(large_files_are_named_with_their_size_and_the_rest_is_hashed)
 {
     strcpy(folder, "/tmp/samebits-identity-XXXXXX");
@@ -156,5 +190,6 @@ END_TEST
 
 SB_TEST_MAIN("cli-identity", what_differs_is_listed_by_name,
              a_command_names_the_files_that_are_there,
+             in_place_what_runs_write_is_not_taken_for_an_edit,
              of_files_elsewhere_only_what_is_no_output_is_named,
              large_files_are_named_with_their_size_and_the_rest_is_hashed)

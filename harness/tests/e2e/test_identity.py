@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import unittest
 
 import program
 
@@ -176,6 +175,13 @@ class Identity(program.Program):
         self.git("commit", "--allow-empty", "-m", "b")
         self.resume("begun: the commit (", command=(PYTHON, "job.py"))
 
+    def test_an_output_that_a_killed_run_left_behind_keeps_nothing_from_going_on(self):
+        self.job()
+        command = (PYTHON, "job.py", "w.npy")
+        self.run_into("r", command=command)
+        self.write("w.npy", "left over")
+        self.resume(command=command, code=0)
+
     def test_a_result_of_before_is_gone_on_with(self):
         self.job()
         self.commit()
@@ -301,6 +307,4 @@ class Identity(program.Program):
 
 
 if __name__ == "__main__":
-    if not program.works("git", "--version"):
-        Identity = unittest.skip("needs git")(Identity)
     program.main()
