@@ -256,6 +256,21 @@ static int mark_changed(const struct sb_session *session, struct sb_judged *judg
     return rc;
 }
 
+/* A module that was edited is no part of what is hashed twice, nor is an edit of something else a
+ * reason to spoil an answer; but where bits differ, it may be why. */
+static void say_tree_changed(const struct sb_session *session) {
+    if (!session->diverged || !json_is_object(session->tree))
+        return;
+    SB_AUTO_JSON json_t *before = json_pack("{s:O}", "git", session->tree);
+    SB_AUTO_JSON json_t *after = json_pack("{s:o}", "git", sb_identity_tree(session->plan));
+    SB_AUTO_FREE char *changed = sb_identity_difference(before, after);
+    if (changed)
+        fprintf(stderr,
+                "samebits: bits differ, and %s changed while the runs were under way, which may be "
+                "why\n",
+                changed);
+}
+
 int sb_session_result(struct sb_session *session, json_t **result, struct sb_error *err) {
     const struct sb_judging judging = {
         .plan = session->plan,
@@ -275,6 +290,8 @@ int sb_session_result(struct sb_session *session, json_t **result, struct sb_err
         rc = mark_changed(session, judged, jobs, err);
     if (rc == 0)
         rc = build_result(session, jobs, result, err);
+    if (rc == 0)
+        say_tree_changed(session);
     sb_judged_free(judged, jobs, session->plan->n_jobs);
     return rc;
 }

@@ -52,9 +52,9 @@ class Identity(program.Program):
             meanwhile()
         else:
             running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=120)
+        _, self.said = running.communicate(timeout=120)
         if not meanwhile:
-            self.assertEqual(running.returncode, 130, said)
+            self.assertEqual(running.returncode, 130, self.said)
         return self.result(out, cwd)
 
     # ---- What is hashed
@@ -124,6 +124,20 @@ class Identity(program.Program):
                 job, = result["jobs"]
                 self.assertEqual((job["outcome"], result["exit_code"]), ("error", 2))
                 self.assertIn(f"changed while the runs were under way: {command}", job["reason"])
+
+    def test_an_edit_of_a_module_is_said_where_bits_differ(self):
+        work = self.path("work")
+        os.mkdir(work)
+        for text, says in (("2", True), ("1 ", False)):
+            with self.subTest(text=text):
+                self.job(body="import time; time.sleep(0.3); values[0] = float(open('../module.py').read())")
+                self.write("module.py", "1")
+                if says:
+                    self.commit()
+                result = self.interrupt("../r" + text.strip(), command=(PYTHON, "../job.py"), cwd=work,
+                                        meanwhile=lambda: self.write("module.py", text))
+                self.assertEqual(result["jobs"][0]["distinct"], 2 if says else 1)
+                self.assertEqual("what is not committed changed while" in self.said, says, self.said)
 
     # ---- --resume
 
