@@ -183,7 +183,8 @@ START_TEST(large_files_are_named_with_their_size_and_the_rest_is_hashed)
     SB_AUTO_JSON json_t *digests = digests_of(command, NULL);
     ck_assert_str_eq(json_string_value(json_object_get(digests, "big")),
                      "not hashed: 1099511627776 bytes");
-    ck_assert_uint_eq(strlen(json_string_value(json_object_get(digests, "small"))), 5 + 32);
+    ck_assert_str_eq(json_string_value(json_object_get(digests, "small")),
+                     "xxh3:df3ce784d856334d65cd25028f98f158"); /* as xxhsum -H2 has it */
     ck_assert_int_eq(sb_remove_tree(folder, NULL), 0);
 }
 END_TEST
