@@ -74,7 +74,7 @@ static int start_anew(const char *path, const char *first, struct sb_error *err)
  * or NULL. */
 static json_t *own_machine(const struct sb_restored *result, const char *node) {
     SB_AUTO_JSON json_t *manifest = NULL;
-    if (sb_manifest_build(result->suite, NULL, 0, environ, NULL, NULL, &manifest, NULL) < 0)
+    if (sb_manifest_build(result->suite, NULL, 0, environ, NULL, NULL, NULL, &manifest, NULL) < 0)
         return NULL;
     SB_AUTO_JSON json_t *machines = sb_machines_of(manifest);
     json_t *machine = json_incref(json_array_get(machines, 0));
