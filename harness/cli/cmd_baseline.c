@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "report/baseline.h"
 #include "report/display.h"
+#include "report/reading.h"
 
 #include <samebits/report.h>
 #include <samebits/run.h>
@@ -66,6 +67,21 @@ static int write_baseline(const char *file, const json_t *baseline, struct sb_er
                 : sb_error_errno(err, -ENOMEM, "%s", file);
 }
 
+/* Jobs without an answer, and why that is. */
+static void say_left_out(const json_t *result, const struct sb_strings *left_out) {
+    size_t i;
+    json_t *job;
+    json_array_foreach(json_object_get(result, "jobs"), i, job) {
+        const char *id = sb_job_title(job), *reason = sb_text_of(job, "reason");
+        if (!sb_strings_contain(left_out, id))
+            continue;
+        SB_AUTO_FREE char *text =
+            sb_format("left out: %s, which has no answer%s%s", id, *reason ? ": " : "", reason);
+        SB_AUTO_FREE char *shown = text ? sb_text_shown(text, sb_unicode_wanted()) : NULL;
+        fprintf(stderr, "samebits: %s\n", shown ? shown : id);
+    }
+}
+
 static int save(const struct command *command, const json_t *result, struct sb_error *err) {
     SB_AUTO_STRINGS struct sb_strings left_out = {0};
     SB_AUTO_JSON json_t *fresh = sb_baseline_machine(result, &left_out);
@@ -75,8 +91,7 @@ static int save(const struct command *command, const json_t *result, struct sb_e
         return sb_error_set(err, -EEXIST,
                             "%s is there already; --update shows what changes, and writes it",
                             command->file);
-    for (size_t i = 0; i < left_out.n; i++)
-        fprintf(stderr, "samebits: left out: %s, which has no answer\n", left_out.items[i]);
+    say_left_out(result, &left_out);
     if (!json_object_size(json_object_get(fresh, "jobs")))
         return sb_error_set(err, -EINVAL, "no job of this result has an answer to keep");
     int rc = 0;

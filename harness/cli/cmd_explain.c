@@ -42,6 +42,19 @@ static const char *verdict_of(const json_t *said) {
     return verdict ? verdict : "";
 }
 
+static const char *reason_of(const json_t *said) {
+    const char *reason = json_string_value(json_object_get(said, "reason"));
+    return reason ? reason : "samebits report says which";
+}
+
+/* Without a cause, and not because there is nothing to explain? */
+static bool has_failed(const struct sb_explanation *explanation) {
+    const char *outcome = json_string_value(json_object_get(explanation->said, "outcome"));
+    return outcome && strcmp(outcome, "error") == 0 && !explanation->unfinished &&
+           !explanation->open_question && !json_array_size(explanation->causes) &&
+           strcmp(verdict_of(explanation->said), "inconclusive") != 0;
+}
+
 static int explain_job(struct sb_explanation *explanation, struct sb_error *err) {
     const char *verdict = verdict_of(explanation->said);
     explanation->causes = json_array();
@@ -55,6 +68,9 @@ static int explain_job(struct sb_explanation *explanation, struct sb_error *err)
     if (rc == 0 && strcmp(verdict, "error") == 0)
         explanation->open_question =
             strdup("the result has no answer for this job (samebits report)");
+    else if (rc == 0 && has_failed(explanation))
+        explanation->open_question = sb_format(
+            "the result has an answer for some of its runs alone: %s", reason_of(explanation->said));
     if (rc == 0 && strcmp(verdict, "inconclusive") == 0 && !json_array_size(explanation->causes))
         explanation->open_question = strdup(
             "the result does not say on what the bits depend: "

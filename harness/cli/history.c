@@ -112,7 +112,11 @@ static int take_job(struct sb_history *history, const struct sb_history_result *
         if (sb_text_is(entry, "verdict", sb_verdict_names[i]))
             job->verdict = i;
     }
-    job->failed = sb_text_is(entry, "outcome", "fail") || sb_text_is(entry, "outcome", "error");
+    bool error = sb_text_is(entry, "outcome", "error");
+    job->failed = error || sb_text_is(entry, "outcome", "fail");
+    /* Runs failed, or were interrupted: what the others agree on is no answer. */
+    if (error && job->verdict != SB_VERDICT_INCONCLUSIVE)
+        job->verdict = SB_VERDICT_ERROR;
     int rc = number_text(&history->jobs, sb_job_title(entry), &series.job);
     if (rc == 0)
         rc = find_series(history, &series, &job->series);

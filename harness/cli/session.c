@@ -286,6 +286,8 @@ int sb_session_result(struct sb_session *session, json_t **result, struct sb_err
     struct sb_judged *judged = NULL;
     struct sb_job_result *jobs = NULL;
     int rc = sb_judge(&judging, &judged, &jobs, err);
+    if (rc == 0 && session->runs.interrupted && session->runs.job < session->plan->n_jobs)
+        jobs[session->runs.job].unfinished = true;
     if (rc == 0)
         rc = mark_changed(session, judged, jobs, err);
     if (rc == 0)

@@ -42,12 +42,29 @@ static json_t *asked_json(const json_t *job) {
     return sb_json_string(text.length ? text.data : "");
 }
 
-static json_t *axes_json(const json_t *job) {
-    json_t *axes = json_object(), *axis;
+/* Was a cell of this level run? */
+static bool is_had(const json_t *cells, const char *axis, const json_t *level) {
     size_t i;
+    json_t *cell;
+    json_array_foreach(cells, i, cell) {
+        if (json_equal(json_object_get(json_object_get(cell, "levels"), axis), level))
+            return true;
+    }
+    return false;
+}
+
+/* Axes and those of their levels that there are bits of: a shard has not all. */
+static json_t *axes_json(const json_t *job, const json_t *cells) {
+    json_t *axes = json_object(), *axis, *level;
+    size_t i, k;
     json_array_foreach(json_object_get(job, "axes"), i, axis) {
-        json_t *levels = json_object_get(axis, "levels");
-        json_object_set(axes, sb_text_of(axis, "name"), levels);
+        const char *name = sb_text_of(axis, "name");
+        json_t *levels = json_array();
+        json_array_foreach(json_object_get(axis, "levels"), k, level) {
+            if (is_had(cells, name, level))
+                json_array_append(levels, level);
+        }
+        json_object_set_new(axes, name, levels);
     }
     return axes;
 }
@@ -73,7 +90,7 @@ static json_t *job_json(const json_t *job, const json_t *cells) {
     size_t i;
     json_object_set(entry, "verdict", json_object_get(job, "verdict"));
     json_object_set_new(entry, "asked", asked_json(job));
-    json_object_set_new(entry, "axes", axes_json(job));
+    json_object_set_new(entry, "axes", axes_json(job, cells));
     json_object_set_new(entry, "by", by);
     if (sb_text_is(job, "verdict", "nondeterministic")) {
         SB_AUTO_TEXT struct sb_text when = {0};
@@ -90,10 +107,12 @@ static json_t *job_json(const json_t *job, const json_t *cells) {
     return entry;
 }
 
+/* Of a job of which runs failed, the verdict speaks of the others alone. */
 static bool has_answer(const json_t *job) {
-    return sb_text_is(job, "verdict", "bitwise") ||
-           sb_text_is(job, "verdict", "config-dependent") ||
-           sb_text_is(job, "verdict", "nondeterministic");
+    return !sb_text_is(job, "outcome", "error") &&
+           (sb_text_is(job, "verdict", "bitwise") ||
+            sb_text_is(job, "verdict", "config-dependent") ||
+            sb_text_is(job, "verdict", "nondeterministic"));
 }
 
 /* A mark of the machine, or of all that a merged result is of. New reference. */

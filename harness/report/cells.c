@@ -86,6 +86,7 @@ enum sb_tone sb_say_verdict(struct sb_text *text, const json_t *job) {
     } tones[] = {{"pass", SB_TONE_GOOD},   {"xfail", SB_TONE_GOOD}, {"xpass", SB_TONE_WARN},
                  {"skipped", SB_TONE_DIM}, {"fail", SB_TONE_BAD},   {"error", SB_TONE_BAD}};
     sb_text_puts(text, sb_text_of(job, "verdict"));
+    sb_say_scope(text, job);
     for (size_t i = 0; i < sizeof tones / sizeof *tones; i++) {
         if (sb_text_is(job, "outcome", tones[i].outcome))
             return tones[i].tone;

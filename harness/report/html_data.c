@@ -61,6 +61,8 @@ static void add_matrix(json_t *entry, const json_t *job, const struct sb_strings
     const json_t *worst = json_object_get(job, "worst");
     const json_t *confidence = json_object_get(job, "confidence");
     json_object_set_new(entry, "cells", cells_json(job, columns));
+    sb_say_verdict(&text, job);
+    json_object_set_new(entry, "judged", text_json(&text));
     sb_say_worst(&text, job, false);
     json_object_set_new(entry, "worst", text_json(&text));
     sb_say_evidence(&text, job);
@@ -78,8 +80,8 @@ static void add_matrix(json_t *entry, const json_t *job, const struct sb_strings
 
 static json_t *sentences_json(const json_t *job) {
     static void (*const sentences[])(struct sb_text *, const json_t *) = {
-        sb_say_alarm,      sb_say_instability, sb_say_calls,
-        sb_say_dependence, sb_say_magnitude,   sb_say_trace};
+        sb_say_alarm,      sb_say_missing,   sb_say_instability, sb_say_calls,
+        sb_say_dependence, sb_say_magnitude, sb_say_trace};
     json_t *says = json_array();
     SB_AUTO_TEXT struct sb_text text = {0};
     for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {

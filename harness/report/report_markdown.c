@@ -161,6 +161,8 @@ static void add_details(struct page *page, struct sb_text *part, const json_t *j
                    went_wrong(job) ? "❌ " : "");
     add_escaped(part, sb_job_title(job), MOST_TEXT);
     sb_text_puts(part, "</summary>\n\n");
+    sb_say_missing(&said, job);
+    add_item(part, "", &said);
     sb_say_instability(&said, job);
     add_item(part, "", &said);
     sb_say_alarm(&said, job);

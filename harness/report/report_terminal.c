@@ -294,7 +294,7 @@ static void print_groups(const struct page *page, const json_t *job) {
 
 static void print_details(const struct page *page, const json_t *job) {
     static void (*const sentences[])(struct sb_text *, const json_t *) = {
-        sb_say_instability, sb_say_calls, sb_say_dependence, sb_say_magnitude};
+        sb_say_missing, sb_say_instability, sb_say_calls, sb_say_dependence, sb_say_magnitude};
     SB_AUTO_TEXT struct sb_text text = {0};
     bool colour = page->options->colour;
     fputc('\n', page->out);

@@ -28,6 +28,14 @@ json_t *sb_axis_names(struct sb_making *making, const struct sb_job_plan *plan, 
 /* axes[] of a job. *all_inert: axes were to be varied, and every one is inert or unavailable. */
 json_t *sb_axes_json(struct sb_making *making, const struct sb_job_result *job, bool *all_inert);
 
+/* Levels of an axis: all, and those of which a run ended well. */
+sb_mask sb_all_levels(const struct sb_job_axis *axis);
+sb_mask sb_levels_had(const struct sb_job_result *job, size_t axis);
+
+/* Cells of which no run ended well, although there are bits of others; null where there are none:
+ * {"cells": 2, "of": 4, "levels": {"hash_seed": ["1"]}}, levels being those of which no run did. */
+json_t *sb_missing_json(struct sb_making *making, const struct sb_job_result *job);
+
 /* Outcomes of a job. */
 enum sb_outcome {
     SB_OUTCOME_PASS,

@@ -61,7 +61,7 @@ static struct observed observe(struct sb_making *making, const struct sb_job_res
     return observed;
 }
 
-static sb_mask all_levels(const struct sb_job_axis *axis) {
+sb_mask sb_all_levels(const struct sb_job_axis *axis) {
     return axis->n_levels >= SB_MAX_LEVELS ? ~(sb_mask)0 : ((sb_mask)1 << axis->n_levels) - 1;
 }
 
@@ -88,7 +88,7 @@ static const char *axis_effect(const struct sb_job_result *job, size_t axis,
         return "unknown";
     if (analysis->axes[axis].has_effect)
         return analysis->verdict == SB_VERDICT_INCONCLUSIVE ? "unknown" : "bits";
-    if (!bits_agree(analysis, axis, all_levels(job_axis), observed->ran))
+    if (!bits_agree(analysis, axis, sb_all_levels(job_axis), observed->ran))
         return "unknown"; /* other bits, of which several axes may be the cause; or no evidence */
     if (observed->alike)
         return "inert";

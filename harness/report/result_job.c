@@ -123,6 +123,7 @@ static json_t *worst_json(struct sb_making *making, const struct sb_comparison *
     return worst;
 }
 
+/* Of axes that had a run that ended well at each level: of others it is too early to speak. */
 static void push_limits_of_axes(struct sb_making *making, const struct sb_job_result *job,
                                 json_t *limits) {
     SB_AUTO_FREE const struct sb_observation **seen = calloc(job->n_runs + 1, sizeof *seen);
@@ -134,9 +135,9 @@ static void push_limits_of_axes(struct sb_making *making, const struct sb_job_re
     }
     for (size_t i = 0; seen && i < job->plan->n_axes; i++) {
         const struct sb_job_axis *axis = &job->plan->axes[i];
-        const char *limit = axis->axis && axis->axis->limit && axis->n_levels > 1
-                                ? axis->axis->limit(seen, n)
-                                : NULL;
+        bool known = axis->n_levels > 1 && sb_levels_had(job, i) == sb_all_levels(axis);
+        const char *limit =
+            known && axis->axis && axis->axis->limit ? axis->axis->limit(seen, n) : NULL;
         if (limit)
             sb_push(making, limits, json_string(limit));
     }
@@ -271,6 +272,7 @@ json_t *sb_job_json(struct sb_making *making, const struct sb_job_result *job,
     sb_put(making, entry, "axes", axes);
     sb_put(making, entry, "runs", json_integer((json_int_t)job->n_runs));
     sb_put(making, entry, "failed", json_integer((json_int_t)sb_count_failed(job)));
+    sb_put(making, entry, "missing", sb_missing_json(making, job));
     sb_put(making, entry, "distinct", json_integer((json_int_t)job->n_groups));
     sb_put(making, entry, "confidence", confidence_json(making, analysis));
     put_magnitude(making, entry, job);

@@ -124,8 +124,15 @@ enum sb_outcome sb_job_outcome(const struct sb_job_result *job, bool all_inert,
             add_reason(reason, job->requirements_reason);
         return SB_OUTCOME_ERROR;
     }
-    bool bitwise = job->plan->job->expect == SB_EXPECT_BITWISE;
-    if (job->plan->job->expect != SB_EXPECT_NOTHING && !bitwise)
+    enum sb_expect expect = job->plan->job->expect;
+    bool bitwise = expect == SB_EXPECT_BITWISE;
+    bool control = expect != SB_EXPECT_NOTHING && !bitwise;
+    if (job->unfinished && (control ? !control_fired(job->plan->job, analysis)
+                                    : job->requirements_met)) {
+        add_reason(reason, "interrupted before all of its runs had ended");
+        return SB_OUTCOME_ERROR;
+    }
+    if (control)
         return control_outcome(job, reason);
     if (!job->requirements_met)
         add_reason(reason, job->requirements_reason);

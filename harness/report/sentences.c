@@ -21,21 +21,54 @@ const json_t *sb_axis_of(const json_t *job, const char *name) {
     return NULL;
 }
 
+/* "threads=2,4 and isa=avx2" of an object that maps axes to lists of levels. */
+static void say_levels(struct sb_text *text, const json_t *axes, const char *between) {
+    const char *name, *separator = "";
+    json_t *levels;
+    json_object_foreach((json_t *)axes, name, levels) {
+        sb_text_printf(text, "%s%s=", separator, name);
+        sb_say_list(text, levels, ",");
+        separator = between;
+    }
+}
+
 static bool is_nondeterministic(const json_t *job) {
     return sb_text_is(job, "verdict", "nondeterministic");
+}
+
+/* ---- Missing cells ----------------------------------------------------------------------------
+ */
+
+void sb_say_scope(struct sb_text *text, const json_t *job) {
+    const json_t *missing = json_object_get(job, "missing");
+    json_int_t all = sb_count_of(missing, "of");
+    if (json_is_object(missing))
+        sb_text_printf(text, " (%lld of %lld cells)", (long long)(all - sb_count_of(missing, "cells")),
+                       (long long)all);
+}
+
+void sb_say_missing(struct sb_text *text, const json_t *job) {
+    const json_t *missing = json_object_get(job, "missing");
+    const json_t *levels = json_object_get(missing, "levels");
+    if (!json_is_object(missing))
+        return;
+    sb_text_puts(text, "What is said holds of the runs that ended well");
+    if (json_object_size(levels)) {
+        sb_text_puts(text, ": no run of ");
+        say_levels(text, levels, " or ");
+        sb_text_puts(text, " did.");
+    } else {
+        json_int_t n = sb_count_of(missing, "cells");
+        sb_text_printf(text, ": %lld of %lld cells %s none.", (long long)n,
+                       (long long)sb_count_of(missing, "of"), n == 1 ? "has" : "have");
+    }
 }
 
 /* ---- Instability ------------------------------------------------------------------------------
  */
 
 void sb_say_when(struct sb_text *text, const json_t *when) {
-    const char *name, *separator = "";
-    json_t *levels;
-    json_object_foreach((json_t *)when, name, levels) {
-        sb_text_printf(text, "%s%s=", separator, name);
-        sb_say_list(text, levels, ",");
-        separator = " and ";
-    }
+    say_levels(text, when, " and ");
 }
 
 void sb_say_instability(struct sb_text *text, const json_t *job) {
@@ -316,6 +349,7 @@ void sb_say_message(struct sb_text *text, const json_t *job) {
     const json_t *when = json_object_get(job, "unstable_when");
     const char *joint = is_nondeterministic(job) ? "; elsewhere it depends on " : ": depends on ";
     sb_text_puts(text, sb_text_of(job, "verdict"));
+    sb_say_scope(text, job);
     if (is_nondeterministic(job) && json_object_size(when)) {
         sb_text_puts(text, " where ");
         sb_say_when(text, when);

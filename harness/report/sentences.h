@@ -27,7 +27,12 @@ void sb_say_evidence(struct sb_text *text, const json_t *job);
 /* What "(< 32%)" means. */
 extern const char sb_bound_legend[];
 
+/* " (1 of 2 cells)" behind a verdict that rests on a part of the cells. */
+void sb_say_scope(struct sb_text *text, const json_t *job);
+
 /* Sentences of the details. */
+/* Which cells the verdict leaves open, since no run of theirs ended well. */
+void sb_say_missing(struct sb_text *text, const json_t *job);
 void sb_say_instability(struct sb_text *text, const json_t *job);
 void sb_say_dependence(struct sb_text *text, const json_t *job);
 /* The largest difference, and what was left out in looking for it. */

@@ -164,6 +164,7 @@ int sb_schedule_run(const struct sb_plan *plan, struct sb_folder *folder,
             break;
     }
     schedule.result.interrupted = sb_interrupted != 0;
+    schedule.result.job = schedule.job;
     *result = schedule.result;
     return rc;
 }

@@ -21,6 +21,7 @@ struct sb_job_result {
     const struct sb_run *const *runs; /* this job's runs in order of ids */
     size_t n_runs;
     bool stopped;              /* --stop-after ended the runs, of this job or of one before it */
+    bool unfinished;           /* an interruption did, before all that were due had ended */
     const size_t *trial_run;   /* index into runs of each of the analysis's trials */
     const char *const *groups; /* distinct fingerprints, the reference's first, then by first run */
     size_t n_groups;

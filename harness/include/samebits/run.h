@@ -307,6 +307,7 @@ struct sb_schedule_result {
     enum sb_isolation mode; /* the weakest that a job got */
     char **shared;          /* what was not isolated, ends with NULL */
     bool interrupted, stopped;
+    size_t job; /* whose runs were not all done; n_jobs of the plan: those of every one were */
     struct sb_sandbox *closing; /* of the last job, tidying up: sb_schedule_result_clear waits */
 };
 

@@ -42,7 +42,7 @@ const rank = (list, value) => { const i = list.indexOf(value); return i < 0 ? li
 const columns = [
   {name: 'job', key: job => job.id},
   {name: 'outcome', key: job => rank(OUTCOMES, job.outcome), cell: job => [TONES[job.outcome] || '', (SIGNS[job.outcome] || '') + ' ' + job.outcome]},
-  {name: 'verdict', key: job => job.verdict, cell: job => ['text', job.verdict]},
+  {name: 'verdict', key: job => job.verdict, cell: job => ['text', job.judged]},
   {name: 'run to run', key: job => job.cells[0][1], cell: job => job.cells[0]},
   ...data.columns.map((name, i) => ({name, key: job => toneRank(job.cells[i + 1]), cell: job => job.cells[i + 1]})),
   {name: 'worst difference', key: job => number(job.ulp), cell: job => ['text', job.worst], least: true},
@@ -253,7 +253,7 @@ function jobDetails(job) {
   const box = document.createDocumentFragment();
   box.append(make('div', {class: 'top'}, make('h2', {}, job.id), make('span', {class: 'pill ' + (TONES[job.outcome] || '')}, job.outcome),
     make('button', {type: 'button', title: 'close (Esc)', 'aria-label': 'close', onclick: close}, '✕')));
-  box.append(make('p', {}, make('b', {}, job.verdict), job.reason ? ` · ${job.reason}` : ''));
+  box.append(make('p', {}, make('b', {}, job.judged), job.reason ? ` · ${job.reason}` : ''));
   if (job.says.length) box.append(make('ul', {class: 'says'}, ...job.says.map(text => make('li', {}, text))));
   if (job.culprit) box.append(make('h3', {}, 'Culprit'), pairs(Object.entries(job.culprit).map(([key, value]) => [key, plain(value)])));
   if (job.axes.length) box.append(make('h3', {}, 'Axes'), axesTable(job));

@@ -152,6 +152,62 @@ START_TEST(an_interruption_is_130_whatever_was_found)
 }
 END_TEST
 
+START_TEST(an_interrupted_job_is_as_required_only_where_more_runs_change_nothing)
+{
+    static const struct {
+        enum sb_expect expect;
+        enum sb_verdict verdict;
+        bool met;
+        const char *outcome;
+    } cases[] = {
+        {SB_EXPECT_NOTHING, SB_VERDICT_BITWISE, true, "error"},
+        {SB_EXPECT_NOTHING, SB_VERDICT_NONDETERMINISTIC, false, "fail"},
+        {SB_EXPECT_NONDETERMINISTIC, SB_VERDICT_BITWISE, true, "error"},
+        {SB_EXPECT_NONDETERMINISTIC, SB_VERDICT_NONDETERMINISTIC, true, "xfail"},
+        {SB_EXPECT_BITWISE, SB_VERDICT_BITWISE, true, "error"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        begin(&f);
+        add_full_design(&f);
+        f.input.interrupted = f.result.unfinished = true;
+        f.job.expect = cases[i].expect;
+        f.analysis.verdict = cases[i].verdict;
+        f.result.requirements_met = cases[i].met;
+        SB_AUTO_JSON json_t *result = build(&f);
+        ends(result, cases[i].outcome, "error", 130);
+    }
+}
+END_TEST
+
+START_TEST(cells_without_a_run_that_ended_well_are_counted_and_named)
+{
+    static const struct {
+        const char *cells; /* of runs; capitals ended well */
+        bool unfinished;
+        const char *missing;
+    } cases[] = {
+        {"ABCDabcd", false, "null"},
+        {"ABcd", false, "{\"cells\":2,\"of\":4,\"levels\":{\"threads\":[\"2\"]}}"},
+        {"Abcd", false,
+         "{\"cells\":3,\"of\":4,\"levels\":{\"threads\":[\"2\"],\"deterministic\":[\"on\"]}}"},
+        {"AbCD", false, "{\"cells\":1,\"of\":4,\"levels\":{}}"},
+        {"AB", false, "null"}, /* the rest is another shard's */
+        {"AB", true, "{\"cells\":2,\"of\":4,\"levels\":{\"threads\":[\"2\"]}}"},
+        {"abcd", false, "null"}, /* then there is no verdict to qualify */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        begin(&f);
+        for (const char *c = cases[i].cells; *c; c++)
+            add_run(&f, (size_t)((*c | 0x20) - 'a'), *c < 'a' ? 0 : -1);
+        f.result.unfinished = cases[i].unfinished;
+        SB_AUTO_JSON json_t *result = build(&f);
+        is(result, "jobs.0.missing", cases[i].missing);
+    }
+}
+END_TEST
+
 /* Outcomes of several jobs that make one exit code. */
 START_TEST(two_wins_over_one_and_one_over_77)
 {
@@ -279,6 +335,8 @@ SB_TEST_MAIN("report-outcome", a_job_that_meets_its_requirements_passes,
              the_same_message_of_another_end_is_another_failure,
              too_little_evidence_is_an_error_whatever_is_required, inputs_that_changed_are_an_error,
              a_skipped_job_alone_is_77, an_interruption_is_130_whatever_was_found,
+             an_interrupted_job_is_as_required_only_where_more_runs_change_nothing,
+             cells_without_a_run_that_ended_well_are_counted_and_named,
              two_wins_over_one_and_one_over_77, a_control_that_must_not_diverge_fails_where_it_does,
              controls_fire_or_are_not_demonstrated_and_neither_fails,
              a_control_that_could_show_nothing_is_an_error)

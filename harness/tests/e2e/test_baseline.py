@@ -121,6 +121,38 @@ class Baseline(program.Program):
         self.assertIn("no job of this result has an answer to keep", done.stderr)
         self.assertFalse(os.path.exists(self.path("other")))
 
+    def test_cells_that_always_crash_have_no_bits_to_keep(self):
+        self.job("crashes.py", body="if os.environ['PYTHONHASHSEED'] == '1' and not os.path.exists('repaired'): sys.exit(3)\n"
+                                    "values[0] += int(os.environ['PYTHONHASHSEED'])")
+        command = ("--out", "out", "--force", "--vary", "hash_seed=0,1", "--", "python3", "crashes.py")
+        job, = self.run_json(*command, code=2)["jobs"]
+        self.assertEqual((job["outcome"], job["verdict"]), ("error", "bitwise"))
+        self.assertEqual(job["missing"], {"cells": 1, "of": 2, "levels": {"hash_seed": ["1"]}})
+        said = "no run of hash_seed=1 did"
+        for report in ("terminal", "markdown", "html:-"):
+            shown = self.samebits("report", "out", "--report", report, code=0).stdout
+            self.assertIn(said, shown)
+            self.assertIn("bitwise (1 of 2 cells)", shown)
+            self.assertNotRegex(shown, r"[ |]bitwise[ |](?!\()")
+        self.assertIn("bitwise (1 of 2 cells)", self.samebits("report", "out", "--report", "junit:-", code=0).stdout)
+        done = self.samebits("baseline", "save", "out", code=2)
+        self.assertIn("left out: crashes.py, which has no answer: 3 of 6 runs failed", done.stderr)
+        self.assertFalse(os.path.exists(self.path("samebits.baseline")))
+        explained = json.loads(self.samebits("explain", "out", "--json", code=2).stdout)["jobs"][0]
+        self.assertIn("3 of 6 runs failed", explained["open"])
+        strip = [line.split()[-3] for line in self.samebits("history", "out", code=0).stdout.splitlines() if line.startswith("  crashes.py ")]
+        self.assertEqual(strip, ["!"])
+
+    def test_cells_that_a_shard_left_out_are_new(self):
+        self.job("job.py", body="values[0] += int(os.environ['PYTHONHASHSEED'])")
+        command = ("--out", "out", "--force", "--vary", "hash_seed=0,1", "--", "python3", "job.py")
+        self.run_json("--shard", "1/2", *command)
+        self.samebits("baseline", "save", "out", code=0)
+        self.run_json(*command, code=1)
+        job = self.check(0)[0]["job.py"]
+        self.assertEqual((job["answer"], job["compared"], job["changed"], job["outside"]), ("same bits", 1, 0, 1))
+        self.assertIn("1 of 2 cells are new: the baseline has no bits of their levels", job["notes"])
+
     def test_updating_shows_what_changes_and_keeps_the_rest(self):
         self.suite("a", "b")
         self.result()

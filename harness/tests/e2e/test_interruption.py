@@ -68,6 +68,30 @@ class Interruption(program.Program):
         job, = self.result()["jobs"]
         self.assertEqual((job["outcome"], job["reason"]), ("skipped", "interrupted before a run of it had ended"))
 
+    def test_a_job_that_was_cut_short_is_not_as_required(self):
+        self.job(body="import time; os.path.exists('fast') or time.sleep(os.environ['SAMEBITS_THREADS'] == '2' and 30)")
+        command = ("--out", "r", "--vary", "threads=1,2", "-j", "1", "--", "python3", "job.py")
+        running = subprocess.Popen([program.SAMEBITS, "run", *command], cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        logs = self.path("r", "logs")
+        for _ in range(300):
+            time.sleep(0.1)
+            if os.path.isdir(logs) and len(os.listdir(logs)) > 3:
+                break  # the reference cell's three runs are over
+        running.send_signal(signal.SIGINT)
+        shown, _ = running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 130)
+        job, = self.result()["jobs"]
+        self.assertEqual((job["outcome"], job["reason"]), ("error", "interrupted before all of its runs had ended"))
+        self.assertEqual(job["missing"], {"cells": 1, "of": 2, "levels": {"threads": ["2"]}})
+        self.assertEqual(job["limits"], [])
+        self.assertIn("INTERRUPTED  1 job: without an answer", shown)
+        self.assertIn("no run of threads=2 did", shown)
+        self.write("fast", "")
+        self.samebits("run", "--resume", *command)
+        job, = self.result()["jobs"]
+        self.assertEqual((job["outcome"], job["missing"]), ("pass", None))
+
     def test_a_second_samebits_on_the_same_folder_is_refused(self):
         self.job(body="import time; time.sleep(0.5)")
         running = self.start()
