@@ -283,9 +283,13 @@ static void print_groups(const struct page *page, const json_t *job) {
         size_t n = json_array_size(json_object_get(group, "runs"));
         sb_text_printf(&text, "%s   %s", i ? "       " : "weights",
                        sb_text_of(group, "fingerprint"));
+        const json_t *sum = json_object_get(group, "sum"); /* JSON has no NaN and no infinity */
+        if (n && json_is_number(sum))
+            sb_text_printf(&text, "   sum %.17g", json_number_value(sum));
+        else if (n)
+            sb_text_printf(&text, "   sum %s", json_is_string(sum) ? json_string_value(sum) : "nan");
         if (n)
-            sb_text_printf(&text, "   sum %.17g   %zu run%s",
-                           json_number_value(json_object_get(group, "sum")), n, n == 1 ? "" : "s");
+            sb_text_printf(&text, "   %zu run%s", n, n == 1 ? "" : "s");
         else
             sb_text_puts(&text, "   only in later calls of a process");
         print_whole(page, &text);
