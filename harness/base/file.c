@@ -55,7 +55,24 @@ int sb_write_all(int fd, const void *data, size_t n) {
     return 0;
 }
 
+/* What is there is written to as it is, where it is no file that another could take the place of: a
+ * device, a pipe, or a link to one. */
+static bool is_stream(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+static int write_stream(const char *path, const char *data, size_t n, struct sb_error *err) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int rc = fd < 0 ? -errno : sb_write_all(fd, data, n);
+    if (fd >= 0 && close(fd) < 0 && rc == 0)
+        rc = -errno;
+    return rc < 0 ? sb_error_errno(err, rc, "%s", path) : 0;
+}
+
 int sb_file_write(const char *path, const char *data, size_t n, struct sb_error *err) {
+    if (is_stream(path))
+        return write_stream(path, data, n, err);
     SB_AUTO_FREE char *temporary = sb_format("%s.%ld.tmp", path, (long)getpid());
     if (!temporary)
         return sb_error_errno(err, -ENOMEM, "%s", path);

@@ -14,7 +14,7 @@
 int sb_file_read(const char *path, size_t limit, char **data, size_t *n, struct sb_error *err);
 
 /* Writes through a temporary file in the same folder and a rename: readers see the old or the new
- * content. */
+ * content. What is no file (a device, a pipe, /dev/stdout) is written to, and stays. */
 int sb_file_write(const char *path, const char *data, size_t n, struct sb_error *err);
 
 /* write(2) until all is written. 0 or a negative errno. */

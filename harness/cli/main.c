@@ -7,10 +7,13 @@
 #include "samebits-config.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_help(FILE *out) {
     fputs(
@@ -61,7 +64,23 @@ static int unknown_command(const char *name) {
     return SB_EXIT_ERROR;
 }
 
-int main(int argc, char **argv) {
+/* `samebits … | head` has read what it wanted. */
+static bool has_no_reader(void) {
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&output, 1, 0) > 0 && output.revents & POLLERR;
+}
+
+/* Output may be lost long before the buffer that it was in is written: it is asked about once, at
+ * the end of every command. 0, or a negative errno. */
+static int finish_output(void) {
+    bool lost = ferror(stdout) != 0;
+    int rc = fflush(stdout) == 0 ? 0 : -errno;
+    if (rc == 0 && lost) /* then, too, errno is of long ago; a further byte meets the same fate */
+        rc = write(STDOUT_FILENO, "\n", 1) < 0 ? -errno : -EIO;
+    return rc < 0 && (rc == -EPIPE || has_no_reader()) ? 0 : rc;
+}
+
+static int run_command(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
@@ -72,12 +91,21 @@ int main(int argc, char **argv) {
         printf("samebits %s (%s)\n", SB_VERSION, SB_GIT_COMMIT);
         return SB_EXIT_OK;
     }
-    /* A closed pipe and a file at its size limit are failed writes, reported where they happen. */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
     for (const struct sb_command *command = sb_commands; command->name; command++) {
         if (strcmp(command->name, name) == 0)
             return command->run(argc - 1, argv + 1);
     }
     return unknown_command(name);
+}
+
+int main(int argc, char **argv) {
+    struct sb_error err;
+    /* A closed pipe and a file at its size limit are failed writes, reported where they happen. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    int code = run_command(argc, argv), rc = finish_output();
+    if (rc == 0)
+        return code;
+    sb_error_errno(&err, rc, "standard output");
+    return sb_complain(&err);
 }

@@ -206,9 +206,11 @@ int sb_reporting_write_one(const char *written, const json_t *result, const char
         return rc;
     if (!to_stdout)
         return write_file(file, content, n, manner.silent, err);
-    if (fwrite(content, 1, n, stdout) != n || fflush(stdout) != 0)
-        return sb_error_errno(err, -errno, "standard output");
-    return 0;
+    if (fwrite(content, 1, n, stdout) == n && fflush(stdout) == 0)
+        return 0;
+    rc = -errno;
+    clearerr(stdout); /* it is said here, and not once more at the end */
+    return rc == -EPIPE ? 0 : sb_error_errno(err, rc, "standard output");
 }
 
 /* Errors are not silenced by -q: a line for each job that is not as required. */

@@ -71,6 +71,25 @@ static void with_mounts(void (*body)(void)) {
         sb_test_skip("needs mounts: to mount a small file system");
 }
 
+START_TEST(what_is_no_file_is_written_to_and_stays)
+{
+    struct sb_error err = {0};
+    struct stat st;
+    char got[8] = "";
+    enter_scratch();
+    ck_assert_int_eq(mkfifo("pipe", 0600), 0);
+    ck_assert_int_eq(symlink("pipe", "link"), 0);
+    int fd = open("pipe", O_RDWR | O_CLOEXEC); /* so that no open waits for the other end */
+    ck_assert_msg(sb_file_write("link", "hello", 5, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(read(fd, got, sizeof got), 5);
+    ck_assert_str_eq(got, "hello");
+    ck_assert(lstat("link", &st) == 0 && S_ISLNK(st.st_mode));
+    ck_assert(lstat("pipe", &st) == 0 && S_ISFIFO(st.st_mode));
+    close(fd);
+    leave_scratch();
+}
+END_TEST
+
 START_TEST(a_file_is_read_whole_and_not_beyond_the_limit)
 {
     enter_scratch();
@@ -421,7 +440,7 @@ END_TEST
 
 SB_TEST_MAIN("base-file", a_file_is_read_whole_and_not_beyond_the_limit,
              a_write_replaces_the_whole_file_and_leaves_no_other,
-             a_full_disk_leaves_the_old_content, folders_are_made_with_their_parents,
+             what_is_no_file_is_written_to_and_stays, a_full_disk_leaves_the_old_content, folders_are_made_with_their_parents,
              no_folder_is_made_over_a_file, what_would_remove_too_much_is_refused,
              names_that_begin_with_dots_are_names, links_are_removed_and_what_they_lead_to_stays,
              unwritable_folders_are_removed, mount_points_are_not_crossed,
