@@ -35,20 +35,65 @@ static bool called(const struct sb_observation *seen, const char *source, const 
     return false;
 }
 
-/* "getrandom by libfoo.so, time by train": the calls that were seen, but those that every program
- * of a kind makes by itself. */
+/* Who called, the likelier cause first: the program, or the interpreter that runs its script; what
+ * it brought along; a library of the system, which asks for reasons of its own. */
+enum caller { PROGRAM, MODULE, SYSTEM, N_CALLERS };
+
+/* /lib/x86_64-linux-gnu/libfoo.so.1 and /usr/lib64/libfoo.so.1, not what lies deeper: there
+ * interpreters keep their modules. */
+static bool is_of_system(const char *path) {
+    path += strncmp(path, "/usr/", 5) == 0 ? 4 : 0;
+    if (strncmp(path, "/lib", 4) != 0)
+        return false;
+    const char *name = strrchr(path, '/'), *folder = strchr(path + 1, '/');
+    return folder && (folder == name || strchr(folder + 1, '/') == name);
+}
+
+/* A script that starts the program, as pyenv's python3 is, is not what is looked for. */
+static bool is_shell(const char *program) {
+    static const char *const shells[] = {"sh", "bash", "dash", "busybox"};
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        if (strcmp(program, shells[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum caller caller_of(const struct sb_observation *seen, const json_t *call) {
+    const char *by = json_string_value(json_object_get(call, "by"));
+    const char *program = json_string_value(json_object_get(call, "program"));
+    if (is_shell(by))
+        return SYSTEM;
+    if ((program && strcmp(by, program) == 0) || strncmp(by, "libpython", 9) == 0)
+        return PROGRAM;
+    for (size_t i = 0; i < seen->n_libraries; i++) {
+        const char *name = strrchr(seen->libraries[i], '/');
+        if (name && strcmp(name + 1, by) == 0)
+            return is_of_system(seen->libraries[i]) ? SYSTEM : MODULE;
+    }
+    return MODULE;
+}
+
+/* "time by train, getrandom by libfoo.so": the calls that were seen, without those of the system's
+ * libraries where the program called by itself. */
 static char *calls_of(const struct sb_observation *seen, const char *source) {
     enum { MOST = 3 };
     SB_AUTO_TEXT struct sb_text text = {0};
-    size_t i, n = 0;
-    json_t *one;
-    json_array_foreach(json_object_get(seen->probe, "sources"), i, one) {
-        const char *of = json_string_value(json_object_get(one, "source"));
-        const char *call = json_string_value(json_object_get(one, "call"));
-        const char *by = json_string_value(json_object_get(one, "by"));
-        if (!of || !call || !by || strcmp(of, source) != 0 || n == MOST)
-            continue;
-        sb_text_printf(&text, "%s%s by %s", n++ ? ", " : "", call, by);
+    size_t n = 0;
+    bool own = false;
+    for (int caller = PROGRAM; caller < (own ? SYSTEM : N_CALLERS); caller++) {
+        size_t i;
+        json_t *one;
+        json_array_foreach(json_object_get(seen->probe, "sources"), i, one) {
+            const char *of = json_string_value(json_object_get(one, "source"));
+            const char *call = json_string_value(json_object_get(one, "call"));
+            const char *by = json_string_value(json_object_get(one, "by"));
+            if (!of || !call || !by || strcmp(of, source) != 0 || n == MOST ||
+                (int)caller_of(seen, one) != caller)
+                continue;
+            sb_text_printf(&text, "%s%s by %s", n++ ? ", " : "", call, by);
+            own |= caller == PROGRAM;
+        }
     }
     return n ? sb_text_take(&text) : NULL;
 }

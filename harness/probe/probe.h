@@ -24,7 +24,7 @@
 #define SB_PROBE_VARIABLE "SAMEBITS_PROBE"
 #define SB_PROBE_FILE ".samebits-probe" /* in the run's TMPDIR; no listing shows it */
 #define SB_PROBE_LIBRARY "libsamebits-probe.so"
-#define SB_PROBE_MAGIC "sbprobe1"
+#define SB_PROBE_MAGIC "sbprobe2"
 
 /* What was consulted. The names in result.json are sb_probe_source_names of run/probe.c. */
 enum sb_probe_source {
@@ -71,8 +71,8 @@ struct sb_probe_slot {
     uint16_t frozen;
     uint64_t calls;
     char call[24];
-    char caller[48];  /* file name of the library; of the program, where that called itself */
-    char program[48]; /* file name of the program */
+    char caller[128];  /* file name of the library; of the program, where that called itself */
+    char program[128]; /* file name of the program */
 };
 
 struct sb_probe_record {
