@@ -191,13 +191,16 @@ static void keep_recognised(const struct sb_digesting *digesting, struct sb_stri
     files->n = n;
 }
 
-/* "wrote out.txt, model.bin and 3 more" or "wrote no file". malloc'd. */
+static const char wrote_nothing[] =
+    "wrote no file in the working directory (files outside of it do not count)";
+
+/* "wrote out.txt, model.bin and 3 more" or wrote_nothing. malloc'd. */
 static char *describe_written(struct sb_process *process) {
     struct sb_strings_pair written = {0};
     if (sb_process_written(process, NULL, &written, NULL) < 0)
         return NULL;
     SB_AUTO_TEXT struct sb_text text = {0};
-    sb_text_puts(&text, written.n ? "wrote " : "wrote no file");
+    sb_text_puts(&text, written.n ? "wrote " : wrote_nothing);
     for (size_t i = 0; i < written.n && i < NAMES_SHOWN; i++)
         sb_text_printf(&text, "%s%.100s", i ? ", " : "", written.relative[i]);
     if (written.n > NAMES_SHOWN)
@@ -220,10 +223,10 @@ static void note_no_weights(struct sb_schedule *schedule, struct sb_slot *slot) 
             sb_format("%s; %s is left over from before, this run did not write it", what, glob));
     else if (glob)
         sb_run_note(&slot->run, sb_format("%s; nothing that matches '%s'", what, glob));
+    else if (wrote && strcmp(wrote, wrote_nothing) == 0)
+        sb_run_note(&slot->run, strdup(wrote));
     else
-        sb_run_note(
-            &slot->run,
-            sb_format("%s: no weights file that samebits can read (samebits list formats)", what));
+        sb_run_note(&slot->run, sb_format("%s: no weights file (samebits list formats)", what));
     note_log(schedule, &slot->run);
 }
 
