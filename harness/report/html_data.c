@@ -113,9 +113,12 @@ static void add_details(json_t *entry, const json_t *job) {
             copy(entry, as_they_are[i], job, as_they_are[i]);
     }
     copy(entry, "worst_tensor", job, "worst");
+    SB_AUTO_TEXT struct sb_text said = {0};
     json_t *cost = json_object();
-    copy(cost, "times", json_object_get(job, "cost"), "deterministic");
-    copy(cost, "sd", json_object_get(job, "cost_sd"), "deterministic");
+    sb_say_cost(&said, job);
+    const json_t *costly = said.length ? job : NULL; /* what is not said is not drawn either */
+    copy(cost, "times", json_object_get(costly, "cost"), "deterministic");
+    copy(cost, "sd", json_object_get(costly, "cost_sd"), "deterministic");
     json_object_set_new(entry, "cost_of", cost);
     json_object_set_new(entry, "says", sentences_json(job));
     json_object_set_new(entry, "groups", groups_json(job));

@@ -67,11 +67,29 @@ void sb_say_accuracy(struct sb_text *text, const json_t *job) {
         sb_text_printf(text, "%.1e", json_number_value(error));
 }
 
+/* Has the flag reached what computes? It changed bits, made repeats agree, or was seen there. */
+static bool flag_reached(const json_t *job) {
+    const json_t *axis = sb_axis_of(job, "deterministic");
+    return sb_text_is(axis, "effect", "bits") || sb_text_is(axis, "effect", "none") ||
+           json_object_get(json_object_get(job, "unstable_when"), "deterministic");
+}
+
+/* Of a flag of which that is not known, a quotient is what chance makes of two equal times; but one
+ * that lies twice its spread from 1 is what only a flag makes that has reached. */
+static bool is_cost(const json_t *job, const json_t *cost, const json_t *sd) {
+    if (!json_is_number(cost) || flag_reached(job))
+        return json_is_number(cost);
+    return sb_text_is(sb_axis_of(job, "deterministic"), "effect", "unknown") &&
+           json_is_number(sd) && fabs(json_number_value(cost) - 1) > 2 * json_number_value(sd);
+}
+
 void sb_say_cost(struct sb_text *text, const json_t *job) {
     const json_t *cost = json_object_get(json_object_get(job, "cost"), "deterministic");
     const json_t *sd = json_object_get(json_object_get(job, "cost_sd"), "deterministic");
-    if (json_is_number(cost) && json_is_number(sd))
+    if (!is_cost(job, cost, sd))
+        return;
+    if (json_is_number(sd))
         sb_text_printf(text, "%.2f ± %.2f ×", json_number_value(cost), json_number_value(sd));
-    else if (json_is_number(cost))
+    else
         sb_text_printf(text, "%.2f ×", json_number_value(cost));
 }

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "report/sentences.h"
 #include "tests/testing.h"
 
 #include <regex.h>
@@ -257,9 +258,48 @@ START_TEST(a_hundred_thousand_runs_of_a_thousand_jobs_are_rendered)
 }
 END_TEST
 
+/* Costs of a flag of which nothing shows that it reached are those of chance. */
+START_TEST(a_cost_is_said_of_a_flag_that_reached)
+{
+    static const struct {
+        const char *effect, *unstable;
+        double cost, sd; /* sd 0: none */
+        const char *said;
+    } cases[] = {
+        {"bits", NULL, 1.02, 0.3, "1.02 ± 0.30 ×"},
+        {"none", NULL, 1.37, 0, "1.37 ×"},
+        {"unknown", NULL, 0.86, 0.09, ""},
+        {"unknown", NULL, 1.16, 0.09, ""},
+        {"unknown", NULL, 1.19, 0.09, "1.19 ± 0.09 ×"},
+        {"unknown", NULL, 0.33, 0.14, "0.33 ± 0.14 ×"},
+        {"unknown", NULL, 1.9, 0, ""},
+        {"unknown", "deterministic", 1.02, 0.3, "1.02 ± 0.30 ×"},
+        {"unknown", "threads", 1.02, 0.3, ""},
+        {"inert", NULL, 2, 0.1, ""},
+        {"fixed", NULL, 2, 0.1, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        SB_AUTO_TEXT struct sb_text text = {0};
+        SB_AUTO_JSON json_t *job = json_pack(
+            "{s:[{s:s, s:s}], s:{s:f}, s:{}, s:{}}", "axes", "name", "deterministic", "effect",
+            cases[i].effect, "cost", "deterministic", cases[i].cost, "cost_sd", "unstable_when");
+        if (cases[i].sd > 0)
+            json_object_set_new(json_object_get(job, "cost_sd"), "deterministic",
+                                json_real(cases[i].sd));
+        if (cases[i].unstable)
+            json_object_set_new(json_object_get(job, "unstable_when"), cases[i].unstable,
+                                json_pack("[s]", "off"));
+        sb_say_cost(&text, job);
+        ck_assert_msg(strcmp(text.length ? text.data : "", cases[i].said) == 0, "%zu: %s", i,
+                      text.length ? text.data : "");
+    }
+}
+END_TEST
+
 SB_TEST_MAIN("report-structure", tap_is_tap_whatever_names_hold,
              a_name_cannot_make_itself_a_directive, junit_names_are_unique_and_numbers_plain,
              markdown_fits_a_step_summary_however_many_jobs_there_are,
              rows_of_the_markdown_table_have_one_number_of_cells, names_are_no_markup_in_markdown,
              every_report_says_what_was_left_out,
-             a_hundred_thousand_runs_of_a_thousand_jobs_are_rendered)
+             a_hundred_thousand_runs_of_a_thousand_jobs_are_rendered,
+             a_cost_is_said_of_a_flag_that_reached)
