@@ -96,11 +96,16 @@ static float letters(void) {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static float shared;
 
+/* Many short waits, of which threads wake up in any order, so that it hardly ever is the same on an
+ * idle machine or a busy one; and a map in which no order is forgotten: an expanding one. */
 static void *add_part(void *part) {
-    usleep(200);
-    pthread_mutex_lock(&mutex);
-    shared = shared * 0.75f + values[(intptr_t)part];
-    pthread_mutex_unlock(&mutex);
+    for (int i = 0; i < 8; i++) {
+        usleep(50);
+        pthread_mutex_lock(&mutex);
+        shared = shared * 1.9f + values[(intptr_t)part];
+        shared -= (float)(int)shared;
+        pthread_mutex_unlock(&mutex);
+    }
     return NULL;
 }
 

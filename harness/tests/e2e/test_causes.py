@@ -42,7 +42,8 @@ class Causes(program.Program):
         for options in (["-o", "jobs/cause"], ["-static", "-o", "jobs/cause_static"]):
             subprocess.run(["cc", "-O1", "-pthread", *options, "jobs/cause.c"], cwd=self.folder, check=True)
         done = self.samebits("run", "--json", "--out", "r", "causes.yaml")
-        verdicts = {job["id"]: job for job in json.loads(done.stdout)["jobs"]}
+        result = json.loads(done.stdout)
+        verdicts = {job["id"]: job for job in result["jobs"]}
         self.assertEqual(set(verdicts), set(KNOWN))
         cannot = self.unavailable(verdicts)
         explained = json.loads(self.samebits("explain", "--json", "r", timeout=1000).stdout)["jobs"]
@@ -52,6 +53,11 @@ class Causes(program.Program):
             if cannot.intersection(expected):
                 continue
             with self.subTest(job=job["id"]):
+                said = verdicts[job["id"]]
+                runs = [(run["cell"], run["status"], run["fingerprint"]) for run in result["runs"] if run["job_id"] == job["id"]]
+                # A control that showed nothing leaves nothing to explain: then this is what went wrong, and not `explain`.
+                self.assertEqual(said["outcome"], "xfail" if expected else "pass",
+                                 f"{said['verdict']}: {said['reason']}; runs: {runs}; load: {os.getloadavg()}")
                 self.assertEqual([cause["source"] for cause in job["causes"]], expected, job)
                 self.assertIsNone(job["open"], job)
                 for cause in job["causes"]:
