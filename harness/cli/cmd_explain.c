@@ -69,8 +69,9 @@ static int explain_job(struct sb_explanation *explanation, struct sb_error *err)
         explanation->open_question =
             strdup("the result has no answer for this job (samebits report)");
     else if (rc == 0 && has_failed(explanation))
-        explanation->open_question = sb_format(
-            "the result has an answer for some of its runs alone: %s", reason_of(explanation->said));
+        explanation->open_question =
+            sb_format("the result has an answer for some of its runs alone: %s",
+                      reason_of(explanation->said));
     if (rc == 0 && strcmp(verdict, "inconclusive") == 0 && !json_array_size(explanation->causes))
         explanation->open_question = strdup(
             "the result does not say on what the bits depend: "

@@ -65,7 +65,29 @@ static json_t *listed_job(const struct sb_job_plan *plan) {
                      axes, "cells", (int)plan->n_cells, "runs", (int)planned_runs(plan));
 }
 
-static int list_plan(const struct sb_request *request, const struct sb_plan *plan) {
+/* What a run would refuse: an input that is named outright, and is not there. The files of a glob
+ * are left to the run, which reads them all. */
+static int check_inputs(const struct sb_plan *plan, struct sb_error *err) {
+    for (size_t i = 0; i < plan->suite->n_jobs; i++) {
+        const struct sb_job *job = &plan->suite->jobs[i];
+        for (size_t k = 0; k < job->n_inputs; k++) {
+            SB_AUTO_FREE char *path = sb_path_join(job->directory, job->inputs[k]);
+            if (!path)
+                return sb_error_errno(err, -ENOMEM, "inputs");
+            if (!strpbrk(job->inputs[k], "*?[\\") && access(path, F_OK) < 0)
+                return sb_where_error(err, -ENOENT, &job->where,
+                                      "job '%s': inputs: '%s' matches no file in %s", job->name,
+                                      job->inputs[k], job->directory);
+        }
+    }
+    return 0;
+}
+
+static int list_plan(const struct sb_request *request, const struct sb_plan *plan,
+                     struct sb_error *err) {
+    int rc = check_inputs(plan, err);
+    if (rc < 0)
+        return rc;
     if (request->json) {
         json_t *jobs = json_array();
         for (size_t i = 0; i < plan->n_jobs; i++)
@@ -78,9 +100,10 @@ static int list_plan(const struct sb_request *request, const struct sb_plan *pla
     }
     for (size_t i = 0; i < plan->n_jobs; i++) {
         const struct sb_job_plan *job = &plan->jobs[i];
-        printf("%s  %s  %zu cells × %u repeats = %zu runs, %s\n", job->job->id,
-               sb_job_kind_names[job->job->kind], job->n_cells, job->job->repeats.min,
-               planned_runs(job), sb_design_names[job->job->design]);
+        printf("%s  %s  %zu cell%s × %u repeat%s = %zu run%s, %s\n", job->job->id,
+               sb_job_kind_names[job->job->kind], job->n_cells, job->n_cells == 1 ? "" : "s",
+               job->job->repeats.min, job->job->repeats.min == 1 ? "" : "s", planned_runs(job),
+               planned_runs(job) == 1 ? "" : "s", sb_design_names[job->job->design]);
         for (size_t k = 0; k < job->n_axes; k++) {
             const struct sb_job_axis *axis = &job->axes[k];
             printf("  %s=", axis->name);
@@ -204,7 +227,8 @@ static int run_request(struct sb_request *request, int argc, char **argv, struct
     if (rc == 0)
         rc = sb_request_plan(suite, machine, &plan, err);
     if (rc == 0)
-        rc = request->list ? list_plan(request, plan) : run_plan(request, argc, argv, plan, err);
+        rc = request->list ? list_plan(request, plan, err)
+                           : run_plan(request, argc, argv, plan, err);
     sb_plan_free(plan);
     sb_machine_free(machine);
     sb_suite_free(suite);

@@ -18,8 +18,11 @@ void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan,
                        bool verbose) {
     const char *terminal = getenv("TERM");
     bool rewritable = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
-    *progress = (struct sb_progress){
-        .plan = plan, .live = rewritable && !quiet, .verbose = verbose, .began = sb_seconds_now()};
+    *progress = (struct sb_progress){.plan = plan,
+                                     .live = rewritable && !quiet,
+                                     .verbose = verbose,
+                                     .quiet = quiet,
+                                     .began = sb_seconds_now()};
 }
 
 void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs) {
@@ -43,6 +46,8 @@ void sb_progress_clear(const struct sb_progress *progress) {
 }
 
 void sb_progress_finished(struct sb_progress *progress, const struct sb_run *run) {
+    if (run->status == SB_STATUS_INTERRUPTED)
+        return; /* it neither ended nor failed: --resume does it again */
     progress->done++;
     progress->failed += run->status != SB_STATUS_OK;
     progress->wall_s += run->wall_s;
@@ -76,7 +81,23 @@ static void print_duration(double seconds) {
         fprintf(stderr, "%.1f h", seconds / 3600);
 }
 
+/* Said once, of a job without a timeout of which nothing was seen for long. */
+static void hint_at_timeout(struct sb_progress *progress) {
+    enum { LONG_S = 60 };
+    const struct sb_job *job = progress->plan->jobs[progress->job].job;
+    if (progress->quiet || progress->hinted || progress->done || !progress->started ||
+        job->timeout_s > 0 || sb_seconds_now() - progress->began < LONG_S)
+        return;
+    progress->hinted = true;
+    sb_progress_clear(progress);
+    fputs(
+        "samebits: no run has ended in a minute; should they hang: --timeout 10m ends each that "
+        "takes longer\n",
+        stderr);
+}
+
 void sb_progress_show(struct sb_progress *progress) {
+    hint_at_timeout(progress);
     if (!progress->live)
         return;
     sb_progress_clear(progress);
@@ -85,7 +106,9 @@ void sb_progress_show(struct sb_progress *progress) {
         fprintf(stderr, ", %zu failed", progress->failed);
     if (progress->waiting[0])
         fprintf(stderr, ", %s", progress->waiting);
-    if (progress->done) {
+    if (sb_interrupted) {
+        fputs(", interrupted: ending those that are under way", stderr);
+    } else if (progress->done) {
         double elapsed = sb_seconds_now() - progress->began;
         size_t left = progress->planned > progress->done ? progress->planned - progress->done : 0;
         fputs(", about ", stderr);

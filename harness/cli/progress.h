@@ -15,6 +15,7 @@ struct sb_progress {
     const struct sb_plan *plan;
     bool live;                             /* stderr is a terminal that can rewrite a line */
     bool verbose;                          /* a line for every finished run */
+    bool quiet, hinted;                    /* nothing is said; of runs that may hang it was */
     size_t planned, started, done, failed; /* runs; planned grows as evidence is asked for */
     double wall_s;                         /* of the finished runs, added up */
     double began;                          /* monotonic seconds */

@@ -162,6 +162,8 @@ static int load(const char *path, bool head, json_t **result, struct sb_error *e
                             path);
     if (rc < 0)
         return rc;
+    if (!n)
+        return sb_error_set(err, -EINVAL, "%s: is empty", file);
     if (head)
         n = cut_runs(text, n);
     json_error_t problem;

@@ -68,6 +68,25 @@ class Output(program.Program):
         self.adhoc("hash_seed=0,1", command=["python3", "job.py"], options=["--out", "r", "--force"], code=None)
         self.assertRegex(self.samebits("report", "-v", "r").stdout, r"sum inf   6 runs")
 
+    def test_a_plan_counts_in_words_and_refuses_what_a_run_refuses(self):
+        self.job()
+        shown = self.samebits("run", "--list", "--vary", "threads=1", "--repeats", "1", "--", "python3", "job.py", code=0).stdout
+        self.assertIn(" 1 cell × 1 repeat = 1 run, ", shown)
+        self.assertIn(" 2 cells × 3 repeats = 6 runs, ",
+                      self.samebits("run", "--list", "--vary", "hash_seed=0,1", "--", "python3", "job.py", code=0).stdout)
+        suite = "version: 1\njobs:\n  - {name: j, command: [python3, job.py], weights: w.npy, inputs: [%s]}\n"
+        self.write("s.yaml", suite % "nope.csv")
+        said = [self.samebits("run", *options, "s.yaml", code=2).stderr for options in ([], ["--list"])]
+        self.assertIn("s.yaml:3:5: job 'j': inputs: 'nope.csv' matches no file in ", said[0])
+        self.assertEqual(said[0], said[1])
+        self.write("s.yaml", suite % "job.py")
+        self.samebits("run", "--list", "s.yaml", code=0)
+
+    def test_an_empty_result_is_called_empty(self):
+        self.write("r/result.json", "")
+        for command in ("report", "history"):
+            self.assertIn("r/result.json: is empty\n", self.samebits(command, "r", code=2).stderr)
+
 
 if __name__ == "__main__":
     program.main()
