@@ -43,8 +43,8 @@ void sb_say_scope(struct sb_text *text, const json_t *job) {
     const json_t *missing = json_object_get(job, "missing");
     json_int_t all = sb_count_of(missing, "of");
     if (json_is_object(missing))
-        sb_text_printf(text, " (%lld of %lld cells)", (long long)(all - sb_count_of(missing, "cells")),
-                       (long long)all);
+        sb_text_printf(text, " (%lld of %lld cells)",
+                       (long long)(all - sb_count_of(missing, "cells")), (long long)all);
 }
 
 void sb_say_missing(struct sb_text *text, const json_t *job) {
@@ -64,29 +64,7 @@ void sb_say_missing(struct sb_text *text, const json_t *job) {
     }
 }
 
-/* ---- Instability ------------------------------------------------------------------------------
- */
-
-void sb_say_when(struct sb_text *text, const json_t *when) {
-    say_levels(text, when, " and ");
-}
-
-void sb_say_instability(struct sb_text *text, const json_t *job) {
-    if (!is_nondeterministic(job))
-        return;
-    const json_t *when = json_object_get(job, "unstable_when");
-    if (json_is_object(when) && !json_object_size(when)) {
-        sb_text_puts(text, "Repeats differ in every cell.");
-    } else if (json_is_object(when)) {
-        sb_text_puts(text, "Repeats differ exactly where ");
-        sb_say_when(text, when);
-        sb_text_putc(text, '.');
-    } else {
-        sb_text_puts(text, "Repeats differ in some cells.");
-    }
-}
-
-/* ---- Dependence -------------------------------------------------------------------------------
+/* ---- Axes in words ----------------------------------------------------------------------------
  */
 
 static void add_classes(struct sb_text *text, const json_t *axis) {
@@ -115,6 +93,53 @@ static void say_axes(struct sb_text *text, const struct axis_list *list, bool cl
         }
     }
 }
+
+/* ---- Instability ------------------------------------------------------------------------------
+ */
+
+void sb_say_when(struct sb_text *text, const json_t *when) {
+    say_levels(text, when, " and ");
+}
+
+/* Axes whose levels were in no two stable cells: an effect of theirs would not show. */
+static void say_unjudged(struct sb_text *text, const json_t *job) {
+    const json_t *when = json_object_get(job, "unstable_when");
+    struct axis_list unjudged = {{NULL}, 0};
+    size_t i;
+    json_t *axis;
+    json_array_foreach(json_object_get(job, "axes"), i, axis) {
+        bool varied = json_array_size(json_object_get(axis, "levels")) > 1;
+        bool known = !sb_text_is(axis, "effect", "unknown") ||
+                     json_array_size(json_object_get(axis, "classes")) == 1 ||
+                     json_object_get(when, sb_text_of(axis, "name"));
+        if (varied && !known && unjudged.n < sizeof unjudged.axes / sizeof *unjudged.axes)
+            unjudged.axes[unjudged.n++] = axis;
+    }
+    if (!unjudged.n)
+        return;
+    sb_text_putc(text, ' ');
+    say_axes(text, &unjudged, false);
+    sb_text_puts(text, " could not be judged while repeats differ: run again once they agree.");
+}
+
+void sb_say_instability(struct sb_text *text, const json_t *job) {
+    if (!is_nondeterministic(job))
+        return;
+    const json_t *when = json_object_get(job, "unstable_when");
+    if (json_is_object(when) && !json_object_size(when)) {
+        sb_text_puts(text, "Repeats differ in every cell.");
+    } else if (json_is_object(when)) {
+        sb_text_puts(text, "Repeats differ exactly where ");
+        sb_say_when(text, when);
+        sb_text_putc(text, '.');
+    } else {
+        sb_text_puts(text, "Repeats differ in some cells.");
+    }
+    say_unjudged(text, job);
+}
+
+/* ---- Dependence -------------------------------------------------------------------------------
+ */
 
 enum kind { CHANGES, SAME, UNPROVEN, INERT, N_KINDS };
 
