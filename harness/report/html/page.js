@@ -58,7 +58,8 @@ const rows = new Map(); // job → its row
 let order = [];         // jobs as they stand, those that are shown
 
 function makeRow(job) {
-  const row = make('tr', {onclick: () => { at(job); open(job); }}, make('th', {scope: 'row', title: job.id}, job.id));
+  const row = make('tr', {onclick: () => { at(job); if (isOpen(job)) close(); else open(job); }},
+    make('th', {scope: 'row', title: job.id, 'aria-expanded': 'false', 'aria-controls': 'details'}, job.id));
   for (const column of columns.slice(1)) {
     const [tone, text] = column.cell(job);
     row.append(make('td', {class: text ? tone : ''}, text));
@@ -277,11 +278,20 @@ function at(job) {
   rows.get(job).scrollIntoView({block: 'nearest'});
 }
 
+const isOpen = job => rows.get(job).classList.contains('open');
+
+// The row whose details are shown, or none of them.
+function mark(job) {
+  for (const [one, row] of rows) {
+    row.classList.toggle('open', one === job);
+    row.firstChild.setAttribute('aria-expanded', one === job);
+  }
+}
+
 function open(job) {
   if (state.job !== job.id) state.run = '';
   state.job = job.id;
-  for (const row of document.querySelectorAll('tr.open')) row.classList.remove('open');
-  rows.get(job).classList.add('open');
+  mark(job);
   $('details').replaceChildren(jobDetails(job));
   $('details').hidden = false;
   $('details').scrollTop = 0;
@@ -301,7 +311,7 @@ function choose(job, run) {
 function close() {
   state.job = state.run = '';
   $('details').hidden = true;
-  for (const row of document.querySelectorAll('tr.open')) row.classList.remove('open');
+  mark(null);
   keepState();
 }
 
@@ -430,7 +440,13 @@ function restore() {
   arrange();
   const job = data.jobs.find(one => one.id === state.job);
   if (job) { at(job); open(job); }
-  else $('details').hidden = true;
+  else { $('details').hidden = true; mark(null); }
+}
+
+// What most people look for; where details cover the matrix they wait to be asked.
+function openOnlyFailure() {
+  const [job] = data.jobs;
+  if (data.jobs.length === 1 && !state.job && rank(['error', 'fail'], job.outcome) < 2 && innerWidth > 900) { at(job); open(job); }
 }
 
 makeTable();
@@ -439,6 +455,7 @@ showHead();
 plotCost();
 showManifest();
 restore();
+openOnlyFailure();
 $('theme').addEventListener('click', switchTheme);
 $('help').addEventListener('click', () => $('keys').showModal());
 document.addEventListener('keydown', pressed);

@@ -203,6 +203,38 @@ class Page(program.Program):
         self.assertEqual(len(self.names()), 1)
         self.snap("big")
 
+    def test_a_line_shows_that_it_opens_and_closes(self):
+        self.page()
+        state = """const row = [...document.querySelectorAll('tbody tr')].find(row => row.firstChild.innerText === 'by-hash');
+            if (arguments[0]) row.click();
+            return [getComputedStyle(row.firstChild, '::before').content, row.firstChild.getAttribute('aria-expanded'),
+                    !document.getElementById('details').hidden, document.querySelectorAll('[aria-expanded="true"]').length]"""
+        closed, opened = ['"\u25b8"', "false", False, 0], ['"\u25be"', "true", True, 1]
+        self.assertEqual(self.browser.run(state, False), closed)  # of several jobs none is open unasked
+        self.assertEqual(self.browser.run(state, True), opened)
+        self.snap("open")
+        self.assertEqual(self.browser.run(state, True), closed)
+        self.browser.run(state, True)
+        self.browser.press("Escape")
+        self.assertEqual(self.browser.run(state, False), closed)
+
+    def test_the_only_job_is_open_where_it_failed(self):
+        self.page()
+        with open(self.path("out", "result.json"), encoding="utf-8") as file:
+            result = json.load(file)
+        for name, shown in (("broken", ["broken"]), ("random", ["random"]), ("steady", [])):
+            self.write("one/result.json", json.dumps({**result, "jobs": [job for job in result["jobs"] if job["id"] == name]}))
+            self.samebits("report", "one", "--report", "html:one.html", code=0)
+            self.browser.open(self.path("one.html"))
+            self.assertEqual(self.browser.texts("#details h2"), shown)
+
+    def test_commands_call_the_program_as_it_was_called(self):
+        self.page()
+        self.browser.run("[...document.querySelectorAll('tbody tr')].find(row => row.firstChild.innerText === 'random').click()")
+        commands = self.browser.texts(".command code")
+        self.assertTrue(commands)
+        self.assertTrue(all(command.startswith(program.SAMEBITS + " ") for command in commands), commands)
+
 
 if __name__ == "__main__":
     program.main()
