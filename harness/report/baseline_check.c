@@ -117,8 +117,9 @@ static json_t *notes_json(const json_t *was, const json_t *is, const struct tall
                                            sb_text_of(is, "asked"), sb_text_of(was, "asked")));
     if (tally->outside)
         json_array_append_new(
-            notes, json_sprintf("%zu of %zu cells are new: the baseline has no bits of their levels",
-                                tally->outside, tally->outside + tally->compared));
+            notes,
+            json_sprintf("%zu of %zu cells are new: the baseline has no bits of their levels",
+                         tally->outside, tally->outside + tally->compared));
     return notes;
 }
 

@@ -288,7 +288,8 @@ json_t *sb_html_data(const json_t *result, const struct sb_report_options *optio
     sb_say_duration(&text, number_of(result, "elapsed_s"));
     json_object_set_new(data, "elapsed", text_json(&text));
     json_object_set_new(data, "legend", json_string(sb_bound_legend));
-    json_object_set_new(data, "program", sb_json_string(options->program ? options->program : "samebits"));
+    json_object_set_new(data, "program",
+                        sb_json_string(options->program ? options->program : "samebits"));
     json_object_set_new(data, "directory", sb_json_string(options->directory));
     const json_t *check = json_object_get(result, "baseline");
     if (json_is_object(check)) {

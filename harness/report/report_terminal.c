@@ -287,7 +287,8 @@ static void print_groups(const struct page *page, const json_t *job) {
         if (n && json_is_number(sum))
             sb_text_printf(&text, "   sum %.17g", json_number_value(sum));
         else if (n)
-            sb_text_printf(&text, "   sum %s", json_is_string(sum) ? json_string_value(sum) : "nan");
+            sb_text_printf(&text, "   sum %s",
+                           json_is_string(sum) ? json_string_value(sum) : "nan");
         if (n)
             sb_text_printf(&text, "   %zu run%s", n, n == 1 ? "" : "s");
         else

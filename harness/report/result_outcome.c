@@ -127,8 +127,8 @@ enum sb_outcome sb_job_outcome(const struct sb_job_result *job, bool all_inert,
     enum sb_expect expect = job->plan->job->expect;
     bool bitwise = expect == SB_EXPECT_BITWISE;
     bool control = expect != SB_EXPECT_NOTHING && !bitwise;
-    if (job->unfinished && (control ? !control_fired(job->plan->job, analysis)
-                                    : job->requirements_met)) {
+    if (job->unfinished &&
+        (control ? !control_fired(job->plan->job, analysis) : job->requirements_met)) {
         add_reason(reason, "interrupted before all of its runs had ended");
         return SB_OUTCOME_ERROR;
     }

@@ -440,11 +440,11 @@ END_TEST
 
 SB_TEST_MAIN("base-file", a_file_is_read_whole_and_not_beyond_the_limit,
              a_write_replaces_the_whole_file_and_leaves_no_other,
-             what_is_no_file_is_written_to_and_stays, a_full_disk_leaves_the_old_content, folders_are_made_with_their_parents,
-             no_folder_is_made_over_a_file, what_would_remove_too_much_is_refused,
-             names_that_begin_with_dots_are_names, links_are_removed_and_what_they_lead_to_stays,
-             unwritable_folders_are_removed, mount_points_are_not_crossed,
-             a_copy_has_content_and_mode, a_copy_keeps_what_lies_around_holes,
-             a_file_whose_size_is_unknown_is_copied, a_move_replaces_also_across_file_systems,
-             all_is_written_to_a_slow_reader, a_file_that_cannot_be_made_is_named_as_it_was_given,
-             paths_are_joined)
+             what_is_no_file_is_written_to_and_stays, a_full_disk_leaves_the_old_content,
+             folders_are_made_with_their_parents, no_folder_is_made_over_a_file,
+             what_would_remove_too_much_is_refused, names_that_begin_with_dots_are_names,
+             links_are_removed_and_what_they_lead_to_stays, unwritable_folders_are_removed,
+             mount_points_are_not_crossed, a_copy_has_content_and_mode,
+             a_copy_keeps_what_lies_around_holes, a_file_whose_size_is_unknown_is_copied,
+             a_move_replaces_also_across_file_systems, all_is_written_to_a_slow_reader,
+             a_file_that_cannot_be_made_is_named_as_it_was_given, paths_are_joined)
