@@ -56,14 +56,16 @@ int sb_write_all(int fd, const void *data, size_t n) {
 }
 
 /* What is there is written to as it is, where it is no file that another could take the place of: a
- * device, a pipe, or a link to one. */
+ * device, a pipe, a link to one, and the links in /dev to what is open, which may be a file. */
 static bool is_stream(const char *path) {
     struct stat st;
+    if (strncmp(path, "/dev/", 5) == 0 && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+        return true;
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
 static int write_stream(const char *path, const char *data, size_t n, struct sb_error *err) {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
     int rc = fd < 0 ? -errno : sb_write_all(fd, data, n);
     if (fd >= 0 && close(fd) < 0 && rc == 0)
         rc = -errno;

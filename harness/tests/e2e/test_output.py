@@ -60,6 +60,10 @@ class Output(program.Program):
         self.assertNotIn("wrote", done.stderr)
         self.assertTrue(stat.S_ISCHR(os.stat(full).st_mode))
         self.assertIn("<testsuite", self.samebits("report", "r", "--report", "junit:/dev/stdout", code=0).stdout)
+        self.assertEqual(self.into(self.path("kept"), "report", "r", "--report", "junit:/dev/stdout").returncode, 0)
+        self.assertTrue(os.path.islink("/dev/stdout"))
+        with open(self.path("kept"), encoding="utf-8") as file:
+            self.assertIn("<testsuite", file.read())
 
     def test_a_sum_that_is_no_number_is_printed_as_one(self):
         self.result(body="values[0] = float('nan'); values[1] = float('inf')")
