@@ -19,7 +19,7 @@ struct sb_restored {
     struct sb_machine *machine;
     struct sb_machine *planned_for; /* where runs were done elsewhere: what the plan was made of */
     struct sb_plan *plan;           /* to be carried out on this machine as it is now */
-    json_t *identity; /* what its jobs are made of now; NULL: not asked */
+    json_t *identity;               /* what its jobs are made of now; NULL: not asked */
 };
 
 /* Opens the result's folder, for reading only, and reads its plan and its runs. */
