@@ -267,7 +267,7 @@ static void is_refused(const char *name, int code, const char *why) {
 
 START_TEST(what_is_no_backend_of_this_version_is_refused)
 {
-    is_refused("old", -ENOTSUP, "made for version 1 of the interface, not 2");
+    is_refused("old", -ENOTSUP, "made for version 2 of the interface, not 3");
     is_refused("misnamed", -ENOTSUP, "calls itself 'another'");
     is_refused("empty", -ENOENT, "exports no sb_backend_empty");
     is_refused("none", -EINVAL, "unknown backend 'none'");
