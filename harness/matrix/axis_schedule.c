@@ -28,7 +28,7 @@ static bool may_freeze(void) {
     int status = -1;
     pid_t child = fork();
     if (child == 0)
-        _exit(sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1}) != 0);
+        _exit(sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}) != 0);
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     return child > 0 && status == 0;

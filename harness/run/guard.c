@@ -161,9 +161,10 @@ static void watch_run(struct sb_guard_life *guard) {
     if (run->phase == SB_PHASE_DONE) {
         sb_guarded_finish(guard);
     } else if (now >= run->watch.next) {
-        if (run->phase == SB_PHASE_RUNNING)
+        if (run->phase == SB_PHASE_RUNNING) {
             sb_watch_sample(&run->watch, now);
-        else
+            sb_guarded_take_turns(run, now);
+        } else
             run->watch.next = now + SB_GUARD_SETTLE_S;
     }
 }

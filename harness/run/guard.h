@@ -121,6 +121,8 @@ void sb_guard_tidy(struct sb_guard_life *guard);
 bool sb_guarded_reap(const struct sb_guard_life *guard, struct sb_guarded *run);
 /* What is due at this moment. */
 void sb_guarded_advance(struct sb_guard_life *guard, struct sb_guarded *run, double now);
+/* Of a run whose schedule is frozen, once it has gone on for long (guard_turns.c). */
+void sb_guarded_take_turns(const struct sb_guarded *run, double now);
 /* TERM; asked twice, KILL. */
 void sb_guarded_interrupt(struct sb_guarded *run);
 /* When something is due next, a sample too. */

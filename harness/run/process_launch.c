@@ -135,7 +135,7 @@ static int set_limits(struct sb_launch *launch) {
     if (request->aslr_given && wanted != (unsigned long)persona && personality(wanted) < 0)
         return sb_launch_fail(launch, "personality", "");
     if (request->schedule_frozen &&
-        sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 1}) < 0)
+        sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}) < 0)
         return sb_launch_fail(launch, "sched_setscheduler", "");
     return 0;
 }

@@ -75,8 +75,7 @@ struct sb_setup {
     char *hostname;       /* NULL: left alone */
     bool load;            /* a busy neighbour on each of the run's CPUs */
     bool pid_frozen;      /* the run has process ids of its own, from 1 */
-    bool schedule_frozen; /* one CPU, on which threads take turns where they wait, and by the clock
-                             only after long (sched(7), SCHED_RR) */
+    bool schedule_frozen; /* one CPU, on which threads take turns where they wait (guard_turns.c) */
     char *path;           /* level of the path axis, NULL: the usual path */
     char *locale;
     bool trace; /* of kernel calls, by the probe or by the built-in jobs' worker */

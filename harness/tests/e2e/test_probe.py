@@ -387,7 +387,7 @@ class Probe(program.Program):
         result = self.adhoc("schedule=random,frozen", command=(job,), code=1, options=("--repeats", "20"))
         self.assertEqual(result["jobs"][0]["unstable_when"], {"schedule": ["random"]})
         self.job(body="""
-            assert os.sched_getscheduler(0) == (os.SCHED_RR if sys.argv[2] == 'frozen' else os.SCHED_OTHER)
+            assert os.sched_getscheduler(0) == (os.SCHED_FIFO if sys.argv[2] == 'frozen' else os.SCHED_OTHER)
             assert sys.argv[2] == 'off' or len(os.sched_getaffinity(0)) == 1
             """)
         self.adhoc("schedule=off,frozen", "threads=2", options=THREE, command=(sys.executable, "-S", "job.py", "w.npy", "{schedule}"))
