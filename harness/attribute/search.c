@@ -130,7 +130,7 @@ static sb_switches source_bit(unsigned source) {
 }
 
 static sb_switches all_sources(const struct sb_search *search) {
-    return source_bit(search->n_sources) - 1;
+    return (source_bit(search->n_sources) - 1) & ~search->idle;
 }
 
 /* One source that cures alone, the first in order, with the others as alternatives. True when the
@@ -138,7 +138,7 @@ static sb_switches all_sources(const struct sb_search *search) {
 static bool try_singles(struct step *step, sb_switches base, struct sb_search_answer *answer) {
     sb_switches cures = 0;
     for (unsigned s = 0; s < step->search->n_sources; s++) {
-        if (!(answer->unusable & source_bit(s)) &&
+        if (!((answer->unusable | step->search->idle) & source_bit(s)) &&
             look(step, base | source_bit(s), way_limit) == AGREES)
             cures |= source_bit(s);
     }
@@ -248,7 +248,7 @@ static void find_race(struct step *step, sb_switches frozen, struct sb_search_an
 /* Which switches runs do not bear. True when that is known. */
 static bool find_unusable(struct step *step, struct sb_search_answer *answer) {
     for (unsigned s = 0; s < step->search->n_sources; s++) {
-        if (look(step, source_bit(s), way_limit) == FAILS)
+        if (!(step->search->idle & source_bit(s)) && look(step, source_bit(s), way_limit) == FAILS)
             answer->unusable |= source_bit(s);
     }
     return !step->n_asks;

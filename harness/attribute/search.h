@@ -17,6 +17,8 @@ enum { SB_SEARCH_SOURCES = 16, SB_SEARCH_TAMERS = 2, SB_SEARCH_ASKS = 32 };
 struct sb_search {
     unsigned n_sources; /* switches 0 … n_sources - 1 freeze a source each; of several that would
                            do, the first is the cause */
+    sb_switches idle;   /* of the sources: nothing is known to ask for them, so that they are no
+                           cause,   even if runs that freeze them happen to agree */
     /* Switches that leave a race no room, in the order in which they are tried: one thread, say, or
      * a schedule that is the same each time. */
     sb_switches tame[SB_SEARCH_TAMERS];

@@ -55,6 +55,14 @@ static bool has_failed(const struct sb_explanation *explanation) {
            strcmp(verdict_of(explanation->said), "inconclusive") != 0;
 }
 
+/* The result's own reason, which more runs may not be the cure of: weights that are all zero, say.
+ */
+static char *inconclusive_text(const json_t *said) {
+    const char *reason = json_string_value(json_object_get(said, "reason"));
+    return sb_format("the result does not say on what the bits depend: %s",
+                     reason && *reason ? reason : "more repeats or the full design would tell");
+}
+
 static int explain_job(struct sb_explanation *explanation, struct sb_error *err) {
     const char *verdict = verdict_of(explanation->said);
     explanation->causes = json_array();
@@ -73,9 +81,7 @@ static int explain_job(struct sb_explanation *explanation, struct sb_error *err)
             sb_format("the result has an answer for some of its runs alone: %s",
                       reason_of(explanation->said));
     if (rc == 0 && strcmp(verdict, "inconclusive") == 0 && !json_array_size(explanation->causes))
-        explanation->open_question = strdup(
-            "the result does not say on what the bits depend: "
-            "more repeats or the full design would tell");
+        explanation->open_question = inconclusive_text(explanation->said);
     return rc;
 }
 

@@ -95,6 +95,13 @@ char *sb_explain_log_file(const struct sb_experiment *experiment, const struct s
 /* The first knob of two levels, as a bit of sb_experiment_cell; 0: none. */
 uint64_t sb_explain_varied(const struct sb_knobs *knobs);
 
+/* Programs of a run of which system calls are all that was frozen: an array, borrowed, or NULL. */
+const json_t *sb_explain_raw_programs(const struct sb_observation *seen);
+/* Sources (by their axes) that nothing in any run asked for, bit i for sources[i]. 0 until runs say
+ * so, and where some of what they ask for cannot be seen. */
+uint32_t sb_explain_idle(const char *const *sources, unsigned n_sources, const struct sb_run *runs,
+                         size_t n);
+
 /* {"runs": 6, "distinct": 1, "setting": "entropy frozen"} */
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting);
 json_t *sb_explain_cause(const char *source, bool confirmed, json_t *evidence, char *fix,

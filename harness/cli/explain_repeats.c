@@ -203,6 +203,7 @@ static int next_round(void *context, const struct sb_run *runs, size_t n, unsign
     SB_AUTO_FREE struct sb_search_run *seen = search_runs(repeats, runs, n);
     if (!seen)
         return sb_error_errno(err, -ENOMEM, "runs");
+    repeats->search.idle = sb_explain_idle(repeats->names, repeats->search.n_sources, runs, n);
     size_t n_asks = sb_search_step(&repeats->search, seen, n, asks, &repeats->answer);
     for (size_t i = 0; i < n_asks; i++)
         more[repeats->cells[asks[i].on]] += asks[i].runs;
@@ -239,11 +240,6 @@ static json_t *evidence_json(const struct repeats *repeats, sb_switches without,
                      setting_json(repeats, with), "luck", sb_json_real(repeats->answer.luck));
 }
 
-/* Of these programs system calls are all that was frozen. */
-static const json_t *raw_programs(const struct sb_observation *seen) {
-    return json_object_get(json_object_get(seen->probe, "raw"), "programs");
-}
-
 /* One that ended well; where programs make raw system calls, one in which these were seen. */
 static const struct sb_observation *a_run_seen(const struct repeats *repeats) {
     const struct sb_schedule_result *result = &repeats->experiment.result;
@@ -252,7 +248,7 @@ static const struct sb_observation *a_run_seen(const struct repeats *repeats) {
         const struct sb_observation *seen = &result->runs[i].seen;
         if (result->runs[i].status != SB_STATUS_OK)
             continue;
-        if (json_array_size(raw_programs(seen)))
+        if (json_array_size(sb_explain_raw_programs(seen)))
             return seen;
         first = first ? first : seen;
     }
@@ -330,8 +326,8 @@ static char *uncovered_text(const struct repeats *repeats) {
         const json_t *raw = json_object_get(seen->probe, "raw");
         if (json_array_size(names) > json_array_size(most) && json_is_object(raw))
             most = names;
-        if (json_array_size(raw_programs(seen)) > json_array_size(most_raw))
-            most_raw = raw_programs(seen);
+        if (json_array_size(sb_explain_raw_programs(seen)) > json_array_size(most_raw))
+            most_raw = sb_explain_raw_programs(seen);
     }
     SB_AUTO_TEXT struct sb_text text = {0};
     list_names(&text, "; the probe, which freezes, is not in ", most);
@@ -341,10 +337,9 @@ static char *uncovered_text(const struct repeats *repeats) {
 
 static char *unexplained_text(const struct repeats *repeats) {
     static const char ways[] =
-        "what is left are sources that cannot be frozen from outside (clocks of CPU time, times "
-        "and "
-        "numbers of files, RDRAND, AT_RANDOM, a GPU; in statically linked programs clocks and the "
-        "order of folders too)";
+        "what is left are threads that compute for long, and sources that cannot be frozen from "
+        "outside (clocks of CPU time, times and numbers of files, RDRAND, AT_RANDOM, a GPU; in "
+        "statically linked programs clocks and the order of folders too)";
     switch (repeats->answer.end) {
     case SB_SEARCH_NOT_REPRODUCED:
         return strdup("runs agree now, where they differed in the result: nothing to take apart");
@@ -371,17 +366,45 @@ static unsigned threads_left(const struct repeats *repeats, sb_switches all) {
     return most;
 }
 
-/* Where the schedule could not be frozen and a program has threads of its own, whose number nothing
- * outside decides, a race between these is what is left to think of. */
+/* A program has threads of its own, whose number nothing outside decides, and no schedule held them
+ * (that could not be frozen here, or they computed for too long): a race between them is what is
+ * left to think of. */
 static void suspect_race(struct repeats *repeats) {
     const struct sb_search *search = &repeats->search;
-    sb_switches all = ((sb_switches)1 << search->n_sources) - 1;
-    for (unsigned i = 0; i < search->n_tame; i++)
-        all |= search->tame[i];
-    const struct sb_knob *schedule = sb_knobs_find(&repeats->knobs, "schedule");
-    bool froze = schedule && schedule->levels[1];
-    if (!froze && threads_left(repeats, all) > 1)
-        add_cause(repeats, "schedule", 0, all, 0);
+    sb_switches all = (((sb_switches)1 << search->n_sources) - 1) & ~search->idle;
+    sb_switches tamed = all;
+    for (unsigned i = 0; i < search->n_tame; i++) {
+        if (threads_left(repeats, all | search->tame[i]) > 1)
+            tamed = all | search->tame[i];
+    }
+    if (tamed != all)
+        add_cause(repeats, "schedule", 0, tamed, 0);
+}
+
+/* What a search that was cut short knows: its first settings, in the order in which they were
+ * tried. malloc'd, NULL where nothing was run. */
+static char *so_far_text(const struct repeats *repeats) {
+    enum { MOST = 4 };
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    size_t shown[MOST], n = 0;
+    SB_AUTO_TEXT struct sb_text text = {0};
+    for (size_t i = 0; i < result->n_runs && n < MOST; i++) {
+        size_t cell = result->runs[i].cell, k = 0;
+        while (k < n && shown[k] != cell)
+            k++;
+        for (sb_switches on = 0; k == n && on < repeats->n_settings; on++) {
+            if (repeats->cells[on] != cell)
+                continue;
+            struct sb_cell_runs runs = sb_explain_cell_runs(result->runs, result->n_runs, 0, cell);
+            SB_AUTO_FREE char *setting = setting_text(repeats, on);
+            sb_text_printf(&text, "%s%s: %u runs, %u result%s",
+                           n ? "; " : "not finished, the same command goes on; so far: ",
+                           setting ? setting : "", runs.good, runs.distinct,
+                           runs.distinct == 1 ? "" : "s");
+            shown[n++] = cell;
+        }
+    }
+    return text.length ? sb_text_take(&text) : NULL;
 }
 
 static int search(struct repeats *repeats, struct sb_error *err) {
@@ -396,14 +419,20 @@ static int search(struct repeats *repeats, struct sb_error *err) {
                                repeats, err);
     if (rc < 0)
         return rc;
-    if (repeats->answer.end == SB_SEARCH_GOES_ON)
-        explanation->unfinished = true;
-    else if (repeats->answer.end == SB_SEARCH_FOUND)
+    switch (repeats->answer.end) {
+    case SB_SEARCH_FOUND:
         return add_causes(repeats, err);
-    else
-        explanation->open_question = unexplained_text(repeats);
-    if (repeats->answer.end == SB_SEARCH_UNEXPLAINED)
+    case SB_SEARCH_GOES_ON:
+        explanation->unfinished = true;
+        explanation->open_question = so_far_text(repeats);
+        return 0;
+    case SB_SEARCH_UNEXPLAINED:
         suspect_race(repeats);
+        break;
+    default:
+        break;
+    }
+    explanation->open_question = unexplained_text(repeats);
     return 0;
 }
 

@@ -175,6 +175,22 @@ START_TEST(a_race_between_threads_of_its_own_is_found_by_their_turns)
 }
 END_TEST
 
+/* A race whose runs happen to agree where entropy is frozen too, which nobody asks for. */
+START_TEST(what_nothing_asks_for_is_no_cause)
+{
+    const struct program program = {.needs = {{.any = turns}, {.any = 1u << 1 | 1u << 2}}, .n = 2};
+    struct sb_search search = usual;
+    ck_assert_uint_eq(search_program(&program, &search).answer.n_causes, 1);
+    search.idle = 1u << 1 | 1u << 2;
+    struct found found = search_program(&program, &search);
+    ck_assert_int_eq(found.answer.end, SB_SEARCH_UNEXPLAINED);
+    const struct program other = {.needs = {{.any = 1u << 3}}, .n = 1};
+    found = search_program(&other, &search);
+    ck_assert_int_eq(found.answer.end, SB_SEARCH_FOUND);
+    ck_assert_uint_eq(found.answer.causes[0].source, 3);
+}
+END_TEST
+
 START_TEST(what_nothing_cures_is_not_explained)
 {
     const struct program program = {.needs = {{.any = 0}}, .n = 1};
@@ -246,6 +262,7 @@ END_TEST
 SB_TEST_MAIN("attribute-search", one_source_is_found_with_what_could_stand_in,
              sources_that_are_needed_together_are_all_found, a_race_is_a_race_and_its_cure_is_tried,
              a_race_between_threads_of_its_own_is_found_by_their_turns,
-             what_nothing_cures_is_not_explained, a_program_that_agrees_or_fails_is_said_to,
+             what_nothing_asks_for_is_no_cause, what_nothing_cures_is_not_explained,
+             a_program_that_agrees_or_fails_is_said_to,
              a_switch_that_breaks_the_program_is_left_alone, thousands_of_programs_are_explained,
              programs_that_differ_in_every_run_are_always_explained)

@@ -192,6 +192,10 @@ class Explain(program.Program):
         self.assertIn("schedule=frozen", race["evidence"]["with"]["setting"])
         self.assertNotIn("schedule=frozen", race["evidence"]["without"]["setting"])
 
+    def test_a_race_alone(self):
+        self.needs_turns()
+        self.assertEqual(self.sources(self.explain("stubborn")), ["schedule"])
+
     def test_a_race_of_processes(self):
         self.needs_turns()
         job = self.explain("children")
@@ -293,6 +297,7 @@ class Explain(program.Program):
     def test_a_bound_ends_it_and_the_same_command_goes_on(self):
         job = self.explain("pid", "locale=C,C.UTF-8", code=2, options=("--runs", "9"))
         self.assertTrue(job["unfinished"])
+        self.assertRegex(job["open"], r"so far: nothing frozen: \d+ runs, \d+ results?")
         folder = os.path.join(self.folder, "out", "explain")
         before = self.journal(folder)
         job, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"]
