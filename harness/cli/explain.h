@@ -18,6 +18,8 @@ struct sb_explanation {
 
 /* Of a nondeterministic job: what makes runs of one cell differ. */
 int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err);
+/* The same of this cell. It takes the place of what was said before. */
+int sb_explain_repeats_of(struct sb_explanation *explanation, size_t cell, struct sb_error *err);
 
 /* Of each axis that the result says the bits depend on: that they do, in fresh runs; of the axis
  * deterministic, by which single setting. */

@@ -158,7 +158,9 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
                   : sb_explain_operations(explanation, knobs, experiment, cause, &answered, err);
 }
 
-static int explain_axis(struct sb_explanation *explanation, size_t axis, struct sb_error *err) {
+/* *unstable: a cell whose fresh runs differ among themselves, by which no axis is to blame. */
+static int explain_axis(struct sb_explanation *explanation, size_t axis, size_t *unstable,
+                        struct sb_error *err) {
     const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
     struct pair pair;
     if (!find_pair(explanation, axis, &pair)) {
@@ -179,7 +181,11 @@ static int explain_axis(struct sb_explanation *explanation, size_t axis, struct 
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
                 : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_FULL, NULL, RUNS,
                                        sb_explain_can_trace(explanation), &experiment, err);
-    if (rc == 0 && !explanation->unfinished)
+    struct sb_cell_runs a = sb_explain_runs_at(&experiment, 0),
+                        b = sb_explain_runs_at(&experiment, sb_explain_varied(&knobs));
+    if (rc == 0 && (a.distinct > 1 || b.distinct > 1))
+        *unstable = a.distinct > 1 ? pair.a : pair.b;
+    else if (rc == 0 && !explanation->unfinished)
         rc = add_axis_cause(explanation, axis, &pair, &knobs, &experiment, err);
     sb_experiment_close(&experiment);
     return rc;
@@ -187,7 +193,7 @@ static int explain_axis(struct sb_explanation *explanation, size_t axis, struct 
 
 int sb_explain_axes(struct sb_explanation *explanation, struct sb_error *err) {
     const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
-    size_t i;
+    size_t i, unstable = SIZE_MAX;
     json_t *name;
     json_array_foreach(json_object_get(explanation->said, "depends_on"), i, name) {
         const char *wanted = json_string_value(name);
@@ -195,10 +201,13 @@ int sb_explain_axes(struct sb_explanation *explanation, struct sb_error *err) {
         for (size_t axis = 0; wanted && axis < plan->n_axes && !explanation->unfinished; axis++) {
             known |= strcmp(plan->axes[axis].name, wanted) == 0;
             int rc = strcmp(plan->axes[axis].name, wanted) == 0
-                         ? explain_axis(explanation, axis, err)
+                         ? explain_axis(explanation, axis, &unstable, err)
                          : 0;
             if (rc < 0)
                 return rc;
+            /* In the result its runs agreed by luck. */
+            if (unstable != SIZE_MAX)
+                return sb_explain_repeats_of(explanation, unstable, err);
         }
         /* An axis of a merged result. */
         if (wanted && !known && !explanation->unfinished && !explanation->open_question)

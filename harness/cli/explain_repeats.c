@@ -453,15 +453,10 @@ static int search_with(struct sb_explanation *explanation, size_t cell, const ch
 }
 
 /* Clocks that only run are left alone at first, since programs wait by them. */
-int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
+int sb_explain_repeats_of(struct sb_explanation *explanation, size_t cell, struct sb_error *err) {
     static const char *const clocks[] = {"frozen", "frozen+monotonic"};
-    size_t cell = unstable_cell(explanation);
     enum sb_search_end end = SB_SEARCH_UNEXPLAINED;
     int rc = 0;
-    if (cell == SIZE_MAX) {
-        explanation->open_question = strdup("no cell has runs that differ");
-        return 0;
-    }
     for (size_t i = 0; i < sizeof clocks / sizeof *clocks && rc == 0 && !explanation->unfinished &&
                        end == SB_SEARCH_UNEXPLAINED;
          i++) {
@@ -470,4 +465,12 @@ int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err)
         rc = search_with(explanation, cell, clocks[i], &end, err);
     }
     return rc;
+}
+
+int sb_explain_repeats(struct sb_explanation *explanation, struct sb_error *err) {
+    size_t cell = unstable_cell(explanation);
+    if (cell != SIZE_MAX)
+        return sb_explain_repeats_of(explanation, cell, err);
+    explanation->open_question = strdup("no cell has runs that differ");
+    return 0;
 }

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -226,6 +227,21 @@ class Explain(program.Program):
         job, = json.loads(self.samebits("explain", "--json", "out", code=2).stdout)["jobs"]
         self.assertEqual((job["causes"], job["verdict"]), ([], "config-dependent"))
         self.assertIn("hash_seed=0 and with hash_seed=1 agree now", job["open"])
+
+    def test_an_effect_whose_fresh_runs_differ_among_themselves_is_none(self):
+        """A race may agree in all of a result's runs, and be taken for an axis' effect."""
+        switch = tempfile.NamedTemporaryFile(prefix="samebits-e2e-")
+        self.addCleanup(switch.close)
+        self.job(body=f"""
+            import random
+            seed = int(os.environ['PYTHONHASHSEED'])
+            values = [float(seed)] if os.path.getsize({switch.name!r}) == 0 or seed == 0 else [random.random()]
+            """)
+        self.samebits("run", "-q", "--out", "out", "--vary", "hash_seed=0,1", "--", "python3", "job.py", code=1)
+        switch.write(b"1")
+        switch.flush()
+        job, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"]
+        self.assertEqual((job["verdict"], self.sources(job)), ("config-dependent", ["entropy"]), job)
 
     def test_an_effect_whose_runs_fail_by_now_is_no_cause(self):
         self.job(body="order = list({f'w{i}' for i in range(99)})\nvalues = [float(word[1:]) for word in order]")
