@@ -4,6 +4,7 @@
 #include "kernels/module.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,12 @@ void sb_call_store(const struct sb_call *call, size_t o, size_t i, double value)
     default:
         ((double *)call->operand[o])[i] = value;
     }
+}
+
+void sb_call_store_norm(const struct sb_call *call, double norm) {
+    double limit = call->attribute[0];
+    sb_call_store(call, 1, 0, norm);
+    sb_call_store(call, 2, 0, norm > limit || isnan(norm) ? limit / norm : 1);
 }
 
 const struct sb_operation *sb_operation_find(const char *name) {

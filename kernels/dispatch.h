@@ -113,6 +113,9 @@ enum sb_dtype sb_call_dtype(const struct sb_call *call, size_t o);
 double sb_call_value(const struct sb_call *call, size_t o, size_t i);
 /* Stores one, rounded to nearest, ties to even. */
 void sb_call_store(const struct sb_call *call, size_t o, size_t i, double value);
+/* The results of gradient_norm: the norm, and by what gradients are scaled so that it is at most
+ * the limit (attribute 0); a norm that is no number leaves none in the scale either. */
+void sb_call_store_norm(const struct sb_call *call, double norm);
 
 /* ---- Backends -------------------------------------------------------------------------------- */
 

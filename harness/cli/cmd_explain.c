@@ -149,7 +149,7 @@ static char *culprit_text(const json_t *culprit) {
     const char *call = json_string_value(json_object_get(culprit, "call"));
     const char *backend = json_string_value(json_object_get(culprit, "backend"));
     const json_t *step = json_object_get(culprit, "step");
-    if (strncmp(backend, "keras", strlen("keras")) == 0)
+    if (sb_explain_is_weights(backend))
         return json_is_integer(step)
                    ? sb_format("first weights that differ: %s, after step %lld", call,
                                json_integer_value(step))

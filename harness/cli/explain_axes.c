@@ -106,7 +106,7 @@ static char *contradiction(const struct sb_cell_runs *a, const struct sb_cell_ru
     if (a->good < RUNS || b->good < RUNS)
         return sb_format("runs with %s fail now (samebits rerun shows how)",
                          a->good < RUNS ? text_a : text_b);
-    if (a->distinct == 1 && b->distinct == 1 && strcmp(a->fingerprint, b->fingerprint) == 0)
+    if (strcmp(a->fingerprint, b->fingerprint) == 0)
         return sb_format("runs with %s and with %s agree now, where they differed in the result",
                          text_a, text_b);
     return NULL;
@@ -117,15 +117,14 @@ static char *level_text(const struct sb_job_plan *plan, size_t axis, size_t cell
     return sb_format("%s=%s", plan->axes[axis].name, sb_explain_level(plan, cell, axis));
 }
 
+/* The runs of both cells agree among themselves. */
 static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const struct pair *pair,
                           const struct sb_knobs *knobs, const struct sb_experiment *experiment,
                           struct sb_error *err) {
     const struct sb_job_plan *plan = &explanation->restored->plan->jobs[explanation->job];
     const char *name = plan->axes[axis].name;
     struct sb_cell_runs a = sb_explain_runs_at(experiment, 0),
-                        b = sb_explain_runs_at(experiment, UINT64_C(1) << axis);
-    bool confirmed = a.distinct == 1 && b.distinct == 1 && a.good == RUNS && b.good == RUNS &&
-                     strcmp(a.fingerprint, b.fingerprint) != 0;
+                        b = sb_explain_runs_at(experiment, sb_explain_varied(knobs));
     SB_AUTO_FREE char *text_a = level_text(plan, axis, pair->a);
     SB_AUTO_FREE char *text_b = level_text(plan, axis, pair->b);
     if (!text_a || !text_b || !experiment->result.n_runs)
@@ -133,12 +132,10 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
     char *not_now = contradiction(&a, &b, text_a, text_b);
     if (not_now)
         return leave_open(explanation, not_now);
-    json_t *evidence =
-        json_pack("{s:o, s:o, s:b}", "without", sb_explain_runs_json(&a, text_a), "with",
-                  sb_explain_runs_json(&b, text_b), "differ",
-                  a.fingerprint && b.fingerprint && strcmp(a.fingerprint, b.fingerprint) != 0);
+    json_t *evidence = json_pack("{s:o, s:o, s:b}", "without", sb_explain_runs_json(&a, text_a),
+                                 "with", sb_explain_runs_json(&b, text_b), "differ", true);
     char *fix = sb_explain_fix(name, &experiment->result.runs[0].seen, false);
-    if (confirmed && strcmp(name, "deterministic") == 0) {
+    if (strcmp(name, "deterministic") == 0) {
         bool a_is_off = strcmp(sb_explain_level(plan, pair->a, axis), "off") == 0;
         SB_AUTO_FREE char *setting = ablate(explanation, a_is_off ? pair->a : pair->b,
                                             a_is_off ? b.fingerprint : a.fingerprint, err);
@@ -149,7 +146,7 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
             fix = longer;
         }
     }
-    json_t *cause = sb_explain_cause(name, confirmed, evidence, fix, json_array());
+    json_t *cause = sb_explain_cause(name, true, evidence, fix, json_array());
     if (!cause || json_array_append_new(explanation->causes, cause) < 0)
         return sb_error_errno(err, -ENOMEM, "axis %s", name);
     bool answered;
@@ -181,10 +178,10 @@ static int explain_axis(struct sb_explanation *explanation, size_t axis, size_t 
     rc = rc < 0 ? sb_error_errno(err, rc, "axes")
                 : sb_explain_run_cells(explanation, &knobs, SB_DESIGN_FULL, NULL, RUNS,
                                        sb_explain_can_trace(explanation), &experiment, err);
-    struct sb_cell_runs a = sb_explain_runs_at(&experiment, 0),
-                        b = sb_explain_runs_at(&experiment, sb_explain_varied(&knobs));
-    if (rc == 0 && (a.distinct > 1 || b.distinct > 1))
-        *unstable = a.distinct > 1 ? pair.a : pair.b;
+    if (rc == 0 && sb_explain_runs_at(&experiment, 0).distinct > 1)
+        *unstable = pair.a;
+    else if (rc == 0 && sb_explain_runs_at(&experiment, sb_explain_varied(&knobs)).distinct > 1)
+        *unstable = pair.b;
     else if (rc == 0 && !explanation->unfinished)
         rc = add_axis_cause(explanation, axis, &pair, &knobs, &experiment, err);
     sb_experiment_close(&experiment);

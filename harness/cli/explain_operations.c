@@ -176,8 +176,8 @@ static int make_runs(struct operations *operations, struct sb_error *err) {
 /* ---- What they show ---------------------------------------------------------------------------
  */
 
-static bool is_of_library(const struct sb_divergent_call *call) {
-    return strstr(call->backend, ".so") != NULL;
+static bool is_of_library(const char *backend) {
+    return strstr(backend, ".so") != NULL;
 }
 
 /* Did the helper note anything? */
@@ -190,7 +190,7 @@ static bool has_noted(const struct operations *operations) {
     if (!path || sb_trace_reader_open(path, &reader, NULL) < 0)
         return false;
     while (!noted && sb_trace_read(reader, &record, NULL) == 1)
-        noted = !strstr(record.backend, ".so") && strcmp(record.backend, "sb_trace") != 0;
+        noted = !is_of_library(record.backend) && strcmp(record.backend, "sb_trace") != 0;
     sb_trace_reader_close(reader);
     return noted;
 }
@@ -215,12 +215,12 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     if (!call->seq)
         return 0;
     if (json_is_object(known) &&
-        (is_of_library(call) || strncmp(call->backend, "keras", strlen("keras")) == 0))
+        (is_of_library(call->backend) || sb_explain_is_weights(call->backend)))
         return 0;
     json_t *culprit = sb_divergent_call_json(call);
     if (!culprit || json_object_set_new(cause, "culprit", culprit) < 0)
         return sb_error_errno(err, -ENOMEM, "culprit");
-    return is_of_library(call)
+    return is_of_library(call->backend)
                ? sb_explain_confirm(operations->explanation, operations->knobs, &operations->made,
                                     &operations->parting, culprit, err)
                : 0;

@@ -106,6 +106,40 @@ void sb_trace_noted(const struct sb_traced *call, const uint64_t *times);
 uint64_t sb_trace_unseen(void);
 bool sb_trace_is_on(void);
 
+/* ---- Interposed calls that return a status, 0 where they did it --------------------------------
+ */
+
+/* What a call gives beside its operands. */
+struct sb_returned {
+    const void *at; /* in the process's memory */
+    size_t n;
+};
+
+/* Defines the function `symbol` of a library. `after` notes the call when it is over; what comes
+ * last describes the sb_traced `call` before it is made, and sets `returned`. A call that fails
+ * leaves nothing behind that is worth a digest. */
+#define SB_TRACED_CALL(result, symbol, kernel, parameters, arguments, after, ...)                  \
+    SB_INTERPOSED result symbol parameters;                                                        \
+    SB_INTERPOSED result symbol parameters {                                                       \
+        static struct sb_real real = {.name = #symbol};                                            \
+        const void *caller = SB_CALLER;                                                            \
+        const struct sb_found *found = sb_trace_real(&real, (const void *)symbol, caller);         \
+        struct sb_traced call;                                                                     \
+        __attribute__((unused)) struct sb_returned returned = {NULL, 0};                           \
+        bool traced = sb_trace_enter(&call, kernel, found);                                        \
+        if (traced) {                                                                              \
+            __VA_ARGS__;                                                                           \
+            sb_trace_before(&call);                                                                \
+        }                                                                                          \
+        result status = ((result(*) parameters)found->function)arguments;                          \
+        if (traced) {                                                                              \
+            call.valid = call.valid && status == 0;                                                \
+            after;                                                                                 \
+        }                                                                                          \
+        return status;                                                                             \
+    }
+#define SB_TRACED_AFTER sb_trace_after(&call, returned.at, returned.n)
+
 /* ---- Digests (trace_digest.c, compiled for several instruction sets) --------------------------
  */
 

@@ -18,14 +18,6 @@
 #define BYTES_d 8
 #define BYTES_c 8
 #define BYTES_z 16
-#define REAL_s float
-#define REAL_d double
-#define REAL_c float
-#define REAL_z double
-#define LETTER_s 's'
-#define LETTER_d 'd'
-#define LETTER_c 'c'
-#define LETTER_z 'z'
 
 #define FACTOR_VALUE(t, factor) ((struct sb_factor){ADDRESS_##t(factor), BYTES_##t})
 #define FACTOR_POINTED(t, at) ((struct sb_factor){at, BYTES_##t})

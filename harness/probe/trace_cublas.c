@@ -10,7 +10,7 @@
 /* A call being described. */
 struct routine {
     struct sb_traced *call;
-    struct sb_cuda_result *returned;
+    struct sb_returned *returned;
     bool on_device; /* factors and results */
     bool failed;
     unsigned n_factors;
@@ -18,7 +18,7 @@ struct routine {
 };
 
 static struct routine begin(struct sb_traced *call, cublasHandle_t handle,
-                            struct sb_cuda_result *returned, const void *caller) {
+                            struct sb_returned *returned, const void *caller) {
     struct routine r = {.call = call, .returned = returned};
     void *stream = NULL;
     int mode = SB_CUBLAS_POINTER_MODE_HOST;
@@ -50,7 +50,7 @@ static void put_result(struct routine *r, void *at, unsigned element) {
         r->call->operands[r->call->n_operands++] = (struct sb_operand){
             .at = at, .rows = 1, .columns = 1, .stride = 1, .element = element, .written = true};
     else
-        *r->returned = (struct sb_cuda_result){at, element};
+        *r->returned = (struct sb_returned){at, element};
     r->failed = r->failed || !at;
 }
 
@@ -154,14 +154,6 @@ static void trmm(struct routine *r, char letter, cublasSideMode_t side, cublasFi
 #define T_c cuComplex
 #define T_z cuDoubleComplex
 #define T_h __half
-#define REAL_s float
-#define REAL_d double
-#define REAL_c float
-#define REAL_z double
-#define LETTER_s 's'
-#define LETTER_d 'd'
-#define LETTER_c 'c'
-#define LETTER_z 'z'
 #define LETTER_h 'h'
 #define FACTOR(t, at) typed_factor(&r, LETTER_##t, at)
 #define REAL(t, at) factor(&r, at, sizeof(REAL_##t))

@@ -88,4 +88,14 @@ void sb_describe_axpy(struct sb_traced *call, char type, int64_t n, struct sb_fa
 void sb_describe_scal(struct sb_traced *call, char type, int64_t n, struct sb_factor alpha,
                       struct sb_vector x);
 
+/* Of BLAS's letters: the type of a real factor, and the letter as a character. */
+#define REAL_s float
+#define REAL_d double
+#define REAL_c float
+#define REAL_z double
+#define LETTER_s 's'
+#define LETTER_d 'd'
+#define LETTER_c 'c'
+#define LETTER_z 'z'
+
 #endif

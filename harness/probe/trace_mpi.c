@@ -68,23 +68,9 @@ static void describe(struct sb_traced *call, const struct reduction *made, const
 }
 
 #define INTERPOSE(symbol, parameters, made, arguments)                                             \
-    SB_INTERPOSED int symbol parameters;                                                           \
-    SB_INTERPOSED int symbol parameters {                                                          \
-        static struct sb_real real = {.name = #symbol};                                            \
-        const void *caller = SB_CALLER;                                                            \
-        const struct sb_found *found = sb_trace_real(&real, (const void *)symbol, caller);         \
-        struct sb_traced call;                                                                     \
-        bool traced = sb_trace_enter(&call, #symbol, found);                                       \
-        if (traced) {                                                                              \
-            const struct reduction reduction = made;                                               \
-            describe(&call, &reduction, caller);                                                   \
-            sb_trace_before(&call);                                                                \
-        }                                                                                          \
-        int rc = ((int(*) parameters)found->function)arguments;                                    \
-        if (traced)                                                                                \
-            sb_trace_after(&call, NULL, 0);                                                        \
-        return rc;                                                                                 \
-    }
+    SB_TRACED_CALL(int, symbol, #symbol, parameters, arguments, SB_TRACED_AFTER,                   \
+                   const struct reduction reduction = made;                                        \
+                   describe(&call, &reduction, caller))
 #define MADE(...) ((struct reduction){__VA_ARGS__})
 
 INTERPOSE(MPI_Allreduce,

@@ -137,24 +137,8 @@ static void describe(struct sb_traced *call, const struct reduction *made, const
     extern ncclResult_t symbol parameters;
 #else
 #define SB_NCCL_CALL(symbol, parameters, arguments, ...)                                           \
-    SB_INTERPOSED ncclResult_t symbol parameters;                                                  \
-    SB_INTERPOSED ncclResult_t symbol parameters {                                                 \
-        static struct sb_real real = {.name = #symbol};                                            \
-        const void *caller = SB_CALLER;                                                            \
-        const struct sb_found *found = sb_trace_real(&real, (const void *)symbol, caller);         \
-        struct sb_traced call;                                                                     \
-        bool traced = sb_trace_enter(&call, #symbol, found);                                       \
-        if (traced) {                                                                              \
-            __VA_ARGS__;                                                                           \
-            sb_trace_before(&call);                                                                \
-        }                                                                                          \
-        ncclResult_t status = ((ncclResult_t(*) parameters)found->function)arguments;              \
-        if (traced) {                                                                              \
-            call.valid = call.valid && status == 0;                                                \
-            conclude(&call, communicator);                                                         \
-        }                                                                                          \
-        return status;                                                                             \
-    }
+    SB_TRACED_CALL(ncclResult_t, symbol, #symbol, parameters, arguments,                           \
+                   conclude(&call, communicator), __VA_ARGS__)
 #endif
 
 REDUCTION(ncclAllReduce,

@@ -200,8 +200,7 @@ static int gradient_norm(void *state, const struct sb_call *call, struct sb_erro
     cublas->blas.cublasSetPointerMode_v2(cublas->handle, CUBLAS_POINTER_MODE_HOST);
     rc = sb_cublas_check(cublas, code, "cublasNrm2Ex", err);
     int given = sb_gpu_give(&cublas->gpu, call, device, rc == 0 ? err : NULL);
-    double limit = call->attribute[0], norm = sb_call_value(call, 1, 0);
-    sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    sb_call_store_norm(call, sb_call_value(call, 1, 0));
     sb_gpu_report(call, "nrm2", SB_CLAIM_DETERMINISTIC, SB_CUBLAS_REPEATS);
     return rc < 0 ? rc : given;
 }

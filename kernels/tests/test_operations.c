@@ -146,6 +146,29 @@ START_TEST(attributes_are_obeyed_on_every_backend)
 }
 END_TEST
 
+/* Or a training whose gradients are no numbers would go on as if it had clipped them. */
+START_TEST(a_norm_that_is_no_number_leaves_none_on_any_backend)
+{
+    for (size_t b = 0; sb_backends[b]; b++) {
+        struct sb_engine *engine =
+            sb_backends[b]->planned ? NULL : engine_of(sb_backends[b]->name, 2);
+        if (!engine || !sb_backend_kernel(sb_backends[b], "gradient_norm", SB_DTYPE_F32)) {
+            sb_engine_close(engine);
+            continue;
+        }
+        struct sb_problem problem;
+        make("gradient_norm", SB_DTYPE_F32, (const size_t[]){997}, NULL, &problem);
+        ((float *)problem.call.operand[0])[500] = NAN;
+        ck_assert_int_eq(sb_engine_call(engine, &problem.call, NULL), 0);
+        for (size_t o = 1; o <= 2; o++)
+            ck_assert_msg(isnan(*(float *)problem.call.operand[o]), "%s, result %zu",
+                          sb_backends[b]->name, o);
+        sb_problem_clear(&problem);
+        sb_engine_close(engine);
+    }
+}
+END_TEST
+
 /* The detector detects: one element beyond what rounding allows, and a NaN. */
 START_TEST(a_planted_error_is_beyond_the_tolerance)
 {
@@ -548,8 +571,9 @@ END_TEST
 SB_TEST_MAIN("kernels-operations", ref_agrees_with_every_oracle, openblas_agrees_with_every_oracle,
              openmp_agrees_with_every_oracle, blis_agrees_with_every_oracle,
              onednn_agrees_with_every_oracle, onednn3_agrees_with_every_oracle,
-             attributes_are_obeyed_on_every_backend, a_planted_error_is_beyond_the_tolerance,
-             transposed_operands_are_multiplied_as_such,
+             attributes_are_obeyed_on_every_backend,
+             a_norm_that_is_no_number_leaves_none_on_any_backend,
+             a_planted_error_is_beyond_the_tolerance, transposed_operands_are_multiplied_as_such,
              ref_gemm_has_the_bits_of_the_naive_loop_on_every_path_and_thread_count,
              ref_fuses_no_multiplication_with_an_addition, a_row_has_the_same_bits_in_any_batch,
              inputs_are_a_function_of_the_seed, what_is_not_in_this_build_is_known_by_name,

@@ -102,11 +102,9 @@ static int gradient_norm(void *state, const struct sb_call *call, struct sb_erro
     if (rc < 0)
         return rc;
     f77_int n = (f77_int)call->size[0];
-    double limit = call->attribute[0];
-    double norm = call->dtype == SB_DTYPE_F32 ? (double)cblas_snrm2(n, call->operand[0], 1)
-                                              : cblas_dnrm2(n, call->operand[0], 1);
-    sb_call_store(call, 1, 0, norm);
-    sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    sb_call_store_norm(call, call->dtype == SB_DTYPE_F32
+                                 ? (double)cblas_snrm2(n, call->operand[0], 1)
+                                 : cblas_dnrm2(n, call->operand[0], 1));
     return 0;
 }
 

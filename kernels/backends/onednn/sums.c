@@ -69,7 +69,6 @@ int onednn_bias_gradient(void *state, const struct sb_call *call, struct sb_erro
 }
 
 int onednn_gradient_norm(void *state, const struct sb_call *call, struct sb_error *err) {
-    double limit = call->attribute[0];
     int rc = 0;
     if (call->size[0] == 1) {
         double only = sb_call_value(call, 0, 0);
@@ -77,8 +76,8 @@ int onednn_gradient_norm(void *state, const struct sb_call *call, struct sb_erro
     } else {
         rc = reduce(state, call, dnnl_reduction_norm_lp_sum, call->size[0], 1, 1, err);
     }
-    double norm = rc == 0 ? sb_call_value(call, 1, 0) : 0;
-    sb_call_store(call, 2, 0, norm > limit ? limit / norm : 1);
+    if (rc == 0)
+        sb_call_store_norm(call, sb_call_value(call, 1, 0));
     return rc;
 }
 

@@ -100,13 +100,11 @@ int N(mean)(const struct openmp *openmp, const struct sb_call *call, struct sb_e
 int N(gradient_norm)(const struct openmp *openmp, const struct sb_call *call,
                      struct sb_error *err) {
     struct terms terms = {.x = call->operand[0], .squared = true};
-    REAL squares, *norm = call->operand[1], limit = (REAL)call->attribute[0];
+    REAL squares;
     int rc = reduce(order_of(openmp, call), terms, call->size[0], &squares, err);
-    if (rc < 0)
-        return rc;
-    *norm = SQRT(squares);
-    *(REAL *)call->operand[2] = *norm > limit ? limit / *norm : 1;
-    return 0;
+    if (rc == 0)
+        sb_call_store_norm(call, SQRT(squares));
+    return rc;
 }
 
 /* ---- One number a column --------------------------------------------------------------------- */
