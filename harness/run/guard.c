@@ -162,7 +162,7 @@ static void watch_run(struct sb_guard_life *guard) {
         sb_guarded_finish(guard);
     } else if (now >= run->watch.next) {
         if (run->phase == SB_PHASE_RUNNING) {
-            sb_watch_sample(&run->watch, now);
+            sb_watch_sample(&run->watch);
             sb_guarded_take_turns(run, now);
         } else
             run->watch.next = now + SB_GUARD_SETTLE_S;

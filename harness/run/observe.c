@@ -40,6 +40,14 @@ double sb_monotonic(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* CPU time of the calling thread: what a sample costs. Time for which the guard waits for a CPU
+ * costs the run nothing, and would only make the next sample late. */
+static double cpu_time(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static char *read_proc(pid_t pid, const char *name, size_t *n) {
     char path[64];
     char *data = NULL;
@@ -332,10 +340,11 @@ void sb_watch_start(struct sb_watch *watch, pid_t main, double now) {
     *watch = (struct sb_watch){.main = main, .interval = first_s, .next = now, .started = now};
 }
 
-void sb_watch_sample(struct sb_watch *watch, double now) {
+void sb_watch_sample(struct sb_watch *watch) {
     SB_AUTO_FREE pid_t *pids = NULL;
     size_t n = 0;
     bool read = false;
+    double before = cpu_time();
     if (sb_reap_descendants(getpid(), &pids, &n) == 0) {
         for (size_t i = 0; i < n; i++) {
             bool sampled = sample_process(watch, pids[i]);
@@ -347,7 +356,7 @@ void sb_watch_sample(struct sb_watch *watch, double now) {
     }
     watch->seen.n_samples += read;
     double end = sb_monotonic();
-    double least = (end - now) / (end - watch->started < dense_s ? dense_share : share);
+    double least = (cpu_time() - before) / (end - watch->started < dense_s ? dense_share : share);
     if (watch->seen.n_samples > 1)
         watch->interval *= growth;
     if (watch->interval > longest_s)

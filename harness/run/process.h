@@ -185,7 +185,7 @@ struct sb_watch {
 
 void sb_watch_start(struct sb_watch *watch, pid_t main, double now);
 /* One sample of the run's processes, which are the descendants of the calling process. */
-void sb_watch_sample(struct sb_watch *watch, double now);
+void sb_watch_sample(struct sb_watch *watch);
 void sb_watch_clear(struct sb_watch *watch);
 
 /* Of proc(5)'s stat file of a process or thread. */

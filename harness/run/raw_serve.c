@@ -288,16 +288,16 @@ static void answer_clock(struct sb_raw *raw, const struct seccomp_notif *asked,
     struct timespec now = frozen_now(program, &stream);
     struct timeval of_day = {now.tv_sec, now.tv_nsec / 1000};
     time_t seconds = now.tv_sec;
-    const struct {
+    const struct result {
         uint64_t at;
         void *bytes;
         size_t n;
-    } * to, results[] = {
-                [SB_RAW_TIME] = {arguments[0], &seconds, sizeof seconds},
-                [SB_RAW_TIME_OF_DAY] = {arguments[0], &of_day, sizeof of_day},
-                [SB_RAW_CLOCK_GET] = {arguments[1], &now, sizeof now},
-            };
-    to = &results[kind];
+    } results[] = {
+        [SB_RAW_TIME] = {arguments[0], &seconds, sizeof seconds},
+        [SB_RAW_TIME_OF_DAY] = {arguments[0], &of_day, sizeof of_day},
+        [SB_RAW_CLOCK_GET] = {arguments[1], &now, sizeof now},
+    };
+    const struct result *to = &results[kind];
     int rc = to->at ? copy((pid_t)asked->pid, to->at, to->bytes, to->n, true) : 0;
     note(raw, SB_PROBE_CLOCK, raw_names[kind], program->name, rc == 0);
     if (rc < 0)

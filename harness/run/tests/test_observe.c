@@ -85,13 +85,12 @@ START_TEST(threads_and_late_libraries_are_seen)
         &(struct test_options){
             .command = (char *[]){
                 (char *)"python3", (char *)"-c",
-                (char
-                     *)"import threading, time, ctypes, ctypes.util\n"
-                       "ts = [threading.Thread(target=time.sleep, args=(0.3,)) for _ in range(5)]\n"
-                       "[t.start() for t in ts]\n"
-                       "time.sleep(0.15)\n"
-                       "ctypes.CDLL('libresolv.so.2')\n"
-                       "[t.join() for t in ts]\n",
+                (char *)"import threading, time, ctypes, ctypes.util\n"
+                        "ts = [threading.Thread(target=time.sleep, args=(1,)) for _ in range(5)]\n"
+                        "[t.start() for t in ts]\n"
+                        "time.sleep(0.15)\n"
+                        "ctypes.CDLL('libresolv.so.2')\n"
+                        "[t.join() for t in ts]\n",
                 NULL}});
     assert_exit(&run, 0);
     ck_assert_uint_eq(run.end.seen.max_threads, 6);
