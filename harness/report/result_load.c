@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <string.h>
@@ -148,6 +149,17 @@ static size_t cut_runs(char *text, size_t n) {
 /* ---- Loading ---------------------------------------------------------------------------------
  */
 
+/* What a damaged result.json can be made of again, malloc'd; NULL: nothing, or without memory. */
+static char *remedy(const char *path) {
+    SB_AUTO_FREE char *journal = sb_path_join(path, "journal");
+    return journal && access(journal, F_OK) == 0
+               ? sb_format(
+                     "; its runs are in the journal beside it: the command that made it, "
+                     "with --resume --out %s, makes it again",
+                     path)
+               : NULL;
+}
+
 static int load(const char *path, bool head, json_t **result, struct sb_error *err) {
     SB_AUTO_FREE char *inside = sb_path_join(path, "result.json");
     if (!inside)
@@ -162,15 +174,16 @@ static int load(const char *path, bool head, json_t **result, struct sb_error *e
                             path);
     if (rc < 0)
         return rc;
+    SB_AUTO_FREE char *again = remedy(path);
     if (!n)
-        return sb_error_set(err, -EINVAL, "%s: is empty", file);
+        return sb_error_set(err, -EINVAL, "%s: is empty%s", file, again ? again : "");
     if (head)
         n = cut_runs(text, n);
     json_error_t problem;
     SB_AUTO_JSON json_t *json = json_loadb(text, n, JSON_REJECT_DUPLICATES, &problem);
     if (!json)
-        return sb_error_set(err, -EINVAL, "%s:%d:%d: %s", file, problem.line, problem.column,
-                            problem.text);
+        return sb_error_set(err, -EINVAL, "%s:%d:%d: %s%s", file, problem.line, problem.column,
+                            problem.text, again ? again : "");
     rc = check_schema(json, file, err);
     if (rc == 0)
         rc = check_parts(json, file, err);

@@ -86,10 +86,17 @@ class Output(program.Program):
         self.write("s.yaml", suite % "job.py")
         self.samebits("run", "--list", "s.yaml", code=0)
 
-    def test_an_empty_result_is_called_empty(self):
+    def test_an_empty_result_is_called_empty_and_made_again_of_its_journal(self):
+        self.result()
         self.write("r/result.json", "")
         for command in ("report", "history"):
-            self.assertIn("r/result.json: is empty\n", self.samebits(command, "r", code=2).stderr)
+            self.assertIn("r/result.json: is empty; its runs are in the journal beside it: the command that made it, with "
+                          "--resume --out r, makes it again\n", self.samebits(command, "r", code=2).stderr)
+        self.adhoc("hash_seed=0,1", command=["python3", "job.py"], options=["--resume", "--out", "r"], code=None)
+        self.samebits("report", "r", code=0)
+        os.remove(self.path("r/journal"))
+        self.write("r/result.json", "")
+        self.assertIn("r/result.json: is empty\n", self.samebits("report", "r", code=2).stderr)
 
 
 if __name__ == "__main__":
