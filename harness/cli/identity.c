@@ -78,8 +78,9 @@ static void compare_trees(const json_t *then, const json_t *now, struct sb_text 
     if (*commit && *other && strcmp(commit, other) != 0) {
         SB_AUTO_FREE char *from_to = sb_format(" (%.12s → %.12s)", commit, other);
         add(list, "the commit", from_to ? from_to : "");
-    } else if (changes && others && strcmp(changes, others) != 0)
-        add(list, "what is not committed", "");
+    } else if (!list->length && changes && others && strcmp(changes, others) != 0) {
+        add(list, "what is not committed", ""); /* of which a file that is named is part */
+    }
 }
 
 char *sb_identity_difference(const json_t *then, const json_t *now) {
