@@ -51,12 +51,14 @@ struct ratio {
     double value, sd;
 };
 
-/* Relative standard deviation around `middle`, of a sample; NAN for less than two. */
+/* Relative standard deviation around `middle`, of a sample; NAN for less than two. Of logarithms:
+ * the same where times hardly differ, and not less than it is where the first runs, which read
+ * their libraries from the disk, took ten times as long as the rest. */
 static double relative_sd(const double *values, size_t n, double middle) {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += (values[i] - middle) * (values[i] - middle);
-    return n > 1 ? sqrt(sum / (double)(n - 1)) / middle : NAN;
+        sum += log(values[i] / middle) * log(values[i] / middle);
+    return n > 1 ? sqrt(sum / (double)(n - 1)) : NAN;
 }
 
 /* on / off among runs [from, to), which differ in the axis alone; NAN without both. The relative

@@ -80,7 +80,8 @@ static bool is_cost(const json_t *job, const json_t *cost, const json_t *sd) {
     if (!json_is_number(cost) || flag_reached(job))
         return json_is_number(cost);
     return sb_text_is(sb_axis_of(job, "deterministic"), "effect", "unknown") &&
-           json_is_number(sd) && fabs(json_number_value(cost) - 1) > 2 * json_number_value(sd);
+           json_is_number(sd) &&
+           fabs(log(json_number_value(cost))) * json_number_value(cost) > 2 * json_number_value(sd);
 }
 
 void sb_say_cost(struct sb_text *text, const json_t *job) {
