@@ -494,12 +494,13 @@ def _torch_outputs(operation, arguments, result):
     return (*_torch_result(found[0]), _digest(b"".join(map(_torch_digest, found)))) if found else None
 
 
-def torch_operations(into=None):
+def torch_operations(into=None, keep=None):
     """A TorchDispatchMode that notes each operation, with the digests of what went in and of what came out.
 
     What goes in are tensors, before the call, which may write into them, numbers and all else that it is given, and of an
     operation that draws random numbers the state of its generator. Views compute nothing and are not noted, nor is memory
     that nobody wrote (torch.empty). into: a function that gives the trace; None is the file that SAMEBITS_TRACE names.
+    keep: see Keeper of inject/kept.py.
     """
     from torch.utils._python_dispatch import TorchDispatchMode
     into, known = into or _current, {}
@@ -516,9 +517,12 @@ def torch_operations(into=None):
                 before = _torch_inputs(operation, arguments)
             except (_NoDigest, RuntimeError):
                 pass
+            kept = keep(operation, before, args, kwargs) if keep and before else None
             times.append(trace.clock())
             result = function(*args, **kwargs)
             times.append(trace.clock())
+            if kept:
+                kept()
             try:
                 after = before and _torch_outputs(operation, arguments, result)
             except (_NoDigest, RuntimeError):

@@ -1,7 +1,7 @@
 /* cli: the operation of a Python framework by which runs part, where a trace of calls between
  * libraries sees too little: the helper is brought into the unmodified program, as for
  * --inject-seeds, and traces by itself. See cli/explain.h. */
-#include "cli/explain.h"
+#include "cli/explain_again.h"
 
 #include "base/cleanup.h"
 #include "base/cpus.h"
@@ -180,6 +180,10 @@ static bool is_of_library(const char *backend) {
     return strstr(backend, ".so") != NULL;
 }
 
+static bool is_of_torch(const char *backend) {
+    return strcmp(backend, "torch") == 0 || strncmp(backend, "torch+", 6) == 0;
+}
+
 /* Did the helper note anything? */
 static bool has_noted(const struct operations *operations) {
     SB_AUTO_FREE char *path =
@@ -223,6 +227,9 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     return is_of_library(call->backend)
                ? sb_explain_confirm(operations->explanation, operations->knobs, &operations->made,
                                     &operations->parting, culprit, err)
+           : is_of_torch(call->backend)
+               ? sb_explain_confirm_operation(operations->explanation, operations->knobs,
+                                              &operations->made, &operations->parting, culprit, err)
                : 0;
 }
 

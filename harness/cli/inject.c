@@ -12,13 +12,19 @@
 
 static const char seed_variable[] = "SAMEBITS_SEED", search_variable[] = SB_INJECT_SEARCH;
 
-/* In a build folder it lies below the program's, installed where modules do. */
-static int find_folder(char **folder, struct sb_error *err) {
+/* In a build folder they lie below the program's, installed where modules do. */
+int sb_inject_file(const char *name, char **path, struct sb_error *err) {
     static const char *const folders[] = {"python/inject", SB_MODULES_FROM_PROGRAM "/python/inject",
                                           NULL};
-    SB_AUTO_FREE char *found = sb_find_beside_program(folders, "sitecustomize.py");
-    if (!found)
-        return sb_error_set(err, -ENOENT, "python/inject is not beside the program");
+    *path = sb_find_beside_program(folders, name);
+    return *path ? 0 : sb_error_set(err, -ENOENT, "python/inject is not beside the program");
+}
+
+static int find_folder(char **folder, struct sb_error *err) {
+    SB_AUTO_FREE char *found = NULL;
+    int rc = sb_inject_file("sitecustomize.py", &found, err);
+    if (rc < 0)
+        return rc;
     *strrchr(found, '/') = '\0';
     if (strchr(found, ':')) /* which separates what PYTHONPATH lists */
         return sb_error_set(err, -EINVAL, "python/inject: its path has a colon in it: %s", found);

@@ -21,4 +21,7 @@ const char *sb_injected_seed(const struct sb_strings *environment);
 /* PYTHONPATH of that environment with the helper's folder in front, malloc'd. -ENOENT as above. */
 int sb_inject_search(char *const *environment, char **search, struct sb_error *err);
 
+/* Where a file of the helper's folder is, malloc'd. -ENOENT as above. */
+int sb_inject_file(const char *name, char **path, struct sb_error *err);
+
 #endif

@@ -10,6 +10,9 @@
 #define SB_TRACE_FOLDER ".samebits-probe-trace" /* in the run's TMPDIR; no listing shows it */
 #define SB_TRACE_LIBRARY "libsamebits-trace.so"
 #define SB_TRACE_STEPS "steps.safetensors" /* by python/inject/operations.py */
+/* By python/inject/kept.py: an operation, and what can be said of it. */
+#define SB_KEPT_OPERATION "operation"
+#define SB_KEPT_HEAD "operation.json"
 #define SB_TRACE_HEAD_MAGIC "sbtraceh"
 
 enum { SB_TRACE_RECORDS = 4096 };

@@ -184,13 +184,16 @@ static json_t *summary(const struct pieces *pieces, double cpu_s, uint64_t worke
 }
 
 /* What lies beside the trace, if anything does: a call that was kept is r00001.call of
- * r00001.trace, weights that Python's helper kept on the way r00001.safetensors. */
+ * r00001.trace, weights that Python's helper kept on the way r00001.safetensors, an operation that
+ * it kept r00001.operation, with a head in JSON. */
 static const struct {
     const char *name, *ending;
     uint64_t most; /* bytes */
 } beside[] = {
     {SB_SAVED_CALL_FILE, "call", sizeof(struct sb_saved_call) + SB_SAVED_MOST_BYTES},
     {SB_TRACE_STEPS, "safetensors", UINT64_C(512) << 20},
+    {SB_KEPT_OPERATION, SB_KEPT_OPERATION, UINT64_C(2) << 30},
+    {SB_KEPT_HEAD, SB_KEPT_HEAD, UINT64_C(1) << 20},
 };
 
 static int copy_beside(int folder, int to_folder, const char *name, size_t which) {

@@ -105,19 +105,21 @@ class Snapshots:
             self._left = 0
 
 
-def begin(samebits):
-    samebits._hook.add("torch", "operations", lambda name, module: _begin_torch(samebits, module))
+def begin(samebits, load):
+    """load(NAME.py) gives another file of this folder as a module."""
+    samebits._hook.add("torch", "operations", lambda name, module: _begin_torch(samebits, module, load))
     samebits._hook.add("keras", "operations", lambda name, module: _begin_keras(samebits, module))
 
 
 # ---- PyTorch ---------------------------------------------------------------------------------------------------------
 
 
-def _begin_torch(samebits, torch):
+def _begin_torch(samebits, torch, load):
     import atexit
     _begin_trace(samebits)
     steps = _TorchSteps(samebits, torch)
-    mode = samebits.torch_operations(lambda: None if steps.reading else trace())
+    keep = load("kept.py").Keeper(samebits, torch) if os.environ.get("SAMEBITS_TRACE_CALL") else None
+    mode = samebits.torch_operations(lambda: None if steps.reading else trace(), keep)
     mode.__enter__()
 
     def end():

@@ -44,7 +44,9 @@ def _inject(here):
     if "seeds" in what:
         samebits.set_seeds(own_generators=True)
     if "operations" in what:
-        _load(here + "/operations.py", "_samebits_injected_operations").begin(samebits)
+        def load(file):
+            return _load(here + "/" + file, "_samebits_injected_" + file[:-len(".py")])
+        load("operations.py").begin(samebits, load)
 
 
 _inject(_search_as_without_this())
