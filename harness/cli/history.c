@@ -21,9 +21,9 @@ static void result_clear(struct sb_history_result *result) {
 }
 
 void sb_history_clear(struct sb_history *history) {
-    struct sb_groups *const groups[] = {&history->suites,      &history->jobs, &history->machines,
-                                        &history->manifests,   &history->sets, &history->keys,
-                                        &history->fingerprints};
+    struct sb_groups *const groups[] = {
+        &history->suites, &history->jobs, &history->machines,     &history->manifests,
+        &history->sets,   &history->keys, &history->fingerprints, &history->reasons};
     for (size_t i = 0; i < history->n_results; i++)
         result_clear(&history->results[i]);
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
@@ -107,7 +107,8 @@ static int take_job(struct sb_history *history, const struct sb_history_result *
                     const json_t *entry, struct sb_history_job *job) {
     struct sb_history_series series = {.suite = result->suite, .machines = result->machines};
     const json_t *groups = json_object_get(entry, "groups");
-    *job = (struct sb_history_job){.verdict = -1, .bits = SB_NO_BITS, .reference = SB_NO_BITS};
+    *job = (struct sb_history_job){
+        .verdict = -1, .bits = SB_NO_BITS, .reference = SB_NO_BITS, .reason = SB_NO_REASON};
     for (int i = 0; sb_verdict_names[i]; i++) {
         if (sb_text_is(entry, "verdict", sb_verdict_names[i]))
             job->verdict = i;
@@ -120,6 +121,9 @@ static int take_job(struct sb_history *history, const struct sb_history_result *
     int rc = number_text(&history->jobs, sb_job_title(entry), &series.job);
     if (rc == 0)
         rc = find_series(history, &series, &job->series);
+    const char *reason = sb_text_of(entry, "reason");
+    if (rc == 0 && *reason && job->verdict != SB_VERDICT_BITWISE)
+        rc = number_text(&history->reasons, reason, &job->reason);
     if (rc < 0 || !repeats_agree(job->verdict) || !json_array_size(groups))
         return rc;
     rc = number_set(history, groups, &job->bits);

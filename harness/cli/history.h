@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-enum { SB_NO_BITS = -1 };
+enum { SB_NO_BITS = -1, SB_NO_REASON = -1 };
 
 /* One job of one result. */
 struct sb_history_job {
@@ -20,6 +20,7 @@ struct sb_history_job {
     bool failed;   /* its outcome */
     int bits;      /* number in `sets`; SB_NO_BITS: repeats differ, or nothing is known */
     int reference; /* number in `fingerprints`, or SB_NO_BITS */
+    int reason;    /* number in `reasons`: why there is no bitwise answer; or SB_NO_REASON */
     unsigned nth;  /* of the series' different bits, by when they first came, from 1; 0: none */
 };
 
@@ -46,7 +47,7 @@ struct sb_history {
     struct sb_history_series *series;
     size_t n_series;
     /* Texts, once each. */
-    struct sb_groups suites, jobs, machines, manifests, fingerprints, sets, keys;
+    struct sb_groups suites, jobs, machines, manifests, fingerprints, sets, keys, reasons;
 };
 
 void sb_history_clear(struct sb_history *history);
@@ -60,8 +61,9 @@ int sb_history_sort(struct sb_history *history);
 const struct sb_history_job *sb_history_find(const struct sb_history_result *result, size_t series);
 
 /* All changes, by time: {"kind": "verdict|bits|groups", "job", "suite", "machine": its marks,
- * "result", "since": indices of results, "was", "is", "differences": of the manifests}. Counts them
- * in each series. New reference, or NULL without memory. */
+ * "result", "since": indices of results, "was", "is", "reason": of a verdict as it is now, or null,
+ * "differences": of the manifests}. Counts them in each series. New reference, or NULL without
+ * memory. */
 json_t *sb_history_changes(struct sb_history *history);
 
 /* "alpha / GPU X": marks of a series' machine that are not alike in all results; malloc'd. */

@@ -2,6 +2,7 @@
 #include "cli/history.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "report/manifest_diff.h"
 #include "report/reading.h"
@@ -21,18 +22,23 @@ static json_t *read_text(const struct sb_groups *groups, int number) {
     return json_loads(groups->names.items[number], 0, NULL);
 }
 
-/* One change; takes `was` and `is`. */
+static json_t *reason_json(const struct sb_history *history, const struct sb_history_job *job) {
+    return job->reason == SB_NO_REASON ? json_null()
+                                       : sb_json_string(history->reasons.names.items[job->reason]);
+}
+
+/* One change; takes `was`, `is` and `reason`. */
 static int add_change(const struct sb_history *history, const struct sb_history_series *series,
                       const char *kind, size_t since, size_t at, json_t *was, json_t *is,
-                      json_t *changes) {
+                      json_t *reason, json_t *changes) {
     SB_AUTO_JSON json_t *one = read_text(&history->manifests, history->results[since].manifest);
     SB_AUTO_JSON json_t *other = read_text(&history->manifests, history->results[at].manifest);
-    json_t *change = json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", kind, "job",
-                               history->jobs.names.items[series->job], "suite",
+    json_t *change = json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o, s:o}", "kind", kind,
+                               "job", history->jobs.names.items[series->job], "suite",
                                history->suites.names.items[series->suite], "machine",
                                read_text(&history->machines, series->machines), "result",
                                (json_int_t)at, "since", (json_int_t)since, "was", was, "is", is,
-                               "differences", sb_manifest_diff(one, other));
+                               "reason", reason, "differences", sb_manifest_diff(one, other));
     return json_array_append_new(changes, change) < 0 ? -ENOMEM : 0;
 }
 
@@ -48,10 +54,11 @@ static int compare_bits(const struct sb_history *history, struct sb_history_seri
         return 0;
     bool reference = before->bits->reference != job->reference;
     series->n_changes++;
-    return add_change(
-        history, series, reference ? "bits" : "groups", before->bits_at, at,
-        reference ? text_json(&history->fingerprints, before->bits->reference) : json_null(),
-        reference ? text_json(&history->fingerprints, job->reference) : json_null(), changes);
+    return add_change(history, series, reference ? "bits" : "groups", before->bits_at, at,
+                      reference ? text_json(&history->fingerprints, before->bits->reference)
+                                : json_null(),
+                      reference ? text_json(&history->fingerprints, job->reference) : json_null(),
+                      json_null(), changes);
 }
 
 static bool is_judged(const struct sb_history_job *job) {
@@ -69,7 +76,8 @@ static int compare(const struct sb_history *history, struct sb_history_series *s
         series->n_changes++;
         rc = add_change(history, series, "verdict", before->verdict_at, at,
                         json_string(sb_verdict_names[before->verdict->verdict]),
-                        json_string(sb_verdict_names[job->verdict]), changes);
+                        json_string(sb_verdict_names[job->verdict]), reason_json(history, job),
+                        changes);
     }
     if (rc == 0 && job->bits != SB_NO_BITS)
         rc = compare_bits(history, series, before, job, at, changes);
@@ -118,11 +126,12 @@ static json_t *results_json(const struct sb_history *history) {
 static json_t *entry_json(const struct sb_history *history, size_t result,
                           const struct sb_history_job *job) {
     return json_pack(
-        "{s:I, s:o, s:b, s:o, s:o}", "result", (json_int_t)result, "verdict",
+        "{s:I, s:o, s:b, s:o, s:o, s:o}", "result", (json_int_t)result, "verdict",
         job->verdict < 0 ? json_null() : json_string(sb_verdict_names[job->verdict]), "failed",
         job->failed, "bits", job->nth ? json_integer(job->nth) : json_null(), "fingerprint",
         job->reference == SB_NO_BITS ? json_null()
-                                     : text_json(&history->fingerprints, job->reference));
+                                     : text_json(&history->fingerprints, job->reference),
+        "reason", reason_json(history, job));
 }
 
 json_t *sb_history_json(const struct sb_history *history, json_t *changes) {

@@ -103,6 +103,12 @@ static void put_change(struct sb_text *page, const struct sb_history *history,
     sb_text_puts(page, "<li><strong>");
     put(page, text ? text : "");
     sb_text_puts(page, "</strong><br>");
+    const char *reason = sb_text_of(change, "reason");
+    if (*reason) {
+        sb_text_puts(page, "because ");
+        put(page, reason);
+        sb_text_puts(page, "<br>");
+    }
     put(page, differences ? differences : "");
     sb_text_puts(page, "<br><code class=\"dim\">");
     put(page, where ? where : "");

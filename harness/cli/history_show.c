@@ -105,7 +105,10 @@ static void print_change(const struct sb_history *history, const json_t *change,
     SB_AUTO_FREE char *text = sb_history_change_text(history, change);
     SB_AUTO_FREE char *where = sb_format("%s → %s", since->path, at->path);
     SB_AUTO_FREE char *differences = sb_history_differences_text(change);
+    const char *reason = sb_text_of(change, "reason");
     print_shown("  ", text, view->unicode);
+    if (*reason)
+        print_shown("      because ", reason, view->unicode);
     print_shown("      ", where, view->unicode);
     print_shown("      ", differences, view->unicode);
 }

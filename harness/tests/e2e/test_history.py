@@ -70,6 +70,21 @@ class History(program.Program):
             ("verdict", 4, 5, "inconclusive", "error"), ("verdict", 5, 7, "error", "bitwise"),
             ("groups", 4, 7, None, None)])
 
+    def test_why_a_verdict_is_another_is_said(self):
+        self.result(1, {"job": "bitwise A"})
+        path = self.result(2, {"job": "error"})
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        document["jobs"][0]["reason"] = "6 of 6 runs failed: r00001 <crashed>\n"
+        self.write(path, json.dumps(document))
+        told = self.history()
+        self.assertEqual(told["changes"][0]["reason"], document["jobs"][0]["reason"])
+        self.assertEqual([entry["reason"] for entry in told["jobs"][0]["entries"]], [None, document["jobs"][0]["reason"]])
+        text = self.samebits("history", "--report", "html:h.html", "nightly", code=0).stdout
+        self.assertIn("\n      because 6 of 6 runs failed: r00001 <crashed>", text)
+        with open(self.path("h.html"), encoding="utf-8") as file:
+            self.assertIn("because 6 of 6 runs failed: r00001 &lt;crashed&gt;", file.read())
+
     def test_nothing_that_changed_is_said_too(self):
         for day in (1, 2, 3):
             self.result(day, {"job": "bitwise A"}, commit=f"c{day}")
