@@ -212,6 +212,26 @@ static void find(struct operations *operations) {
                   "says so (samebits.trace of python/samebits.py)");
 }
 
+/* Is it that one? It is known without: a bound that is reached here leaves nothing unfinished. */
+static int confirm(struct operations *operations, json_t *culprit, struct sb_error *err) {
+    struct sb_explanation *explanation = operations->explanation;
+    const char *backend = operations->parting.divergence.culprit.backend;
+    int rc = 0;
+    if (is_of_library(backend))
+        rc = sb_explain_confirm(explanation, operations->knobs, &operations->made,
+                                &operations->parting, culprit, err);
+    else if (is_of_torch(backend))
+        rc = sb_explain_confirm_operation(explanation, operations->knobs, &operations->made,
+                                          &operations->parting, culprit, err);
+    if (rc == 0 && explanation->unfinished && !sb_interrupted) {
+        operations->why = strdup(
+            "no time was left to make it again by itself: a larger --time or "
+            "--runs has it");
+        explanation->unfinished = false;
+    }
+    return rc;
+}
+
 /* The first in both traces together is the culprit; but a weight is none, where a call is known. */
 static int name_culprit(struct operations *operations, json_t *cause, struct sb_error *err) {
     const struct sb_divergent_call *call = &operations->parting.divergence.culprit;
@@ -224,13 +244,7 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     json_t *culprit = sb_divergent_call_json(call);
     if (!culprit || json_object_set_new(cause, "culprit", culprit) < 0)
         return sb_error_errno(err, -ENOMEM, "culprit");
-    return is_of_library(call->backend)
-               ? sb_explain_confirm(operations->explanation, operations->knobs, &operations->made,
-                                    &operations->parting, culprit, err)
-           : is_of_torch(call->backend)
-               ? sb_explain_confirm_operation(operations->explanation, operations->knobs,
-                                              &operations->made, &operations->parting, culprit, err)
-               : 0;
+    return confirm(operations, culprit, err);
 }
 
 /* Of the weights that the helper kept in both runs; null where it kept none. */

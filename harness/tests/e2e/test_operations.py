@@ -201,6 +201,7 @@ mode = _get_current_dispatch_mode()
                                       options=("--runs", "6"))
         self.assertEqual((cause["status"], cause["culprit"]), ("confirmed", None))
         self.assertIn("no time was left for a trace by framework operation", cause["traced"]["note"])
+        self.assertIn("no time was left to make it again by itself", shown)  # since the second search had six runs more
 
     def test_a_race_in_pytorch_is_named(self):
         self.needs(PYTHON, "torch", "torch")
