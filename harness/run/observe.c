@@ -121,6 +121,20 @@ static char **split(const char *data, size_t n) {
     return sb_steal_pointer(&list.items);
 }
 
+/* glibc up to 2.38 ends each tunable that it knows with a NUL, in the environment itself: the rest
+ * of GLIBC_TUNABLES looks like variables of their own. */
+static void join_tunables(char *data, size_t n) {
+    static const char variable[] = "GLIBC_TUNABLES=", name[] = "glibc.", later[] = ":glibc.";
+    bool inside = false;
+    for (size_t at = 0; at < n; at += strlen(data + at) + 1) {
+        const char *item = data + at;
+        bool rest = strncmp(item, name, strlen(name)) == 0 || strstr(item, later);
+        if (inside && rest)
+            data[at - 1] = ':';
+        inside = strncmp(item, variable, strlen(variable)) == 0 || (inside && rest);
+    }
+}
+
 /* ---- Libraries --------------------------------------------------------------------------------
  */
 
@@ -199,6 +213,8 @@ static bool list_process(struct sb_watch *watch, pid_t pid, const char *exe, con
     SB_AUTO_FREE char *environment = read_proc(pid, "environ", &n_environment);
     if (!n_environment && !anyway)
         return false;
+    if (environment)
+        join_tunables(environment, n_environment);
     struct sb_seen_process process = {.arguments = split(cmdline, n_cmdline)};
     if (!process.arguments)
         return true;

@@ -101,6 +101,32 @@ START_TEST(threads_and_late_libraries_are_seen)
 }
 END_TEST
 
+/* The C library ends each of its tunables in the environment that it was given. */
+START_TEST(tunables_are_seen_whole)
+{
+    set_up();
+    char tunables[] =
+        "GLIBC_TUNABLES=glibc.malloc.tcache_count=0:no.tunable=1:"
+        "glibc.malloc.arena_max=1:glibc.malloc.perturb=0x55";
+    struct test_run run = finish_run(
+        sandbox, &(struct test_options){
+                     .command = (char *[]){(char *)"/bin/sleep", (char *)"0.3", NULL},
+                     .environment = (char *[]){(char *)"A=1", tunables, (char *)"B=glibc", NULL}});
+    assert_exit(&run, 0);
+    ck_assert_uint_eq(run.end.seen.n_processes, 1);
+    char **environment = run.end.seen.processes[0].environment;
+    bool whole = false, others = false;
+    for (char **item = environment; *item; item++) {
+        whole |= strcmp(*item, tunables) == 0;
+        others |= strcmp(*item, "B=glibc") == 0;
+    }
+    ck_assert(whole);
+    ck_assert(others);
+    clear_run(&run);
+    tear_down();
+}
+END_TEST
+
 /* By then its samples no longer look at what it executes, unless something says that it may be
  * another. */
 START_TEST(a_late_exec_is_seen)
@@ -142,5 +168,5 @@ START_TEST(a_run_too_short_to_be_seen_says_so)
 END_TEST
 
 SB_TEST_MAIN_IN_SETTINGS("run-observe", a_run_is_observed_while_it_runs, aslr_can_be_switched_off,
-                         threads_and_late_libraries_are_seen, a_late_exec_is_seen,
-                         a_run_too_short_to_be_seen_says_so)
+                         threads_and_late_libraries_are_seen, tunables_are_seen_whole,
+                         a_late_exec_is_seen, a_run_too_short_to_be_seen_says_so)

@@ -31,6 +31,25 @@ class Verdicts(program.Program):
         document = self.adhoc("hash_seed=0,1", command=[program.PYTHON, "-I", "job.py"], code=77)
         self.assertEqual(effects(self.only_job(document)), {"hash_seed": "inert"})
 
+    def test_an_axis_that_arrives_and_changes_nothing_is_evidence_and_never_inert(self):
+        """A job that asks for everything, uses none of it, and lasts long enough to be looked at."""
+        self.job(body="""import random, socket, time
+values = [1.0]
+os.urandom(8), time.time(), os.getpid(), socket.gethostname(), os.listdir("."), random.random(), {"a", "b"}
+time.sleep(0.3)""")
+        axes = {"hash_seed": "0,1", "aslr": "on,off", "memory": "off,zero,0xaa", "path": "usual,other", "hostname": "a,b",
+                "entropy": "live,frozen", "clock": "live,frozen", "pid": "live,frozen", "readdir": "live,sorted,reversed"}
+        job = self.only_job(self.adhoc(*(f"{name}={levels}" for name, levels in axes.items()), command=[program.PYTHON, "job.py"],
+                                       options=["--design", "one-at-a-time", "--repeats", "2"]))
+        self.assertEqual({axis["name"]: axis["effect"] for axis in job["axes"] if axis["effect"] != "unavailable"},
+                         {name: "none" for name in axes if name not in self.unavailable(job)})
+        memory = {axis["name"]: axis["observed"] for axis in job["axes"]}["memory"]
+        self.assertEqual(memory, ["off", "zero", "0xaa"])
+
+    def unavailable(self, job):
+        """Of an ordinary user without namespaces, or where no folder can be put in another's place."""
+        return {axis["name"] for axis in job["axes"] if axis["effect"] == "unavailable"} & {"path", "hostname", "pid"}
+
     def test_entropy_is_nondeterministic_in_every_cell(self):
         self.job(body="values = [float(x) for x in os.urandom(256)]")
         job = self.only_job(self.adhoc("hash_seed=0,1", command=[program.PYTHON, "job.py"], code=1))
