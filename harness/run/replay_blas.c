@@ -186,6 +186,73 @@ typedef void replay_function(struct replay *r, void *f);
 #include "probe/trace_blas_list.h"
 #undef SB_ROUTINE
 
+/* ---- By Fortran's interface -------------------------------------------------------------------
+ * Of libraries that have no other, such as a BLAS that is linked into a framework, the products
+ * that trainings consist of. */
+
+enum { BY_ROWS = 101, PLAIN = 111, TRANSPOSED = 112 };
+
+static char letter(int trans) {
+    return trans == PLAIN ? 'N' : trans == TRANSPOSED ? 'T' : 'C';
+}
+
+#define AT_s(factor) (const void *)&(factor)
+#define AT_d(factor) (const void *)&(factor)
+#define AT_c(factor) (factor)
+#define AT_z(factor) (factor)
+#define REF const void *
+
+/* Lengths of texts come last, by value. By rows, C is the transposed product of what is swapped. */
+#define FORTRAN_gemm(t)                                                                            \
+    bool rows = flag(r) == BY_ROWS;                                                                \
+    char ta = letter(flag(r)), tb = letter(flag(r));                                               \
+    FACTOR_##t alpha = TAKE_##t(r), beta = TAKE_##t(r);                                            \
+    INT m = size(r, rows), n = size(r, !rows), k = size(r, 2), a = ld(r, rows), b = ld(r, !rows),  \
+        c = ld(r, 2);                                                                              \
+    ((void (*)(REF, REF, REF, REF, REF, REF, REF, REF, REF, REF, REF, void *, REF, size_t,         \
+               size_t))f)(rows ? &tb : &ta, rows ? &ta : &tb, &m, &n, &k, AT_##t(alpha), A(rows),  \
+                          &a, A(!rows), &b, AT_##t(beta), A(2), &c, 1, 1)
+#define FORTRAN_gemv(t)                                                                            \
+    r->failed |= flag(r) == BY_ROWS;                                                               \
+    char trans = letter(flag(r));                                                                  \
+    FACTOR_##t alpha = TAKE_##t(r), beta = TAKE_##t(r);                                            \
+    INT x = step(r, 1), y = step(r, 2), m = size(r, 0), n = size(r, 1), a = ld(r, 0);              \
+    if (r->failed)                                                                                 \
+        return;                                                                                    \
+    ((void (*)(REF, REF, REF, REF, REF, REF, REF, REF, REF, void *, REF, size_t))f)(               \
+        &trans, &m, &n, AT_##t(alpha), A(0), &a, A(1), &x, AT_##t(beta), A(2), &y, 1)
+
+#define FORTRAN(family, t)                                                                         \
+    static void fortran_##t##family(struct replay *r, void *f) {                                   \
+        FORTRAN_##family(t);                                                                       \
+    }
+FORTRAN(gemm, s)
+FORTRAN(gemm, d)
+FORTRAN(gemm, c)
+FORTRAN(gemm, z)
+FORTRAN(gemv, s)
+FORTRAN(gemv, d)
+FORTRAN(gemv, c)
+FORTRAN(gemv, z)
+
+static const struct {
+    const char *name;
+    replay_function *replay;
+} by_fortran[] = {{"sgemm", fortran_sgemm}, {"dgemm", fortran_dgemm}, {"cgemm", fortran_cgemm},
+                  {"zgemm", fortran_zgemm}, {"sgemv", fortran_sgemv}, {"dgemv", fortran_dgemv},
+                  {"cgemv", fortran_cgemv}, {"zgemv", fortran_zgemv}};
+
+static replay_function *find_by_fortran(const char *kernel) {
+    for (size_t i = 0; i < sizeof by_fortran / sizeof *by_fortran; i++) {
+        if (strcmp(by_fortran[i].name, kernel) == 0)
+            return by_fortran[i].replay;
+    }
+    return NULL;
+}
+
+/* ---- A call -----------------------------------------------------------------------------------
+ */
+
 /* How many operands each family describes; sizes never are more than 3. */
 enum {
     OPERANDS_gemm = 3,
@@ -221,11 +288,13 @@ static const struct {
 };
 
 /* Under the names that libraries have for it. */
-static void *find_symbol(void *library, const char *kernel) {
-    static const char *const names[] = {"cblas_%s", "cblas_%s64_", "cblas_%s_64", "scipy_cblas_%s",
-                                        "scipy_cblas_%s64_"};
+static const char *const c_names[] = {"cblas_%s",       "cblas_%s64_",       "cblas_%s_64",
+                                      "scipy_cblas_%s", "scipy_cblas_%s64_", NULL};
+static const char *const fortran_names[] = {"%s_", "%s_64_", "%s64_", NULL};
+
+static void *find_symbol(void *library, const char *const *names, const char *kernel) {
     void *found = NULL;
-    for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+    for (size_t i = 0; names[i] && !found; i++) {
         char name[SB_SAVED_NAME + 32];
         size_t before = strcspn(names[i], "%");
         snprintf(name, sizeof name, "%.*s%s%s", (int)before, names[i], kernel,
@@ -264,13 +333,16 @@ int sb_replay_blas(struct sb_loaded_call *loaded, struct sb_replayed *replayed,
     void *library = dlopen(call->library, RTLD_NOW);
     if (!library)
         return sb_error_set(err, -ENOTSUP, "%s", dlerror());
-    void *function = find_symbol(library, call->kernel);
+    replay_function *make = routines[r].replay;
+    void *function = find_symbol(library, c_names, call->kernel);
+    if (!function && (make = find_by_fortran(call->kernel)))
+        function = find_symbol(library, fortran_names, call->kernel);
     if (!function)
-        return sb_error_set(err, -ENOTSUP, "%s has no C interface of %s", call->library,
-                            call->kernel);
+        return sb_error_set(err, -ENOTSUP, "%s has no interface of %s that it is made again by",
+                            call->library, call->kernel);
     struct replay replay = {.call = call, .at = loaded->at, .to = replayed};
     *replayed = (struct sb_replayed){.n_result = 0};
-    routines[r].replay(&replay, function);
+    make(&replay, function);
     if (replay.failed || replay.next != call->n_options)
         return sb_error_set(err, -EBADMSG, "options that are not those of %s", call->kernel);
     digest(loaded, replayed);

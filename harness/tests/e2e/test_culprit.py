@@ -46,6 +46,56 @@ int main(void) {
 }
 """
 
+# Products by rows and by columns, plain, transposed and conjugated, with m, n and k apart, of all four types.
+PRODUCTS = SAVE + r"""
+#include <complex.h>
+enum { CblasRowMajor = 101, CblasColMajor, CblasNoTrans = 111, CblasTrans, CblasConjTrans };
+typedef const void *in;
+#define DECLARE(t, factor)                                                                         \
+    void cblas_##t##gemm(int, int, int, int, int, int, factor, in, int, in, int, factor, void *, int);  \
+    void cblas_##t##gemv(int, int, int, int, factor, in, int, in, int, factor, void *, int);
+DECLARE(s, float) DECLARE(d, double) DECLARE(c, in) DECLARE(z, in)
+#define PRODUCTS(t, type, FACTOR)                                                                  \
+    do {                                                                                           \
+        static type a[64], b[64], c[64];                                                           \
+        for (int i = 0; i < 64; i++) a[i] = 1 + i % 7 / 8.0, b[i] = 2 - i % 5 / 4.0, c[i] = i % 3;  \
+        a[3] *= I * I * 0.5 + (sizeof(type) > sizeof 1.0 || t##_complex) * 0.25 * I;               \
+        type alpha = 0.75, beta = 0.5;                                                             \
+        cblas_##t##gemm(CblasRowMajor, CblasNoTrans, CblasTrans, 2, 3, 4, FACTOR(alpha), a, 5, b, 6, FACTOR(beta), c, 7);       \
+        cblas_##t##gemm(CblasRowMajor, CblasConjTrans, CblasNoTrans, 2, 3, 4, FACTOR(alpha), a, 5, b, 6, FACTOR(beta), c, 7);   \
+        cblas_##t##gemm(CblasColMajor, CblasTrans, CblasConjTrans, 2, 3, 4, FACTOR(alpha), a, 5, b, 6, FACTOR(beta), c, 7);     \
+        cblas_##t##gemv(CblasColMajor, CblasTrans, 2, 3, FACTOR(alpha), a, 5, b, -2, FACTOR(beta), c, 1);   \
+        cblas_##t##gemv(CblasColMajor, CblasNoTrans, 2, 3, FACTOR(alpha), a, 5, b, 1, FACTOR(beta), c, 2);  \
+        sum += creal(c[0]) + creal(c[9]);                                                          \
+    } while (0)
+#define VALUE(x) x
+#define ADDRESS(x) &x
+enum { s_complex, d_complex = 0, c_complex, z_complex = 1 };
+int main(void) {
+    double sum = 0;
+    PRODUCTS(s, float, VALUE);
+    PRODUCTS(d, double, VALUE);
+    PRODUCTS(c, float complex, ADDRESS);
+    PRODUCTS(z, double complex, ADDRESS);
+    return save(&sum, sizeof sum);
+}
+"""
+
+# OpenBLAS with Fortran's interface alone, as frameworks have one linked in.
+FORTRAN_ALONE = r"""
+#include <dlfcn.h>
+typedef const void *r;
+static void *find(const char *name) { return dlsym(dlopen("libopenblas.so.0", RTLD_NOW), name); }
+#define FORWARD(t)                                                                                 \
+    void t##gemm_(r a, r b, r c, r d, r e, r f, r g, r h, r i, r j, r k, void *l, r m) {           \
+        ((void (*)(r, r, r, r, r, r, r, r, r, r, r, void *, r))find(#t "gemm_"))(a, b, c, d, e, f, g, h, i, j, k, l, m);   \
+    }                                                                                              \
+    void t##gemv_(r a, r b, r c, r d, r e, r f, r g, r h, r i, void *j, r k) {                     \
+        ((void (*)(r, r, r, r, r, r, r, r, r, void *, r))find(#t "gemv_"))(a, b, c, d, e, f, g, h, i, j, k);   \
+    }
+FORWARD(s) FORWARD(d) FORWARD(c) FORWARD(z)
+"""
+
 
 class Culprit(Traced):
     def explained(self, *arguments, code=0):
@@ -79,6 +129,28 @@ class Culprit(Traced):
                 self.assertEqual((done.returncode, done.stdout.strip()), (0, calls.pop((kernel, given))), kernel + done.stderr)
                 os.unlink(self.path("again.h5"))
         self.assertEqual(calls, {})
+
+    def test_products_are_made_again_where_a_library_has_fortran_s_interface_alone(self):
+        job = self.with_openblas(PRODUCTS)
+        self.compile(FORTRAN_ALONE, "-shared", "-fPIC", name="libalone.so")
+        self.traced(job)
+        calls = self.calls()
+        self.assertEqual(len(calls), 20)
+        names = [f"{call[2]}:{call[6]}" for call in calls]
+        document, _ = self.traced(job, vary=("env:SAMEBITS_TRACE_CALL=" + ",".join(names),), options=(*ONCE[:4], "--out", "kept"))
+        outs = dict(zip(names, (call[7] for call in calls)))
+        for run in document["runs"]:
+            name = run["cell"]["env:SAMEBITS_TRACE_CALL"]
+            with open(self.path("kept", "logs", run["id"] + ".call"), "rb") as file:
+                whole = file.read()
+            library = 8 + 2 * 64  # behind the magic and two names
+            alone = self.path("libalone.so").encode()
+            with open(self.path("edited"), "wb") as file:
+                file.write(whole[:library] + alone.ljust(1024, b"\0") + whole[library + 1024:])
+            done = subprocess.run([SAMEBITS, "worker", "replay", self.path("edited"), self.path("again.h5")], capture_output=True,
+                                  text=True, check=False)
+            self.assertEqual((done.returncode, done.stdout.strip()), (0, outs[name]), name + done.stderr)
+            os.unlink(self.path("again.h5"))
 
     def test_a_library_with_another_result_in_each_configuration_is_confirmed(self):
         culprit = self.culprit("none", "library")
