@@ -25,7 +25,7 @@ struct compare_request {
 };
 
 static int take_need(void *into, const char *value, struct sb_error *err) {
-    int need = sb_take_choice(sb_need_names, value, err);
+    int need = sb_take_choice(sb_option_needs, value, err);
     if (need < 0)
         return need;
     *(enum sb_need *)into = (enum sb_need)need;
@@ -249,7 +249,9 @@ int sb_cmd_compare(int argc, char **argv) {
         bool tolerant = tolerance->rtol >= 0 || tolerance->atol >= 0 || tolerance->ulp >= 0;
         if ((int)request.require == NOT_GIVEN)
             request.require = tolerant ? SB_NEED_ROUNDING : SB_NEED_BITWISE;
-        if (arguments.positional.n != 2) {
+        if (sb_check_tolerance("samebits compare", tolerance, &err) < 0) {
+            code = sb_complain(&err);
+        } else if (arguments.positional.n != 2) {
             sb_error_set(&err, 0, "samebits compare: two files are needed, %zu given",
                          arguments.positional.n);
             code = sb_complain(&err);

@@ -12,6 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const sb_option_needs[] = {"bitwise", "rounding", NULL};
+
+int sb_check_tolerance(const char *command, const struct sb_tolerance *tolerance,
+                       struct sb_error *err) {
+    if (tolerance->ulp >= 0 && (tolerance->rtol >= 0 || tolerance->atol >= 0))
+        return sb_error_set(
+            err, -EINVAL, "%s: --ulp takes the place of --rtol and --atol: give one kind", command);
+    return 0;
+}
+
 int sb_take_flag(void *into, const char *value, struct sb_error *err) {
     (void)value, (void)err;
     *(bool *)into = true;

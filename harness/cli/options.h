@@ -3,6 +3,7 @@
 #define SB_CLI_OPTIONS_H
 
 #include <samebits/error.h>
+#include <samebits/suite.h>
 
 #include "base/text.h"
 
@@ -32,6 +33,12 @@ int sb_take_number(void *into, const char *value,
 
 int sb_take_match(void *into, const char *value,
                   struct sb_error *err); /* bool: order; name is the other */
+
+/* Of sb_need_names, in their order: a command of which nothing is required answers nothing. */
+extern const char *const sb_option_needs[];
+/* -EINVAL where both kinds were given; `command`: whose options they are. */
+int sb_check_tolerance(const char *command, const struct sb_tolerance *tolerance,
+                       struct sb_error *err);
 
 /* Index of `value` in a list of names that ends with NULL; -EINVAL naming the choices. */
 int sb_take_choice(const char *const *names, const char *value, struct sb_error *err);

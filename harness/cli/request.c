@@ -30,9 +30,6 @@ static int take_choice(void *into, const char *value, struct sb_error *err) {
 }
 
 static const char *const stop_names[] = {"first-divergence", NULL};
-/* Of sb_need_names, in their order: a run of which nothing is required answers nothing. */
-static const char *const need_names[] = {"bitwise", "rounding", NULL};
-
 static int take_launcher(void *into, const char *value, struct sb_error *err) {
     const struct sb_launcher **launcher = into;
     SB_AUTO_TEXT struct sb_text names = {0};
@@ -46,7 +43,8 @@ static int take_launcher(void *into, const char *value, struct sb_error *err) {
     return sb_error_set(err, -EINVAL, "'%s' is none of: %s", value, names.data ? names.data : "");
 }
 
-enum { N_OPTIONS = 32 };
+enum { N_OPTIONS = 33 };
+static const double usual_spread_s = 1;
 
 struct option_table {
     struct choice design, require, isolate, stop;
@@ -56,7 +54,7 @@ struct option_table {
 
 static void fill_options(struct sb_request *r, struct option_table *table) {
     table->design = (struct choice){sb_design_names, &r->design};
-    table->require = (struct choice){need_names, &r->require};
+    table->require = (struct choice){sb_option_needs, &r->require};
     table->isolate = (struct choice){sb_isolation_names, &r->isolate};
     table->stop = (struct choice){stop_names, &table->stop_index};
     table->stop_index = -1;
@@ -65,7 +63,8 @@ static void fill_options(struct sb_request *r, struct option_table *table) {
          &r->vary},
         {"repeats", 0, "N|MIN..MAX", "runs of each cell, at least (default 3)", sb_take_text,
          &r->repeats},
-        {"exact-repeats", 0, NULL, "add no runs where evidence is thin", sb_take_flag, &r->exact},
+        {"exact-repeats", 0, NULL, NULL, sb_take_flag, &r->exact},
+        {"spread", 0, "S", "no more than these; over S seconds (1)", sb_take_number, &r->spread_s},
         {"design", 0, "D", NULL, take_choice, &table->design},
         {"seed", 0, "N", "full, one-at-a-time, pairwise; order (0)", sb_take_u64, &r->seed},
         {"weights", 0, "GLOB", "a command's weights (default: all written)", sb_take_text,
@@ -154,7 +153,8 @@ static int check_request(struct sb_request *request, struct sb_error *err) {
         return sb_error_set(err, -EINVAL,
                             "samebits run: --launcher-arg goes with --launcher slurm");
     unsigned shard, n_shards;
-    return sb_request_shard(request, &shard, &n_shards, err);
+    int rc = sb_check_tolerance("samebits run", &request->tolerance, err);
+    return rc < 0 ? rc : sb_request_shard(request, &shard, &n_shards, err);
 }
 
 int sb_request_parse(int argc, char **argv, struct sb_request *request, struct sb_error *err) {
@@ -162,6 +162,7 @@ int sb_request_parse(int argc, char **argv, struct sb_request *request, struct s
                                    .require = -1,
                                    .isolate = -1,
                                    .launcher = &sb_launcher_local,
+                                   .spread_s = usual_spread_s,
                                    .tolerance = {-1, -1, -1}};
     struct option_table table;
     fill_options(request, &table);

@@ -26,6 +26,7 @@ struct sb_request {
     uint64_t seed;
     const struct sb_launcher *launcher;
     struct sb_tolerance tolerance;
+    double spread_s; /* see struct sb_schedule_options */
 };
 
 /* Parses the command line of `samebits run`; what was written is checked, files are not opened. */

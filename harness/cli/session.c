@@ -158,6 +158,8 @@ int sb_session_schedule(struct sb_session *session, struct sb_error *err) {
     struct sb_schedule_options options = {
         .jobs = session->request->jobs,
         .seed = session->request->seed,
+        .spread_s = session->request->spread_s,
+        .wait_for_bits = session->request->stop_after,
         .trace = session->request->trace,
         .isolate = session->request->isolate < 0 ? SB_ISOLATE_AUTO
                                                  : (enum sb_isolation)session->request->isolate,

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double tick_s = 0.25;
@@ -35,6 +36,8 @@ static void note_due(struct sb_slot *slot) {
 
 static double wait_until(const struct sb_schedule *schedule) {
     double until = schedule->callbacks->tick ? schedule->ticked + tick_s : INFINITY;
+    if (schedule->held > 0 && schedule->held < until)
+        until = schedule->held;
     for (size_t i = 0; i < schedule->n_slots; i++) {
         const struct sb_slot *slot = schedule->slots[i];
         if (!is_reading(slot) && slot->due < until)
@@ -195,25 +198,63 @@ static int slots_reserve(struct sb_schedule *schedule) {
     return 0;
 }
 
-/* Starts what there is room for of due[*next…]. What keeps one run from starting is its own end,
- * not that of the others. */
-static void start_ready(struct sb_schedule *schedule, const struct sb_due *due, size_t n,
-                        size_t *next) {
-    for (; *next < n; ++*next) {
-        if (due[*next].done)
+/* A round as far as it has come. */
+struct progress {
+    const struct sb_due *due;
+    size_t n, next;
+    double *began; /* when the first run of each cell started, monotonic; 0: none of them did */
+};
+
+/* When the next run may start, monotonic; 0: at once. */
+static double start_of_next(const struct sb_schedule *schedule, const struct progress *round) {
+    const struct sb_job *job = sb_schedule_job(schedule);
+    double began = round->began[round->due[round->next].cell];
+    for (size_t i = round->next + 1; i < round->n; i++) {
+        if (!round->due[i].done)
+            return 0;
+    }
+    bool spread =
+        schedule->round == 0 && job->kind == SB_JOB_COMMAND && !job->repeats.exact && began > 0;
+    return spread ? began + schedule->options->spread_s : 0;
+}
+
+/* Is it known what the runs gave that have ended? */
+static bool bits_are_known(const struct sb_schedule *schedule) {
+    for (size_t i = 0; i < schedule->n_slots; i++) {
+        if (schedule->slots[i]->ended)
+            return false;
+    }
+    return true;
+}
+
+/* Starts what there is room for. What keeps one run from starting is its own end, not that of the
+ * others. */
+static void start_ready(struct sb_schedule *schedule, struct progress *round) {
+    schedule->held = 0;
+    for (; round->next < round->n; round->next++) {
+        const struct sb_due *due = &round->due[round->next];
+        if (due->done)
             continue;
-        schedule->n_waiting = n - *next - 1;
-        if (!sb_schedule_may_start(schedule))
+        schedule->n_waiting = round->n - round->next - 1;
+        if (!sb_schedule_may_start(schedule) ||
+            (schedule->options->wait_for_bits && !bits_are_known(schedule)))
             return;
+        double start = start_of_next(schedule, round), now = sb_monotonic();
+        if (start > now) {
+            schedule->held = start;
+            return;
+        }
         struct sb_slot *slot = NULL;
         struct sb_error err = {"out of memory: starting a run"};
         int rc = slots_reserve(schedule);
         if (rc == 0)
-            rc = sb_slot_start(schedule, &due[*next], &slot, &err);
+            rc = sb_slot_start(schedule, due, &slot, &err);
         if (rc < 0)
             sb_schedule_fail(schedule, rc, &err);
         if (rc != 0)
             return;
+        if (round->began[due->cell] <= 0)
+            round->began[due->cell] = now;
         if (slot->process) {
             note_due(slot);
             schedule->slots[schedule->n_slots++] = slot;
@@ -224,12 +265,17 @@ static void start_ready(struct sb_schedule *schedule, const struct sb_due *due, 
 }
 
 static void run_round(struct sb_schedule *schedule, const struct sb_due *due, size_t n) {
-    for (size_t next = 0;;) {
+    SB_AUTO_FREE double *began =
+        calloc(schedule->plan->jobs[schedule->job].n_cells + 1, sizeof *began);
+    struct progress round = {due, n, 0, began};
+    if (!began)
+        sb_schedule_fail(schedule, -ENOMEM, &(struct sb_error){"out of memory: starting runs"});
+    while (began) {
         pass_interrupt(schedule);
-        start_ready(schedule, due, n, &next);
+        start_ready(schedule, &round);
         if (read_ended(schedule))
             continue;
-        if (!schedule->n_slots)
+        if (!schedule->n_slots && schedule->held <= 0)
             break;
         wait_for_something(schedule);
         step_all(schedule);

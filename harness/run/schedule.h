@@ -102,6 +102,7 @@ struct sb_schedule {
     /* The job at work. */
     size_t job;
     size_t job_start; /* index of its first run in result.runs */
+    unsigned round;   /* of its, from 0 */
     struct sb_sandbox *sandbox;
     char *sandbox_problem;        /* why there is none */
     struct sb_strings kept_names; /* variables that the job's axes set */
@@ -110,6 +111,7 @@ struct sb_schedule {
     struct pollfd *polled;
     size_t n_waiting; /* runs of this round that are not yet started */
     size_t n_slots, slots_capacity;
+    double held;    /* monotonic seconds before which the next run must not start; 0: none waits */
     double ticked;  /* monotonic seconds of the last tick */
     int interrupts; /* passed on to the runs: 0, 1, or 2 when nothing is waited for */
     bool renewed;   /* a run of an earlier round was not taken from the journal */

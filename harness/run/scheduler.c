@@ -111,6 +111,7 @@ static int run_job(struct sb_schedule *schedule) {
     for (unsigned round = 0;; round++) {
         SB_AUTO_FREE struct sb_due *due = NULL;
         size_t n = 0;
+        schedule->round = round;
         int rc = sb_round_plan(schedule, round, repeats, &due, &n, schedule->err);
         if (rc < 0 || n == 0)
             return rc;

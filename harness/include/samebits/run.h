@@ -289,6 +289,11 @@ struct sb_schedule_options {
                       share one, whatever -j says; runs without may use all CPUs, so they run alone
                       without -j, and share all CPUs with it */
     uint64_t seed; /* order of runs */
+    /* Of a command's first round the last run starts no sooner than so many seconds after the first
+     * of its cell: seeds out of the time in whole seconds are others then. Not where exactly so
+     * many repeats are asked for. */
+    double spread_s;
+    bool wait_for_bits; /* start nothing while the weights of a run that ended are not known */
     enum sb_isolation isolate;
     bool trace;               /* every run */
     bool forget_weights;      /* keep the fingerprints alone */

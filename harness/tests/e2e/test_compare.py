@@ -378,7 +378,8 @@ class Compare(program.Program):
                               (0, ["--include", "kernel", "--require", "rounding"]), (0, ["--include", "kernel", "--ulp", "1"]),
                               (1, ["--include", "kernel", "--ulp", "0"]), (1, ["--include", "turned", "--require", "rounding"]),
                               (1, ["--include", "gone", "--include", "same", "--rtol", "1"]),
-                              (2, ["--include", "nothing"]), (2, ["--exclude", "**"])):
+                              (2, ["--include", "nothing"]), (2, ["--exclude", "**"]),
+                              (2, ["--require", "ignore"]), (2, ["--ulp", "1", "--atol", "1"])):
             with self.subTest(options=options):
                 self.samebits("compare", *options, "a", "b", code=code)
         self.samebits("compare", "a", "nowhere", code=2)

@@ -29,6 +29,20 @@ def without_times(value):
 class Interruption(program.Program):
     COMMAND = ("--vary", "hash_seed=0,1,2", "--vary", "threads=1", "--repeats", "4", "--exact-repeats")
 
+    def test_sigint_ends_a_wait_for_another_second(self):
+        self.job()
+        running = subprocess.Popen([program.SAMEBITS, "run", "-q", "--out", "r", "--vary", "env:X=1", "--repeats", "2", "--spread", "600",
+                                    "--", program.PYTHON, "job.py"], cwd=self.folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (os.path.exists(self.path("r/journal"))
+                                                and b"r00001" in open(self.path("r/journal"), "rb").read()):
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60)
+        self.assertEqual(running.returncode, 130)
+        self.assertEqual([run["status"] for run in self.result()["runs"] if run["status"] == "ok"], ["ok"])
+        self.samebits("run", "-q", "--resume", "--out", "r", "--vary", "env:X=1", "--repeats", "2", "--", program.PYTHON, "job.py", code=0)
+
     def start(self, *options, job="job.py"):
         return subprocess.Popen([program.SAMEBITS, "run", "-q", "--out", "r", *self.COMMAND, *options, "--", program.PYTHON, job],
                                 cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -32,6 +32,10 @@ class Usage(program.Program):
                 done = self.samebits("run", *arguments, "--", "true", code=2)
                 self.assertEqual((done.stderr.count("samebits"), done.stderr.count(arguments[0])), (1, 1), done.stderr)
 
+    def test_two_kinds_of_tolerance(self):
+        for command in (["run", "--rtol", "1", "--ulp", "0", "--", "true"], ["compare", "--ulp", "0", "--atol", "1", "a", "b"]):
+            self.refused(*command, says="--ulp takes the place of --rtol and --atol: give one kind")
+
     def test_a_requirement_that_only_a_suite_may_have(self):
         done = self.samebits("run", "--require", "bits", "--", "true", code=2)
         self.assertIn("bitwise, rounding\n", done.stderr)

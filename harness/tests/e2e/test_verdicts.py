@@ -132,6 +132,20 @@ time.sleep(0.3)""")
         self.assertEqual(stopped["limits"],
                          [f"stopped after the first difference, as asked: {stopped['runs']} of 40 runs"])
 
+    def test_nothing_is_started_once_bits_are_known_to_differ(self):
+        self.job(body="values = [float(x) for x in os.urandom(8)]")
+        document = self.adhoc("env:X=1", command=[program.PYTHON, "job.py"], code=1,
+                              options=["--stop-after", "first-divergence", "--repeats", "10", "-j", "1"])
+        self.assertEqual(len(document["runs"]), 2)
+
+    def test_a_seed_out_of_the_second_is_another_one_in_the_last_repeat(self):
+        self.job(body="import time; values = [float(int(time.time()) % 1000)]")
+        job = self.only_job(self.adhoc("env:X=1", command=[program.PYTHON, "job.py"], code=1, options=["--spread", "1"]))
+        self.assertEqual((job["verdict"], job["runs"]), ("nondeterministic", 3))
+        self.job(body="import time; values = [float(int(time.time()) % 1000)]")
+        job = self.only_job(self.adhoc("env:X=1,2", command=[program.PYTHON, "job.py"], code=1, options=["--spread", "1"]))
+        self.assertEqual((job["verdict"], job["unstable_when"]), ("nondeterministic", {}))
+
     def test_instability_at_one_level_alone(self):
         self.job(body="""
             if sys.argv[2] == "fast":
