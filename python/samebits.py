@@ -478,7 +478,7 @@ def _torch_inputs(operation, arguments):
 
 
 def _torch_outputs(operation, arguments, result):
-    """(dtype, shape of the first tensor, digest) of what came out and what was written into; None: no tensor did."""
+    """The tensors that came out, and those that were written into."""
     import torch
     found = []
 
@@ -491,7 +491,11 @@ def _torch_outputs(operation, arguments, result):
     add(result)
     for name in sorted(operation.written):
         add(arguments.get(name))
-    return (*_torch_result(found[0]), _digest(b"".join(map(_torch_digest, found)))) if found else None
+    return found
+
+
+def _torch_output_digest(tensors):
+    return _digest(b"".join(map(_torch_digest, tensors)))
 
 
 def torch_operations(into=None, keep=None):
@@ -523,12 +527,13 @@ def torch_operations(into=None, keep=None):
             times.append(trace.clock())
             if kept:
                 kept()
+            outputs = _torch_outputs(operation, arguments, result) if before else []
             try:
-                after = before and _torch_outputs(operation, arguments, result)
+                after = outputs and (*_torch_result(outputs[0]), before, _torch_output_digest(outputs))
             except (_NoDigest, RuntimeError):
                 after = None
             if after:
-                trace.call(operation.name, "torch", *after[:2], before, after[2], times)
+                trace.call(operation.name, "torch", *after, times)
             return result
     return Operations()
 

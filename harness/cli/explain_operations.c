@@ -147,7 +147,6 @@ static void check(struct operations *operations) {
 static int make_runs(struct operations *operations, struct sb_error *err) {
     struct sb_explanation *explanation = operations->explanation;
     SB_CLEANUP(sb_knobs_clear) struct sb_knobs knobs = {0};
-    bool unfinished = explanation->unfinished;
     char **environment = sb_request_environment(&explanation->restored->request);
     struct sb_error missing = {0};
     if (sb_inject_search(environment, &operations->search, &missing) < 0) {
@@ -169,7 +168,7 @@ static int make_runs(struct operations *operations, struct sb_error *err) {
         free(operations->why);
         operations->why = no_time_text();
     }
-    explanation->unfinished = unfinished;
+    explanation->unfinished = false;
     return rc;
 }
 

@@ -199,14 +199,14 @@ static int slots_reserve(struct sb_schedule *schedule) {
 }
 
 /* A round as far as it has come. */
-struct progress {
+struct round {
     const struct sb_due *due;
     size_t n, next;
     double *began; /* when the first run of each cell started, monotonic; 0: none of them did */
 };
 
 /* When the next run may start, monotonic; 0: at once. */
-static double start_of_next(const struct sb_schedule *schedule, const struct progress *round) {
+static double start_of_next(const struct sb_schedule *schedule, const struct round *round) {
     const struct sb_job *job = sb_schedule_job(schedule);
     double began = round->began[round->due[round->next].cell];
     for (size_t i = round->next + 1; i < round->n; i++) {
@@ -229,7 +229,7 @@ static bool bits_are_known(const struct sb_schedule *schedule) {
 
 /* Starts what there is room for. What keeps one run from starting is its own end, not that of the
  * others. */
-static void start_ready(struct sb_schedule *schedule, struct progress *round) {
+static void start_ready(struct sb_schedule *schedule, struct round *round) {
     schedule->held = 0;
     for (; round->next < round->n; round->next++) {
         const struct sb_due *due = &round->due[round->next];
@@ -267,7 +267,7 @@ static void start_ready(struct sb_schedule *schedule, struct progress *round) {
 static void run_round(struct sb_schedule *schedule, const struct sb_due *due, size_t n) {
     SB_AUTO_FREE double *began =
         calloc(schedule->plan->jobs[schedule->job].n_cells + 1, sizeof *began);
-    struct progress round = {due, n, 0, began};
+    struct round round = {due, n, 0, began};
     if (!began)
         sb_schedule_fail(schedule, -ENOMEM, &(struct sb_error){"out of memory: starting runs"});
     while (began) {

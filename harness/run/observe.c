@@ -34,18 +34,20 @@ struct sb_watched {
     bool seen;           /* in this sample */
 };
 
-double sb_monotonic(void) {
+static double seconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+double sb_monotonic(void) {
+    return seconds_of(CLOCK_MONOTONIC);
 }
 
 /* CPU time of the calling thread: what a sample costs. Time for which the guard waits for a CPU
  * costs the run nothing, and would only make the next sample late. */
 static double cpu_time(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static char *read_proc(pid_t pid, const char *name, size_t *n) {

@@ -3,7 +3,7 @@
  * flags and factors in one row, and operands, both in the order of the C interface. */
 #include "run/replay_blas.h"
 
-#include "probe/trace.h"
+#include "probe/trace_describe.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -61,10 +61,6 @@ typedef const void *FACTOR_c, *FACTOR_z;
 #define TAKE_d(replay) (*(const double *)memcpy(&(double){0}, take(replay, 8), 8))
 #define TAKE_c(replay) take(replay, 8)
 #define TAKE_z(replay) take(replay, 16)
-#define REAL_s float
-#define REAL_d double
-#define REAL_c float
-#define REAL_z double
 #define TAKE_REAL_s(replay) TAKE_s(replay)
 #define TAKE_REAL_d(replay) TAKE_d(replay)
 #define TAKE_REAL_c(replay) TAKE_s(replay)
@@ -190,10 +186,8 @@ typedef void replay_function(struct replay *r, void *f);
  * Of libraries that have no other, such as a BLAS that is linked into a framework, the products
  * that trainings consist of. */
 
-enum { BY_ROWS = 101, PLAIN = 111, TRANSPOSED = 112 };
-
 static char letter(int trans) {
-    return trans == PLAIN ? 'N' : trans == TRANSPOSED ? 'T' : 'C';
+    return trans == SB_NO_TRANSPOSE ? 'N' : trans == SB_TRANSPOSE ? 'T' : 'C';
 }
 
 #define AT_s(factor) (const void *)&(factor)
@@ -204,7 +198,7 @@ static char letter(int trans) {
 
 /* Lengths of texts come last, by value. By rows, C is the transposed product of what is swapped. */
 #define FORTRAN_gemm(t)                                                                            \
-    bool rows = flag(r) == BY_ROWS;                                                                \
+    bool rows = flag(r) == SB_ROW_MAJOR;                                                           \
     char ta = letter(flag(r)), tb = letter(flag(r));                                               \
     FACTOR_##t alpha = TAKE_##t(r), beta = TAKE_##t(r);                                            \
     INT m = size(r, rows), n = size(r, !rows), k = size(r, 2), a = ld(r, rows), b = ld(r, !rows),  \
@@ -213,7 +207,7 @@ static char letter(int trans) {
                size_t))f)(rows ? &tb : &ta, rows ? &ta : &tb, &m, &n, &k, AT_##t(alpha), A(rows),  \
                           &a, A(!rows), &b, AT_##t(beta), A(2), &c, 1, 1)
 #define FORTRAN_gemv(t)                                                                            \
-    r->failed |= flag(r) == BY_ROWS;                                                               \
+    r->failed |= flag(r) == SB_ROW_MAJOR;                                                          \
     char trans = letter(flag(r));                                                                  \
     FACTOR_##t alpha = TAKE_##t(r), beta = TAKE_##t(r);                                            \
     INT x = step(r, 1), y = step(r, 2), m = size(r, 0), n = size(r, 1), a = ld(r, 0);              \

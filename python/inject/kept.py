@@ -112,14 +112,6 @@ class Keeper:
 # ---- Made again ------------------------------------------------------------------------------------------------------
 
 
-def _load(path, name):
-    import importlib.util
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _write(path, parts):
     """Bytes by their names, as tensors."""
     import json
@@ -135,16 +127,11 @@ def _write(path, parts):
             file.write(data)
 
 
-def _tensors(value, torch):
-    if isinstance(value, torch.Tensor):
-        return [value]
-    return [tensor for item in value for tensor in _tensors(item, torch)] if isinstance(value, (list, tuple)) else []
-
-
 def make_again(path, outputs, calls):
     import copy
     import json
-    samebits = _load(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "samebits.py"), "_samebits_kept")
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    import samebits
     with open(path + ".json", encoding="utf-8") as file:
         sys.path.append(json.load(file)["search"])  # where the script found it otherwise
     import torch
@@ -165,10 +152,9 @@ def make_again(path, outputs, calls):
             if kept["cuda_state"] is not None:
                 torch.cuda.set_rng_state(kept["cuda_state"])
             result, arguments = function(*args, **kwargs), {**dict(zip(operation.places, args)), **kwargs}
-            digests.append(samebits._torch_outputs(operation, arguments, result)[2])
-            if not parts:
-                found = _tensors([result, *(arguments.get(name) for name in sorted(operation.written))], torch)
-                parts = {f"output/{i}": samebits._numpy(tensor)[2] for i, tensor in enumerate(found)}
+            tensors = samebits._torch_outputs(operation, arguments, result)
+            digests.append(samebits._torch_output_digest(tensors))
+            parts = parts or {f"output/{i}": samebits._numpy(tensor)[2] for i, tensor in enumerate(tensors)}
     _write(outputs, {**parts, "digests": b"".join(digests)})
     print(digests[0].hex())
 

@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import subprocess
+import unittest.mock
 
 import program
 from program import FRAMEWORKS, PYTHON
@@ -46,14 +47,14 @@ for step in range(3):
 numpy.savez("w.npz", weight=weight.detach().numpy())
 """
 
-# As suites/jobs/torch_index_put.py, so often that threads meet on a busy machine too, and with a number of threads of its own.
+# As suites/jobs/torch_index_put.py, so often that threads meet on a busy machine too.
 RACE = """
 import os
 import numpy
 import torch
 
 torch.manual_seed(0)
-torch.set_num_threads(2)
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 index, value = torch.randint(0, 1000, (200000,)), torch.randn(200000, 8)
 table = torch.zeros(1000, 8)
 for _ in range(30):
@@ -109,7 +110,19 @@ class Operations(program.Program):
         return job["causes"][0], " ".join(self.samebits("explain", *options, "out", code=0).stdout.split())
 
     def kept(self):
-        return glob.glob(self.path("out/explain/*/logs/*.operation"))
+        path, = glob.glob(self.path("out/explain/*/logs/*.operation"))
+        return path
+
+    def trace(self):
+        """Of the run that kept it."""
+        with open(self.kept().replace(".operation", ".trace"), "rb") as file:
+            return file.read()
+
+    def made_again(self, kept, **variables):
+        """By hand: the digest of what comes out."""
+        command = [PYTHON, os.path.join(program.SOURCE, "python/inject/kept.py"), kept, self.path("o.safetensors"), "3"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, **variables})
+        return bytes.fromhex(done.stdout)
 
     def isa(self, before="", function="torch.exp"):
         self.needs_avx2()
@@ -153,12 +166,26 @@ class Backward(torch.autograd.Function):
                                   "env:ATEN_CPU_CAPABILITY=default,avx2")
         self.assertEqual(cause["culprit"]["status"], "confirmed")
         self.assertIn("randn", cause["culprit"]["kernel"])
-        made = self.kept()
-        self.assertEqual(len(made), 1)
-        again = subprocess.run([PYTHON, os.path.join(program.SOURCE, "python/inject/kept.py"), made[0], self.path("o.safetensors"), "3"],
-                               stdout=subprocess.PIPE, check=True, text=True, env={**os.environ, "ATEN_CPU_CAPABILITY": "default"}).stdout
-        with open(made[0].replace(".operation", ".trace"), "rb") as file:
-            self.assertIn(bytes.fromhex(again), file.read())
+        self.assertIn(self.made_again(self.kept(), ATEN_CPU_CAPABILITY="default"), self.trace())
+
+    def test_what_the_script_set_is_set_again_as_one_run_had_it(self):
+        """A sum by one thread, of two that there would be: made again without that it has other bits."""
+        self.needs(PYTHON, "torch", "torch")
+        variables = unittest.mock.patch.dict(os.environ, OMP_NUM_THREADS="2")
+        variables.start()
+        self.addCleanup(variables.stop)
+        cause, _ = self.explained("""
+import os, numpy, torch
+torch.set_num_threads(int(os.environ["ITS_THREADS"]))
+numbers = torch.from_numpy(numpy.random.RandomState(0).standard_normal(200000).astype("f"))
+numpy.savez("w.npz", numbers.sum().numpy())
+""", "env:ITS_THREADS=1,2")
+        self.assertEqual((cause["culprit"]["kernel"], cause["culprit"]["status"]), ("aten.sum.default", "suspected"))
+        self.assertIn(self.made_again(self.kept()), self.trace())
+        without = f"import torch; kept = torch.load({self.kept()!r}); kept['settings'].clear(); torch.save(kept, 'without')"
+        subprocess.run([PYTHON, "-c", without], cwd=self.folder, check=True)
+        os.rename(self.kept() + ".json", self.path("without.json"))
+        self.assertNotIn(self.made_again(self.path("without")), self.trace())
 
     def test_what_depends_on_more_than_inputs_and_settings_stays_suspected(self):
         self.needs(PYTHON, "torch", "torch")
@@ -208,7 +235,7 @@ mode = _get_current_dispatch_mode()
         if len(os.sched_getaffinity(0)) < 2:
             self.skipTest("needs two CPUs: a race")
         self.write("train.py", RACE)
-        result = self.adhoc("threads=1", command=(PYTHON, "train.py"), options=("--out", "out", "--weights", "w.npz", "--repeats",
+        result = self.adhoc("threads=2", command=(PYTHON, "train.py"), options=("--out", "out", "--weights", "w.npz", "--repeats",
                                                                                 "6"), code=1, timeout=1100)
         self.assertEqual(result["jobs"][0]["verdict"], "nondeterministic")
         job, = json.loads(self.samebits("explain", "--json", "out", code=0, timeout=1100).stdout)["jobs"]
