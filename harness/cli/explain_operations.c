@@ -277,8 +277,7 @@ static int take_over(struct operations *operations, json_t *cause, struct sb_err
     int rc = name_culprit(operations, cause, err);
     if (rc == 0 && !operations->parting.divergence.culprit.seq)
         operations->why = strdup(
-            "traced by framework operation, none has equal inputs and another "
-            "output: what differs was not made by one");
+            "no operation has equal inputs and another output: what differs was not made by one");
     return rc;
 }
 
