@@ -23,15 +23,8 @@ static bool has_raw(const struct sb_observation *seen) {
 }
 
 static bool asks_for(const struct sb_observation *seen, const char *source) {
-    bool is_clock = strcmp(source, "clock") == 0;
-    size_t i;
-    json_t *one;
-    json_array_foreach(json_object_get(seen->probe, "sources"), i, one) {
-        const char *asked = json_string_value(json_object_get(one, "source"));
-        if (asked && (strcmp(asked, source) == 0 || (is_clock && strcmp(asked, "monotonic") == 0)))
-            return true;
-    }
-    return false;
+    return sb_observation_asked(seen, source) ||
+           (strcmp(source, "clock") == 0 && sb_observation_asked(seen, "monotonic"));
 }
 
 /* Of the others nothing that a program calls shows what they are to it: a namespace of process ids

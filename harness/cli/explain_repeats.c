@@ -355,15 +355,16 @@ static char *unexplained_text(const struct repeats *repeats) {
                      repeats->not_tried ? repeats->not_tried : "", uncovered ? uncovered : "");
 }
 
-/* Threads in the runs where all that can be switched is, the most that were seen. */
-static unsigned threads_left(const struct repeats *repeats, sb_switches all) {
+/* Did a run with this setting have threads? One that ends soon is seen by the probe alone. */
+static bool has_threads(const struct repeats *repeats, sb_switches on) {
     const struct sb_schedule_result *result = &repeats->experiment.result;
-    unsigned most = 0;
     for (size_t i = 0; i < result->n_runs; i++) {
-        if (result->runs[i].cell == repeats->cells[all] && result->runs[i].seen.max_threads > most)
-            most = result->runs[i].seen.max_threads;
+        const struct sb_observation *seen = &result->runs[i].seen;
+        if (result->runs[i].cell == repeats->cells[on] &&
+            (seen->max_threads > 1 || sb_observation_asked(seen, "threads")))
+            return true;
     }
-    return most;
+    return false;
 }
 
 /* A program has threads of its own, whose number nothing outside decides, and no schedule held them
@@ -371,10 +372,11 @@ static unsigned threads_left(const struct repeats *repeats, sb_switches all) {
  * left to think of. */
 static void suspect_race(struct repeats *repeats) {
     const struct sb_search *search = &repeats->search;
-    sb_switches all = (((sb_switches)1 << search->n_sources) - 1) & ~search->idle;
+    sb_switches held = search->idle | repeats->answer.unusable;
+    sb_switches all = (((sb_switches)1 << search->n_sources) - 1) & ~held;
     sb_switches tamed = all;
     for (unsigned i = 0; i < search->n_tame; i++) {
-        if (threads_left(repeats, all | search->tame[i]) > 1)
+        if (has_threads(repeats, all | search->tame[i]))
             tamed = all | search->tame[i];
     }
     if (tamed != all)

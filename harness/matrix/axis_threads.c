@@ -82,7 +82,8 @@ static char *observe(const char *name, const char *level, const struct sb_observ
 static const char *limit(const struct sb_observation *const *seen, size_t n) {
     for (size_t i = 0; i < n; i++) {
         SB_AUTO_FREE char *word = sb_worker_word(seen[i], "threads");
-        if (word || !seen[i]->n_samples || seen[i]->max_threads != 1)
+        if (word || !seen[i]->n_samples || seen[i]->max_threads != 1 ||
+            sb_observation_asked(seen[i], "threads"))
             return NULL;
     }
     return n ? "no run was seen with more than one thread: threads varied only the CPUs that a run "

@@ -117,6 +117,17 @@ int sb_axis_observed(const struct sb_job_axis *axis, const struct sb_axis_sight 
     return status;
 }
 
+bool sb_observation_asked(const struct sb_observation *observation, const char *source) {
+    const json_t *entry;
+    size_t i;
+    json_array_foreach(json_object_get(observation->probe, "sources"), i, entry) {
+        const char *name = json_string_value(json_object_get(entry, "source"));
+        if (name && strcmp(name, source) == 0)
+            return true;
+    }
+    return false;
+}
+
 void sb_observation_clear(struct sb_observation *observation) {
     for (size_t i = 0; i < observation->n_processes; i++) {
         struct sb_seen_process *process = &observation->processes[i];

@@ -50,14 +50,7 @@ static bool covered(const json_t *probe, const char *source) {
 }
 
 char *sb_probe_observe(const char *source, const char *level, const struct sb_observation *seen) {
-    const json_t *entry;
-    size_t i;
     if (!seen->probe || !covered(seen->probe, source))
         return NULL;
-    json_array_foreach(json_object_get(seen->probe, "sources"), i, entry) {
-        const char *name = json_string_value(json_object_get(entry, "source"));
-        if (name && strcmp(name, source) == 0)
-            return strdup(level);
-    }
-    return strdup("not consulted");
+    return strdup(sb_observation_asked(seen, source) ? level : "not consulted");
 }

@@ -64,7 +64,7 @@ static void make_world(struct world *world, size_t runs, size_t distinct, size_t
     world->texts = calloc(distinct, sizeof *world->texts);
     for (size_t i = 0; i < runs; i++) {
         struct sb_run *run = &world->runs[i];
-        snprintf(run->id, sizeof run->id, "r%06zu", i);
+        snprintf(run->id, sizeof run->id, "r%06u", (unsigned)i % 1000000);
         snprintf(world->texts[i % distinct], sizeof *world->texts, "xxh3:%032zx", i % distinct);
         run->cell = i < first_of_cell_0;
         run->fingerprint = world->texts[i % distinct];

@@ -115,6 +115,10 @@ struct sb_observation {
                        by their keys: then processes and libraries are empty. NULL: seen here */
 };
 
+/* Did the probe note that a program of the run asked for this source ("entropy", "threads", …; the
+ * names of runs[].observed.probe)? False without a probe too. */
+bool sb_observation_asked(const struct sb_observation *observation, const char *source);
+
 void sb_observation_clear(struct sb_observation *observation);
 
 /* ---- Axes ----------------------------------------------------------------------------------- */

@@ -145,6 +145,20 @@ START_TEST(threads_are_the_cpus_unless_more_threads_were_seen)
 }
 END_TEST
 
+START_TEST(threads_that_ended_before_anybody_looked_are_known_by_the_probe)
+{
+    struct sb_observation calm = probed("job", NULL, "entropy");
+    struct sb_observation quick = probed("job", NULL, "threads");
+    calm.max_threads = quick.max_threads = 1;
+    const struct sb_observation *seen[] = {&calm, &calm};
+    ck_assert_ptr_nonnull(axis_named("threads")->limit(seen, 2));
+    seen[1] = &quick;
+    ck_assert_ptr_null(axis_named("threads")->limit(seen, 2));
+    sb_observation_clear(&calm);
+    sb_observation_clear(&quick);
+}
+END_TEST
+
 START_TEST(deterministic_and_isa_of_a_command_are_unknown)
 {
     const char *process = "/usr/bin/python3|python3 t.py|SAMEBITS_DETERMINISTIC=1";
@@ -320,6 +334,7 @@ SB_TEST_MAIN("matrix-observe", pythons_own_command_line_decides_whether_it_reads
              the_seed_is_what_the_interpreter_got_and_not_what_was_asked,
              a_variable_in_the_environment_is_no_proof_that_it_was_used,
              a_built_in_job_speaks_for_itself, threads_are_the_cpus_unless_more_threads_were_seen,
+             threads_that_ended_before_anybody_looked_are_known_by_the_probe,
              deterministic_and_isa_of_a_command_are_unknown, aslr_is_read_from_the_personality,
              memory_is_known_where_glibc_alone_allocates,
              a_variable_that_did_not_arrive_is_seen_for_what_it_was,

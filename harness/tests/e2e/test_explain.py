@@ -205,7 +205,7 @@ class Explain(program.Program):
     @unittest.skipUnless(os.geteuid() == 0, "needs another user")
     def test_a_race_is_suspected_where_its_schedule_cannot_be_frozen(self):
         os.chmod(self.folder, 0o777)
-        for command in (("run", "-q", "--out", "out", "--", "./causes", "stubborn slow"), ("explain", "--json", "out")):
+        for command in (("run", "-q", "--out", "out", "--", "./causes", "stubborn"), ("explain", "--json", "out")):
             done = subprocess.run([program.SAMEBITS, *command], cwd=self.folder, user=65534, group=65534, extra_groups=[],
                                   capture_output=True, text=True, timeout=300, check=False)
         job, = json.loads(done.stdout)["jobs"]
