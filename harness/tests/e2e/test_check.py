@@ -44,6 +44,15 @@ class Check(program.Program):
         code, lines = self.count(("ok 1 - a\nnot ok 2 - b\n1..2\n", "FAIL"), code=1)
         self.assertEqual((code, lines), (1, ["FAIL p0: b", "1 passed, 1 failed"]))
 
+    def test_a_failure_says_why(self):
+        long = "".join(f"# line {i}\n" for i in range(100))
+        code, lines = self.count((f"ok 1 - a\n# of a\nnot ok 2 - b\n# Traceback\n#   1 != 2\nok 3 - c\n# of c\nnot ok 4 - d\n{long}1..4\n",
+                                  "FAIL"), code=1)
+        self.assertEqual((code, lines[:4]), (1, ["FAIL p0: b", "     Traceback", "       1 != 2", "FAIL p0: d"]))
+        self.assertEqual((lines[4], lines[-2:]), ("     line 60", ["     line 99", "2 passed, 2 failed"]))
+        self.write("planted", json.dumps({"name": "p", "result": "FAIL", "stdout": "ok 1 - a\n", "stderr": "leak of 8 bytes\n"}))
+        self.assertIn("    leak of 8 bytes", self.count(code=1)[1])
+
     def test_a_skip_that_this_machine_could_run_is_a_failure(self):
         for out in ("ok 1 - a # SKIP needs python3: x\n1..1\n", "# SKIP needs python3: x\nok 1 - a\n1..1\n",
                     "1..0 # SKIP needs python3: x\n"):

@@ -9,14 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
+static char folder[] = "/tmp/samebits-npy-XXXXXX";
+static char made[sizeof folder + 8];
+
+static void remove_folder(void) {
+    unlink(made);
+    rmdir(folder);
+}
+
 /* A version 1 file with this header text (padded as NumPy does) and these elements. */
 static char *make(const char *header, const void *elements, size_t n_bytes) {
-    static char folder[] = "/tmp/samebits-npy-XXXXXX";
-    static char path[64];
-    if (strstr(folder, "XXXXXX"))
+    if (strstr(folder, "XXXXXX")) {
         ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/w.npy", folder);
-    FILE *file = fopen(path, "wb");
+        atexit(remove_folder);
+    }
+    snprintf(made, sizeof made, "%s/w.npy", folder);
+    FILE *file = fopen(made, "wb");
     ck_assert_ptr_nonnull(file);
     size_t length = strlen(header) + 1;
     fwrite("\x93NUMPY\x01\x00", 1, 8, file);
@@ -25,7 +33,7 @@ static char *make(const char *header, const void *elements, size_t n_bytes) {
     fprintf(file, "%s\n", header);
     fwrite(elements, 1, n_bytes, file);
     fclose(file);
-    return path;
+    return made;
 }
 
 static int fingerprint(char *path, struct sb_fingerprint *result, struct sb_error *err) {
