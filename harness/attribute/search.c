@@ -245,6 +245,32 @@ static void find_race(struct step *step, sb_switches frozen, struct sb_search_an
     answer->end = SB_SEARCH_UNEXPLAINED;
 }
 
+/* What is frozen beside a race may do without taking the race's room: it hides it where everything
+ * else that was frozen shows it. */
+static void give_up_tamed(struct step *step, struct sb_search_answer *answer) {
+    sb_switches sources = answer->cured & ~answer->tamed;
+    if (look(step, sources, way_limit) != AGREES)
+        return;
+    answer->n_causes = 0;
+    answer->tamed = answer->cured = 0;
+    eliminate(step, 0, sources, answer);
+}
+
+/* With a schedule in its stead, and its values another in every run, runs agree: a source whose
+ * freezing changed no more than when things happen. */
+static void prefer_race(struct step *step, struct sb_search_answer *answer) {
+    for (size_t i = 0; i < answer->n_causes; i++) {
+        sb_switches others = answer->cured & ~source_bit(answer->causes[i].source);
+        enum state state = look(step, others | step->search->turns, answer_limit);
+        if (state == AGREES) {
+            answer->n_causes = 0;
+            try_tamed(step, step->search->turns, others, answer);
+        }
+        if (state == AGREES || state == UNKNOWN)
+            return;
+    }
+}
+
 /* Which switches runs do not bear. True when that is known. */
 static bool find_unusable(struct step *step, struct sb_search_answer *answer) {
     for (unsigned s = 0; s < step->search->n_sources; s++) {
@@ -267,6 +293,10 @@ static void find(struct step *step, struct sb_search_answer *answer) {
         find_sources(step, 0, frozen, answer);
     else if (state != UNKNOWN)
         find_race(step, frozen, answer);
+    if (!step->n_asks && answer->tamed && answer->n_causes)
+        give_up_tamed(step, answer);
+    if (!step->n_asks && !answer->tamed && step->search->turns)
+        prefer_race(step, answer);
     if (!step->n_asks && answer->end == SB_SEARCH_GOES_ON)
         find_fix(step, answer);
     if (!step->n_asks && answer->end == SB_SEARCH_GOES_ON) {

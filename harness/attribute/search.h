@@ -23,6 +23,10 @@ struct sb_search {
      * a schedule that is the same each time. */
     sb_switches tame[SB_SEARCH_TAMERS];
     unsigned n_tame;
+    /* Of tame: the schedule, which leaves sources alone; 0 where the program has nothing that runs
+     * beside something else. What freezing does to the time things take may hide a race: where the
+     * schedule cures in a source's stead, that source is none. */
+    sb_switches turns;
     sb_switches flag; /* that asks libraries for deterministic paths; 0: not to be had */
 };
 

@@ -28,6 +28,7 @@ struct repeats {
     struct sb_search search;
     const char *names[N_SOURCES]; /* of the search's sources */
     const char *clock;            /* the level at which that is frozen */
+    sb_switches turns;            /* schedule=frozen, 0: it cannot be switched */
     /* For each knob, the search's switch it goes with; 0: it is held. */
     sb_switches switches[MOST_KNOBS];
     size_t cell; /* of the job: the one whose repeats are asked about */
@@ -128,7 +129,7 @@ static int add_turns(struct repeats *repeats, sb_switches which) {
     int rc =
         add_switch(repeats, "schedule", held ? held->levels[0] : "off", "frozen", which, &added);
     if (added)
-        repeats->search.tame[repeats->search.n_tame++] = which;
+        repeats->search.tame[repeats->search.n_tame++] = repeats->turns = which;
     return rc;
 }
 
@@ -196,6 +197,19 @@ static struct sb_search_run *search_runs(const struct repeats *repeats, const st
     return seen;
 }
 
+/* One that ends soon is seen by the probe alone. */
+static bool has_threads(const struct sb_observation *seen) {
+    return seen->max_threads > 1 || sb_observation_asked(seen, "threads");
+}
+
+static bool has_room_for_a_race(const struct sb_run *runs, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (has_threads(&runs[i].seen) || runs[i].seen.n_processes > 1)
+            return true;
+    }
+    return false;
+}
+
 static int next_round(void *context, const struct sb_run *runs, size_t n, unsigned *more,
                       struct sb_error *err) {
     struct repeats *repeats = context;
@@ -204,6 +218,7 @@ static int next_round(void *context, const struct sb_run *runs, size_t n, unsign
     if (!seen)
         return sb_error_errno(err, -ENOMEM, "runs");
     repeats->search.idle = sb_explain_idle(repeats->names, repeats->search.n_sources, runs, n);
+    repeats->search.turns = has_room_for_a_race(runs, n) ? repeats->turns : 0;
     size_t n_asks = sb_search_step(&repeats->search, seen, n, asks, &repeats->answer);
     for (size_t i = 0; i < n_asks; i++)
         more[repeats->cells[asks[i].on]] += asks[i].runs;
@@ -355,13 +370,11 @@ static char *unexplained_text(const struct repeats *repeats) {
                      repeats->not_tried ? repeats->not_tried : "", uncovered ? uncovered : "");
 }
 
-/* Did a run with this setting have threads? One that ends soon is seen by the probe alone. */
-static bool has_threads(const struct repeats *repeats, sb_switches on) {
+/* Did a run with this setting have threads? */
+static bool had_threads(const struct repeats *repeats, sb_switches on) {
     const struct sb_schedule_result *result = &repeats->experiment.result;
     for (size_t i = 0; i < result->n_runs; i++) {
-        const struct sb_observation *seen = &result->runs[i].seen;
-        if (result->runs[i].cell == repeats->cells[on] &&
-            (seen->max_threads > 1 || sb_observation_asked(seen, "threads")))
+        if (result->runs[i].cell == repeats->cells[on] && has_threads(&result->runs[i].seen))
             return true;
     }
     return false;
@@ -376,7 +389,7 @@ static void suspect_race(struct repeats *repeats) {
     sb_switches all = (((sb_switches)1 << search->n_sources) - 1) & ~held;
     sb_switches tamed = all;
     for (unsigned i = 0; i < search->n_tame; i++) {
-        if (has_threads(repeats, all | search->tame[i]))
+        if (had_threads(repeats, all | search->tame[i]))
             tamed = all | search->tame[i];
     }
     if (tamed != all)

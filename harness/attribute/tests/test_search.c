@@ -13,6 +13,7 @@ static const sb_switches one_thread = 1u << SOURCES, turns = 1u << (SOURCES + 1)
 /* Something that makes runs differ unless one of these switches is on. */
 struct need {
     sb_switches any;
+    sb_switches only;  /* it comes into being with one of these; 0: it is there always */
     unsigned outcomes; /* 0: another in every run */
     double rare;       /* share of runs that have not the usual outcome, where there are two */
 };
@@ -38,7 +39,7 @@ static int run(const struct program *program, sb_switches on, int *fresh) {
         return -1;
     for (unsigned i = 0; i < program->n; i++) {
         const struct need *need = &program->needs[i];
-        if (need->any & on)
+        if (need->any & on || (need->only && !(need->only & on)))
             continue;
         if (need->outcomes == 0)
             group = ++*fresh; /* no other run has it */
@@ -191,6 +192,58 @@ START_TEST(what_nothing_asks_for_is_no_cause)
 }
 END_TEST
 
+/* Freezing 3 takes time, so that threads no longer meet. */
+START_TEST(a_race_that_freezing_hides_is_a_race)
+{
+    struct program program = {.needs = {{.any = turns | 1u << 3}}, .n = 1};
+    struct sb_search search = usual;
+    ck_assert_uint_eq(search_program(&program, &search).answer.causes[0].source, 3);
+    search.turns = turns;
+    struct found found = search_program(&program, &search);
+    ck_assert_int_eq(found.answer.end, SB_SEARCH_FOUND);
+    ck_assert_uint_eq(found.answer.tamed, turns);
+    ck_assert_uint_eq(found.answer.n_causes, 0);
+    program.needs[program.n++] = (struct need){.any = 1u << 1};
+    found = search_program(&program, &search);
+    ck_assert_uint_eq(found.answer.tamed, turns);
+    ck_assert_uint_eq(found.answer.n_causes, 1);
+    ck_assert_uint_eq(found.answer.causes[0].source, 1);
+    ck_assert_uint_eq(found.answer.causes[0].without, turns);
+    ck_assert_uint_eq(found.answer.cured, turns | 1u << 1);
+}
+END_TEST
+
+START_TEST(what_threads_draw_is_no_race)
+{
+    const struct program program = {.needs = {{.any = one_thread | 1u << 3}}, .n = 1};
+    struct sb_search search = usual;
+    search.turns = turns;
+    struct found found = search_program(&program, &search);
+    ck_assert_uint_eq(found.answer.tamed, 0);
+    ck_assert_uint_eq(found.answer.n_causes, 1);
+    ck_assert_uint_eq(found.answer.causes[0].source, 3);
+}
+END_TEST
+
+/* The setting that the evidence of a race rests on was run, and its runs differ. */
+START_TEST(a_race_that_freezing_makes_is_none_of_the_program)
+{
+    struct program program = {.needs = {{.any = turns, .only = 1u << 4}, {.any = 1u << 2}}, .n = 2};
+    struct found found = search_program(&program, &usual);
+    ck_assert_int_eq(found.answer.end, SB_SEARCH_FOUND);
+    ck_assert_uint_eq(found.answer.tamed, 0);
+    ck_assert_uint_eq(found.answer.n_causes, 1);
+    ck_assert_uint_eq(found.answer.causes[0].source, 2);
+    ck_assert_uint_eq(found.answer.cured, 1u << 2);
+    program.needs[2] = (struct need){.any = 1u << 5};
+    program.n = 3;
+    found = search_program(&program, &usual);
+    ck_assert_uint_eq(found.answer.tamed, 0);
+    ck_assert_uint_eq(found.answer.n_causes, 2);
+    ck_assert_uint_eq(found.answer.cured, 1u << 2 | 1u << 5);
+}
+END_TEST
+
 START_TEST(what_nothing_cures_is_not_explained)
 {
     const struct program program = {.needs = {{.any = 0}}, .n = 1};
@@ -231,7 +284,9 @@ START_TEST(thousands_of_programs_are_explained)
     srand(1);
     for (int i = 0; i < PROGRAMS; i++) {
         const struct program program = any_program(0.1);
-        struct found found = search_program(&program, &usual);
+        struct sb_search search = usual;
+        search.turns = i % 2 ? turns : 0;
+        struct found found = search_program(&program, &search);
         runs += found.n_runs;
         if (found.answer.end == SB_SEARCH_NOT_REPRODUCED)
             missed++;
@@ -252,7 +307,9 @@ START_TEST(programs_that_differ_in_every_run_are_always_explained)
         struct program program = any_program(0.1);
         for (unsigned k = 0; k < program.n; k++)
             program.needs[k].outcomes = 0;
-        struct found found = search_program(&program, &usual);
+        struct sb_search search = usual;
+        search.turns = i % 2 ? turns : 0;
+        struct found found = search_program(&program, &search);
         ck_assert_msg(is_right(&program, &found.answer), "program %d", i);
         ck_assert_uint_le(found.n_runs, 150);
     }
@@ -262,7 +319,9 @@ END_TEST
 SB_TEST_MAIN("attribute-search", one_source_is_found_with_what_could_stand_in,
              sources_that_are_needed_together_are_all_found, a_race_is_a_race_and_its_cure_is_tried,
              a_race_between_threads_of_its_own_is_found_by_their_turns,
-             what_nothing_asks_for_is_no_cause, what_nothing_cures_is_not_explained,
+             what_nothing_asks_for_is_no_cause, a_race_that_freezing_hides_is_a_race,
+             what_threads_draw_is_no_race, a_race_that_freezing_makes_is_none_of_the_program,
+             what_nothing_cures_is_not_explained,
              a_program_that_agrees_or_fails_is_said_to,
              a_switch_that_breaks_the_program_is_left_alone, thousands_of_programs_are_explained,
              programs_that_differ_in_every_run_are_always_explained)

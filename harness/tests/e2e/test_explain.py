@@ -26,10 +26,13 @@ CAUSES = r"""
 static uint32_t mix(uint64_t x) { x ^= x >> 31; x *= 0x9e3779b97f4a7c15u; x ^= x >> 29; return (uint32_t)(x >> 20); }
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t order;
+static int drawing, hidden; /* by whatever freezing entropy does to the time things take */
 static void *arrive(void *id) {
-    usleep(300);
+    usleep(hidden ? (unsigned)(uintptr_t)id * 10000 : 300);
+    uint32_t drawn = 0;
+    if (drawing && getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) abort();
     pthread_mutex_lock(&mutex);
-    order = mix(order * 31 + (uint32_t)(uintptr_t)id);
+    order = drawing ? order + drawn : mix(order * 31 + (uint32_t)(uintptr_t)id);
     pthread_mutex_unlock(&mutex);
     return NULL;
 }
@@ -66,6 +69,8 @@ int main(int n, char **words) {
     if (strstr(what, "memory")) { char *volatile p = malloc(2000), *volatile end = malloc(10); free(p); volatile uint64_t *q = malloc(2000); value += mix(q[0]) + !end; }
     if (strstr(what, "aslr")) value += mix((uint64_t)(uintptr_t)&mutex);
     if (strstr(what, "race")) { const char *t = getenv("OMP_NUM_THREADS"); value += race(t && atoi(t) == 1 ? 1 : 16); }
+    if (strstr(what, "hiding")) { const char *p = getenv("SAMEBITS_PROBE"); uint8_t r; hidden = p && strstr(p, "entropy=1"); if (getrandom(&r, 1, 0) != 1) return 1; }
+    drawing = strstr(what, "drawing") != NULL;
     if (strstr(what, "stubborn")) value += race(16);
     if (strstr(what, "children")) value += children();
     if (strstr(what, "slow")) usleep(200000); /* long enough to be seen from outside */
@@ -196,6 +201,16 @@ class Explain(program.Program):
     def test_a_race_alone(self):
         self.needs_turns()
         self.assertEqual(self.sources(self.explain("stubborn")), ["schedule"])
+
+    def test_a_race_that_freezing_a_source_hides(self):
+        self.needs_turns()
+        race, = self.explain("hiding stubborn")["causes"]
+        self.assertEqual((race["source"], race["evidence"]["with"]["setting"]), ("schedule", "schedule=frozen"), race)
+
+    def test_what_threads_draw_is_no_race(self):
+        self.needs_turns()
+        job = self.explain("drawing stubborn")
+        self.assertEqual(self.sources(job), ["entropy"], job)
 
     def test_a_race_of_processes(self):
         self.needs_turns()
