@@ -321,7 +321,6 @@ SB_TEST_MAIN("attribute-search", one_source_is_found_with_what_could_stand_in,
              a_race_between_threads_of_its_own_is_found_by_their_turns,
              what_nothing_asks_for_is_no_cause, a_race_that_freezing_hides_is_a_race,
              what_threads_draw_is_no_race, a_race_that_freezing_makes_is_none_of_the_program,
-             what_nothing_cures_is_not_explained,
-             a_program_that_agrees_or_fails_is_said_to,
+             what_nothing_cures_is_not_explained, a_program_that_agrees_or_fails_is_said_to,
              a_switch_that_breaks_the_program_is_left_alone, thousands_of_programs_are_explained,
              programs_that_differ_in_every_run_are_always_explained)
