@@ -12,7 +12,8 @@ class Frameworks(program.Program):
 
     def verdicts(self, suite, expected, apart=()):
         """Runs it; every verdict but of those jobs `apart` is as expected. The jobs, by name."""
-        document = self.run_json(os.path.join(SOURCE, "suites", suite), "--out", self.path("r"), code=0)
+        document = self.run_json(os.path.join(SOURCE, "suites", suite), "--out", self.path("r"), code=0,
+                                 timeout=1200)
         jobs = {job["id"]: job for job in document["jobs"]}
         self.assertEqual({name: job["verdict"] for name, job in jobs.items() if name not in apart}, expected)
         for name in apart:
@@ -76,7 +77,8 @@ class Frameworks(program.Program):
         self.needs(program.PYTHON, "torch", "torch")
         self.needs(program.FRAMEWORKS, "tensorflow, jax, sklearn", "packages")
         document = self.run_json(os.path.join(SOURCE, "suites", "cost.yaml"), "--only", "pytorch/mlp", "--only", "numpy/softmax",
-                                 "--repeats", "2", "--exact-repeats", "--out", self.path("r"), code=0)
+                                 "--repeats", "2", "--exact-repeats", "--out", self.path("r"), code=0,
+                                 timeout=1200)
         for job in document["jobs"]:
             self.assertGreater(job["cost"]["deterministic"], 0)
             self.assertGreaterEqual(job["cost_sd"]["deterministic"], 0)
