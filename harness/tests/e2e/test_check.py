@@ -49,7 +49,8 @@ class Check(program.Program):
         code, lines = self.count((f"ok 1 - a\n# of a\nnot ok 2 - b\n# Traceback\n#   1 != 2\nok 3 - c\n# of c\nnot ok 4 - d\n{long}1..4\n",
                                   "FAIL"), code=1)
         self.assertEqual((code, lines[:4]), (1, ["FAIL p0: b", "     Traceback", "       1 != 2", "FAIL p0: d"]))
-        self.assertEqual((lines[4], lines[-2:]), ("     line 60", ["     line 99", "2 passed, 2 failed"]))
+        self.assertEqual((lines[4], lines[19:22]), ("     line 0", ["     line 15", "    (60 lines)", "     line 76"]))
+        self.assertEqual(lines[-2:], ["     line 99", "2 passed, 2 failed"])
         self.write("planted", json.dumps({"name": "p", "result": "FAIL", "stdout": "ok 1 - a\n", "stderr": "leak of 8 bytes\n"}))
         self.assertIn("    leak of 8 bytes", self.count(code=1)[1])
 
