@@ -260,7 +260,9 @@ static void give_up_tamed(struct step *step, struct sb_search_answer *answer) {
  * freezing changed no more than when things happen. */
 static void prefer_race(struct step *step, struct sb_search_answer *answer) {
     for (size_t i = 0; i < answer->n_causes; i++) {
-        sb_switches others = answer->cured & ~source_bit(answer->causes[i].source);
+        sb_switches source = source_bit(answer->causes[i].source), others = answer->cured & ~source;
+        if (!(source & step->search->fresh))
+            continue;
         enum state state = look(step, others | step->search->turns, answer_limit);
         if (state == AGREES) {
             answer->n_causes = 0;

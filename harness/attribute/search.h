@@ -25,9 +25,10 @@ struct sb_search {
     unsigned n_tame;
     /* Of tame: the schedule, which leaves sources alone; 0 where the program has nothing that runs
      * beside something else. What freezing does to the time things take may hide a race: where the
-     * schedule cures in a source's stead, that source is none. */
+     * schedule cures in the stead of a source of `fresh`, that source is none. */
     sb_switches turns;
-    sb_switches flag; /* that asks libraries for deterministic paths; 0: not to be had */
+    sb_switches fresh; /* sources whose values are others in every run, whatever the schedule */
+    sb_switches flag;  /* that asks libraries for deterministic paths; 0: not to be had */
 };
 
 struct sb_search_run {

@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sources that an axis can freeze, the one nearest the program's own fault first. */
+/* Sources that an axis can freeze, the one nearest the program's own fault first. The order of a
+ * folder may be that in which threads or processes filled it, and so may what memory holds. */
 static const struct {
     const char *axis, *live, *frozen;
+    bool fresh; /* see struct sb_search */
 } sources[] = {
-    {"hash_seed", "random", "0"}, {"entropy", "live", "frozen"}, {"clock", "live", "frozen"},
-    {"pid", "live", "frozen"},    {"readdir", "live", "sorted"}, {"memory", "off", "zero"},
-    {"aslr", "on", "off"},
+    {"hash_seed", "random", "0", true},   {"entropy", "live", "frozen", true},
+    {"clock", "live", "frozen", true},    {"pid", "live", "frozen", true},
+    {"readdir", "live", "sorted", false}, {"memory", "off", "zero", false},
+    {"aslr", "on", "off", true},
 };
 
 enum { N_SOURCES = sizeof sources / sizeof *sources, MOST_KNOBS = 64 };
@@ -142,8 +145,10 @@ static int make_switches(struct repeats *repeats) {
         rc =
             add_switch(repeats, sources[i].axis, sources[i].live,
                        is_clock ? repeats->clock : sources[i].frozen, (sb_switches)1 << at, &added);
-        if (rc == 0 && added)
-            repeats->names[repeats->search.n_sources++] = sources[i].axis;
+        if (rc < 0 || !added)
+            continue;
+        repeats->search.fresh |= sources[i].fresh ? (sb_switches)1 << at : 0;
+        repeats->names[repeats->search.n_sources++] = sources[i].axis;
     }
     sb_switches next = (sb_switches)1 << repeats->search.n_sources;
     if (rc == 0)
