@@ -2,18 +2,19 @@
 #include <samebits/report.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "report/git_changes.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,27 +44,14 @@ static int spawn_git(char *const *argv, int out, pid_t *child) {
         rc = posix_spawn_file_actions_adddup2(&actions, out, 1);
     if (rc == 0)
         rc = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    /* In a group of its own: an interrupt of the runs takes nothing from the manifest. */
-    posix_spawnattr_t attributes;
-    if (rc == 0 && (rc = posix_spawnattr_init(&attributes)) == 0) {
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-        rc = posix_spawnp(child, "git", &actions, &attributes, argv, environment.items);
-        posix_spawnattr_destroy(&attributes);
-    }
+    if (rc == 0)
+        rc = posix_spawnp(child, "git", &actions, NULL, argv, environment.items);
     posix_spawn_file_actions_destroy(&actions);
     return -rc;
 }
 
-/* A thread reads what git says, and hashes what it names, while the caller starts runs. */
-struct sb_git {
-    pid_t child;
-    int from;
-    char *directory;
-    struct timespec began;
-    bool threaded;
-    pthread_t thread;
-    atomic_bool ready;
-    /* What the thread found. */
+/* What git says. */
+struct state {
     char *commit, *changes;
     bool dirty;
 };
@@ -79,45 +67,23 @@ static bool is_header(const char *line, char **commit) {
 }
 
 /* Reads all that git has to say: a git that finds its pipe closed fails. */
-static void *watch(void *context) {
-    struct sb_git *git = context;
-    SB_AUTO_FILE FILE *file = fdopen(git->from, "r");
+static void read_state(int from, const char *directory, const struct timespec *began,
+                       struct state *state) {
+    SB_AUTO_FILE FILE *file = fdopen(from, "r");
     SB_AUTO_FREE char *record = NULL;
     SB_AUTO_STRINGS struct sb_strings changed = {0};
     size_t room = 0;
-    if (!file)
-        close(git->from);
     while (file && getdelim(&record, &room, '\0', file) > 0) {
-        if (is_header(record, &git->commit))
+        if (is_header(record, &state->commit))
             continue;
-        git->dirty = true;
+        state->dirty = true;
         sb_strings_add(&changed, record);
     }
-    if (git->dirty)
-        git->changes = sb_git_changes(git->directory, &changed, &git->began);
-    atomic_store(&git->ready, true);
-    return NULL;
+    if (state->dirty)
+        state->changes = sb_git_changes(directory, &changed, began);
 }
 
-/* Signals are the caller's: they say that a run has ended. */
-static void start_watching(struct sb_git *git) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    git->threaded = pthread_create(&git->thread, NULL, watch, git) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!git->threaded)
-        watch(git);
-}
-
-static void git_free(struct sb_git *git) {
-    free(git->directory);
-    free(git->commit);
-    free(git->changes);
-    free(git);
-}
-
-struct sb_git *sb_git_start(const char *directory) {
+static json_t *ask_git(const char *directory, const struct timespec *began) {
     const char *const argv[] = {"git",          "--no-optional-locks",
                                 "-c",           "core.fsmonitor=false",
                                 "-C",           directory,
@@ -125,42 +91,85 @@ struct sb_git *sb_git_start(const char *directory) {
                                 "--branch",     "--no-ahead-behind",
                                 "--no-renames", "-uno",
                                 "-z",           NULL};
+    int ends[2], status = -1;
+    pid_t child;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return json_null();
+    int rc = spawn_git((char *const *)argv, ends[1], &child);
+    close(ends[1]);
+    if (rc < 0)
+        return json_null();
+    struct state state = {NULL};
+    read_state(ends[0], directory, began, &state);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (status != 0 || !state.commit)
+        return json_null();
+    return json_pack("{s:o, s:b, s:o}", "commit", sb_json_string(state.commit), "dirty",
+                     state.dirty, "changes", sb_json_string(state.changes));
+}
+
+/* A process beside the caller, and no thread: the caller forks, and what a thread holds at that
+ * moment, such as a lock of an allocator, is held in the child for ever. It keeps nothing of the
+ * caller's open, such as the lock of a folder, and writes what sb_git_finish gives as one text. */
+struct sb_git {
+    pid_t child;
+    int from;
+};
+
+enum { MOST_TEXT = 4096, OUT = 3 };
+
+static _Noreturn void tell(const char *directory, pid_t caller, int out) {
+    struct timespec began;
+    clock_gettime(CLOCK_REALTIME, &began);
+    setpgid(0, 0); /* an interrupt of the runs takes nothing from the manifest */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != caller || (out != OUT && dup3(out, OUT, O_CLOEXEC) < 0) ||
+        close_range(OUT + 1, ~0U, 0) < 0)
+        _exit(1);
+    json_t *found = ask_git(directory, &began);
+    SB_AUTO_FREE char *text = found ? sb_json_text(found) : NULL;
+    _exit(!text || sb_write_all(OUT, text, strlen(text)) < 0);
+}
+
+struct sb_git *sb_git_start(const char *directory) {
     struct sb_git *git = calloc(1, sizeof *git);
     int ends[2];
-    if (!git)
+    if (!git || pipe2(ends, O_CLOEXEC) < 0) {
+        free(git);
         return NULL;
-    git->directory = strdup(directory);
-    clock_gettime(CLOCK_REALTIME, &git->began);
-    if (git->directory && pipe2(ends, O_CLOEXEC) == 0) {
-        int rc = spawn_git((char *const *)argv, ends[1], &git->child);
-        close(ends[1]);
-        git->from = ends[0];
-        if (rc == 0) {
-            start_watching(git);
-            return git;
-        }
-        close(git->from);
     }
-    git_free(git);
+    pid_t caller = getpid();
+    *git = (struct sb_git){.child = fork(), .from = ends[0]};
+    if (git->child == 0)
+        tell(directory, caller, ends[1]);
+    close(ends[1]);
+    if (git->child > 0)
+        return git;
+    close(git->from);
+    free(git);
     return NULL;
 }
 
 bool sb_git_ready(struct sb_git *git) {
-    return git && atomic_load(&git->ready);
+    struct pollfd end = {.fd = git ? git->from : -1, .events = POLLIN};
+    return poll(&end, 1, 0) > 0;
 }
 
 json_t *sb_git_finish(struct sb_git *git) {
     if (!git)
         return json_null();
-    if (git->threaded)
-        pthread_join(git->thread, NULL);
-    int status = -1;
-    while (waitpid(git->child, &status, 0) < 0 && errno == EINTR)
+    char text[MOST_TEXT];
+    size_t length = 0;
+    ssize_t n;
+    do {
+        n = read(git->from, text + length, sizeof text - length);
+        length += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    while (waitpid(git->child, NULL, 0) < 0 && errno == EINTR)
         ;
-    json_t *found = status != 0 || !git->commit
-                        ? json_null()
-                        : json_pack("{s:o, s:b, s:o}", "commit", sb_json_string(git->commit),
-                                    "dirty", git->dirty, "changes", sb_json_string(git->changes));
-    git_free(git);
-    return found;
+    close(git->from);
+    free(git);
+    json_t *found = json_loadb(text, length, JSON_DECODE_ANY, NULL);
+    return found ? found : json_null();
 }
