@@ -177,19 +177,22 @@ static sb_switches find_alternatives(struct step *step, sb_switches base, sb_swi
 }
 
 /* Several that are needed together: what is frozen is given up one by one, beginning with what is
- * furthest from the program's own fault. */
+ * furthest from the program's own fault, until nothing of what is left can be. */
 static void eliminate(struct step *step, sb_switches base, sb_switches frozen,
                       struct sb_search_answer *answer) {
-    sb_switches set = frozen;
-    for (unsigned s = step->search->n_sources; s-- > 0;) {
-        if (!(set & source_bit(s)))
-            continue;
-        enum state state = look(step, base | (set & ~source_bit(s)), way_limit);
-        if (state == UNKNOWN)
-            return;
-        if (state == AGREES)
-            set &= ~source_bit(s);
-    }
+    sb_switches set = frozen, before;
+    do {
+        before = set;
+        for (unsigned s = step->search->n_sources; s-- > 0;) {
+            if (!(set & source_bit(s)))
+                continue;
+            enum state state = look(step, base | (set & ~source_bit(s)), way_limit);
+            if (state == UNKNOWN)
+                return;
+            if (state == AGREES)
+                set &= ~source_bit(s);
+        }
+    } while (set != before);
     if (look(step, base | set, answer_limit) != AGREES)
         return;
     for (unsigned s = 0; s < step->search->n_sources; s++) {
@@ -245,8 +248,8 @@ static void find_race(struct step *step, sb_switches frozen, struct sb_search_an
     answer->end = SB_SEARCH_UNEXPLAINED;
 }
 
-/* What is frozen beside a race may do without taking the race's room: it hides it where everything
- * else that was frozen shows it. */
+/* Sources may do without holding a race: one that shows only where other things are frozen too is
+ * made by that, and none of the program's. */
 static void give_up_tamed(struct step *step, struct sb_search_answer *answer) {
     sb_switches sources = answer->cured & ~answer->tamed;
     if (look(step, sources, way_limit) != AGREES)
@@ -256,8 +259,8 @@ static void give_up_tamed(struct step *step, struct sb_search_answer *answer) {
     eliminate(step, 0, sources, answer);
 }
 
-/* With a schedule in its stead, and its values another in every run, runs agree: a source whose
- * freezing changed no more than when things happen. */
+/* Where runs agree with a schedule in a source's stead, though its values are others in every run,
+ * freezing it changed no more than when things happen. */
 static void prefer_race(struct step *step, struct sb_search_answer *answer) {
     for (size_t i = 0; i < answer->n_causes; i++) {
         sb_switches source = source_bit(answer->causes[i].source), others = answer->cured & ~source;

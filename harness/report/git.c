@@ -73,6 +73,8 @@ static void read_state(int from, const char *directory, const struct timespec *b
     SB_AUTO_FREE char *record = NULL;
     SB_AUTO_STRINGS struct sb_strings changed = {0};
     size_t room = 0;
+    if (!file)
+        close(from);
     while (file && getdelim(&record, &room, '\0', file) > 0) {
         if (is_header(record, &state->commit))
             continue;
@@ -103,10 +105,13 @@ static json_t *ask_git(const char *directory, const struct timespec *began) {
     read_state(ends[0], directory, began, &state);
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    if (status != 0 || !state.commit)
-        return json_null();
-    return json_pack("{s:o, s:b, s:o}", "commit", sb_json_string(state.commit), "dirty",
-                     state.dirty, "changes", sb_json_string(state.changes));
+    json_t *found = status != 0 || !state.commit
+                        ? json_null()
+                        : json_pack("{s:o, s:b, s:o}", "commit", sb_json_string(state.commit),
+                                    "dirty", state.dirty, "changes", sb_json_string(state.changes));
+    free(state.commit);
+    free(state.changes);
+    return found;
 }
 
 /* A process beside the caller, and no thread: the caller forks, and what a thread holds at that

@@ -26,6 +26,7 @@ struct program {
 
 struct found {
     struct sb_search_answer answer;
+    const struct sb_search_run *runs; /* until the next search */
     size_t n_runs;
 };
 
@@ -51,7 +52,7 @@ static int run(const struct program *program, sb_switches on, int *fresh) {
 
 static struct found search_program(const struct program *program, const struct sb_search *search) {
     static struct sb_search_run runs[MOST_RUNS];
-    struct found found = {.n_runs = 0};
+    struct found found = {.runs = runs};
     int fresh = 1000;
     for (;;) {
         struct sb_search_ask asks[SB_SEARCH_ASKS];
@@ -74,6 +75,14 @@ static const struct sb_search usual = {.n_sources = SOURCES,
                                        .tame = {1u << SOURCES, 1u << (SOURCES + 1)},
                                        .n_tame = 2,
                                        .flag = 1u << (SOURCES + 2)};
+
+/* … of a program with threads, all of whose sources are others in every run. */
+static const struct sb_search beside = {.n_sources = SOURCES,
+                                        .tame = {1u << SOURCES, 1u << (SOURCES + 1)},
+                                        .n_tame = 2,
+                                        .turns = 1u << (SOURCES + 1),
+                                        .fresh = (1u << SOURCES) - 1,
+                                        .flag = 1u << (SOURCES + 2)};
 
 static bool cures(const struct program *program, sb_switches on) {
     for (unsigned i = 0; i < program->n; i++) {
@@ -198,8 +207,8 @@ START_TEST(a_race_that_freezing_hides_is_a_race)
     struct program program = {.needs = {{.any = turns | 1u << 3}}, .n = 1};
     struct sb_search search = usual;
     ck_assert_uint_eq(search_program(&program, &search).answer.causes[0].source, 3);
-    search.turns =
-        turns; /* but 3 may be what the schedule makes of it, unless it is another in every run */
+    /* What 3 is may be what the schedule makes of it, unless it is another in every run. */
+    search.turns = turns;
     ck_assert_uint_eq(search_program(&program, &search).answer.causes[0].source, 3);
     search.fresh = 1u << 3 | 1u << 1;
     struct found found = search_program(&program, &search);
@@ -219,10 +228,7 @@ END_TEST
 START_TEST(what_threads_draw_is_no_race)
 {
     const struct program program = {.needs = {{.any = one_thread | 1u << 3}}, .n = 1};
-    struct sb_search search = usual;
-    search.turns = turns;
-    search.fresh = 1u << 3;
-    struct found found = search_program(&program, &search);
+    struct found found = search_program(&program, &beside);
     ck_assert_uint_eq(found.answer.tamed, 0);
     ck_assert_uint_eq(found.answer.n_causes, 1);
     ck_assert_uint_eq(found.answer.causes[0].source, 3);
@@ -288,10 +294,7 @@ START_TEST(thousands_of_programs_are_explained)
     srand(1);
     for (int i = 0; i < PROGRAMS; i++) {
         const struct program program = any_program(0.1);
-        struct sb_search search = usual;
-        search.turns = i % 2 ? turns : 0;
-        search.fresh = (1u << SOURCES) - 1;
-        struct found found = search_program(&program, &search);
+        struct found found = search_program(&program, i % 2 ? &beside : &usual);
         runs += found.n_runs;
         if (found.answer.end == SB_SEARCH_NOT_REPRODUCED)
             missed++;
@@ -312,11 +315,13 @@ START_TEST(programs_that_differ_in_every_run_are_always_explained)
         struct program program = any_program(0.1);
         for (unsigned k = 0; k < program.n; k++)
             program.needs[k].outcomes = 0;
-        struct sb_search search = usual;
-        search.turns = i % 2 ? turns : 0;
-        search.fresh = (1u << SOURCES) - 1;
-        struct found found = search_program(&program, &search);
+        struct found found = search_program(&program, i % 2 ? &beside : &usual);
         ck_assert_msg(is_right(&program, &found.answer), "program %d", i);
+        for (size_t k = 0; k < found.answer.n_causes; k++) {
+            struct sb_search_tally without =
+                sb_search_tally(found.runs, found.n_runs, found.answer.causes[k].without);
+            ck_assert_msg(without.distinct > 1, "program %d, cause %zu", i, k);
+        }
         ck_assert_uint_le(found.n_runs, 150);
     }
 }

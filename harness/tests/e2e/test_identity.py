@@ -319,6 +319,18 @@ class Identity(program.Program):
         self.assertIn("changed while its runs were under way: ../x.py", said)
         self.assertFalse(os.path.exists(os.path.join(work, "r", "explain")))
 
+    def test_runs_start_where_nothing_else_is_under_way(self):
+        """What a thread holds is held for ever in what is forked beside it: git is asked by another process."""
+        self.write("bin/git", "#!/bin/sh\nsleep 1\nexit 1\n", 0o755)
+        self.job(body="""
+            def parent(pid):
+                return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+            values = [float(len(os.listdir(f"/proc/{parent(os.getppid())}/task")))]
+            """)
+        document = self.run_json(*self.RUN, "--", PYTHON, "job.py", env={"PATH": self.path("bin") + ":" + os.environ["PATH"]})
+        self.assertEqual([run["sum"] for run in document["runs"]], [1.0, 1.0, 1.0])
+        self.assertIsNone(document["manifest"]["git"])
+
 
 if __name__ == "__main__":
     program.main()
