@@ -2,6 +2,7 @@
 #include "check/run.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/cpus.h"
 
 #include <errno.h>
@@ -109,12 +110,6 @@ _Noreturn static void be_child(struct launch *launch) {
 /* ---- Watching ----------------------------------------------------------------------------------
  */
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* Is the child at its end? It stays to be reaped, so that its process group is not another's. */
 static bool has_ended(pid_t child, bool *known) {
     siginfo_t found = {0};
@@ -131,12 +126,12 @@ static unsigned watch(pid_t child, double timeout_s, struct sb_run_end *end) {
     char folder[64];
     snprintf(folder, sizeof folder, "/proc/%d/task", (int)child);
     unsigned most = 0;
-    double limit = now() + timeout_s;
+    double limit = sb_monotonic() + timeout_s;
     long pause_ns = 100000;
     while (!has_ended(child, &end->status_known)) {
         unsigned threads = sb_count_threads(folder);
         most = threads > most ? threads : most;
-        if (now() > limit) {
+        if (sb_monotonic() > limit) {
             end->timed_out = true;
             break;
         }

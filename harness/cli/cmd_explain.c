@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "report/display.h"
@@ -242,7 +243,8 @@ static void print_job(const struct sb_explanation *explanation) {
 static int check_unchanged(const struct sb_restored *restored, const char *folder,
                            struct sb_error *err) {
     SB_AUTO_JSON json_t *now = NULL;
-    int rc = sb_identity_now(restored->plan, &now, err);
+    bool with_tree = json_is_object(json_object_get(restored->identity, "git"));
+    int rc = sb_identity_now(restored->plan, with_tree, &now, err);
     SB_AUTO_FREE char *changed = rc == 0 ? sb_identity_difference(restored->identity, now) : NULL;
     if (!changed)
         return rc;
@@ -264,7 +266,7 @@ static int explain_result(const struct request *request, const char *path,
                           struct sb_error *err) {
     struct sb_search_bounds bounds = {.seconds = request->seconds,
                                       .runs = request->runs,
-                                      .began = sb_seconds_now(),
+                                      .began = sb_monotonic(),
                                       .quiet = request->quiet || !isatty(STDERR_FILENO)};
     SB_AUTO_FREE char *folder = sb_folder_file(restored->folder, "explain");
     SB_AUTO_JSON json_t *jobs = json_array();

@@ -2,6 +2,7 @@
 #include "cli/experiment.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/digesting.h"
@@ -186,7 +187,7 @@ static void wait_for_another_second(struct rounds *rounds) {
 
 static bool is_over(void *context) {
     struct sb_search_bounds *bounds = ((struct rounds *)context)->experiment->bounds;
-    bounds->over |= (bounds->seconds > 0 && sb_seconds_now() - bounds->began >= bounds->seconds) ||
+    bounds->over |= (bounds->seconds > 0 && sb_monotonic() - bounds->began >= bounds->seconds) ||
                     (bounds->runs && bounds->made >= bounds->runs);
     return bounds->over;
 }
@@ -209,7 +210,7 @@ static void show(const struct sb_search_bounds *bounds) {
         return;
     SB_AUTO_FREE char *what = sb_text_printable(bounds->what);
     fprintf(stderr, "\r\033[K%s: %u runs, %.0f s", what ? what : "", bounds->made,
-            sb_seconds_now() - bounds->began);
+            sb_monotonic() - bounds->began);
     fflush(stderr);
 }
 

@@ -4,6 +4,7 @@
 #include "cli/explain_again.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/cpus.h"
 #include "base/json.h"
 #include "base/trace.h"
@@ -69,7 +70,7 @@ static bool has_time(const struct operations *operations) {
     enum { AT_LEAST = 2, LONGER = 2 };
     const struct sb_search_bounds *bounds = operations->explanation->bounds;
     const struct sb_schedule_result *result = &operations->plain->result;
-    double longest = 0, spent = sb_seconds_now() - bounds->began;
+    double longest = 0, spent = sb_monotonic() - bounds->began;
     for (size_t i = 0; i < result->n_runs; i++)
         longest = fmax(longest, result->runs[i].wall_s);
     return !bounds->over && (!bounds->runs || bounds->made + AT_LEAST <= bounds->runs) &&

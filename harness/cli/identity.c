@@ -2,6 +2,7 @@
 #include "cli/identity.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/inputs.h"
 #include "cli/program.h"
@@ -9,8 +10,10 @@
 #include "report/reading.h"
 
 #include <samebits/report.h>
+#include <samebits/run.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 void sb_identity_clear(struct sb_identity *identity) {
@@ -143,13 +146,34 @@ char *sb_identity_spoiled(const struct sb_identity *before, const json_t *progra
     return NULL;
 }
 
-json_t *sb_identity_tree(const struct sb_plan *plan) {
-    return sb_git_finish(sb_git_start(plan->n_jobs ? plan->jobs[0].job->directory : "."));
+/* ---- The tree ------------------------------------------------------------------------------- */
+
+/* git hangs where the file system below it does, or a filter or a submodule of the repository. */
+json_t *sb_identity_tree_of(struct sb_git *git) {
+    enum { SLICE_MS = 100, MOST_SECONDS = 30, MOST_INTERRUPTED = 1, SILENT = 1 };
+    double began = sb_monotonic(), waited = 0;
+    bool told = false, ready;
+    while (!(ready = !git || sb_git_ready(git, SLICE_MS)) &&
+           waited < (sb_interrupted ? MOST_INTERRUPTED : MOST_SECONDS)) {
+        waited = sb_monotonic() - began;
+        if (!told && waited > SILENT && !sb_interrupted) {
+            fprintf(stderr, "samebits: waiting for `git status`, %d s at most\n", MOST_SECONDS);
+            told = true;
+        }
+    }
+    if (!ready)
+        fprintf(stderr, "samebits: `git status` has not answered: the commit is not known\n");
+    return sb_git_finish(git);
 }
 
-int sb_identity_now(const struct sb_plan *plan, json_t **identity, struct sb_error *err) {
+json_t *sb_identity_tree(const struct sb_plan *plan) {
+    return sb_identity_tree_of(sb_git_start(plan->n_jobs ? plan->jobs[0].job->directory : "."));
+}
+
+int sb_identity_now(const struct sb_plan *plan, bool with_tree, json_t **identity,
+                    struct sb_error *err) {
     SB_CLEANUP(sb_identity_clear) struct sb_identity taken = {0};
-    SB_AUTO_JSON json_t *git = sb_identity_tree(plan);
+    SB_AUTO_JSON json_t *git = with_tree ? sb_identity_tree(plan) : NULL;
     int rc = sb_identity_take(plan, &taken, err);
     if (rc < 0)
         return rc;

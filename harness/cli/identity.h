@@ -4,6 +4,7 @@
 
 #include <samebits/error.h>
 #include <samebits/matrix.h>
+#include <samebits/report.h>
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -35,7 +36,13 @@ char *sb_identity_spoiled(const struct sb_identity *before, const json_t *progra
 /* The state of the tree that a plan's jobs run in, as sb_git_finish has it. New reference. */
 json_t *sb_identity_tree(const struct sb_plan *plan);
 
-/* The identity of a plan's jobs now, with the state of their tree. New reference. */
-int sb_identity_now(const struct sb_plan *plan, json_t **identity, struct sb_error *err);
+/* Waits for what was asked of git (NULL: nothing), and frees it: half a minute at most, and after
+ * an interrupt a second. Says on stderr that it waits, and that there was no answer. New reference.
+ */
+json_t *sb_identity_tree_of(struct sb_git *git);
+
+/* The identity of a plan's jobs now, if wanted with the state of their tree. New reference. */
+int sb_identity_now(const struct sb_plan *plan, bool with_tree, json_t **identity,
+                    struct sb_error *err);
 
 #endif

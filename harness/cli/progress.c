@@ -2,17 +2,12 @@
 #include "cli/progress.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "report/display.h"
 
 #include <stdio.h>
 #include <string.h>
-
-double sb_seconds_now(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan, bool quiet,
                        bool verbose) {
@@ -22,7 +17,7 @@ void sb_progress_begin(struct sb_progress *progress, const struct sb_plan *plan,
                                      .live = rewritable && !quiet,
                                      .verbose = verbose,
                                      .quiet = quiet,
-                                     .began = sb_seconds_now()};
+                                     .began = sb_monotonic()};
 }
 
 void sb_progress_more(struct sb_progress *progress, size_t job, size_t runs) {
@@ -86,7 +81,7 @@ static void hint_at_timeout(struct sb_progress *progress) {
     enum { LONG_S = 60 };
     const struct sb_job *job = progress->plan->jobs[progress->job].job;
     if (progress->quiet || progress->hinted || progress->done || !progress->started ||
-        job->timeout_s > 0 || sb_seconds_now() - progress->began < LONG_S)
+        job->timeout_s > 0 || sb_monotonic() - progress->began < LONG_S)
         return;
     progress->hinted = true;
     sb_progress_clear(progress);
@@ -109,7 +104,7 @@ void sb_progress_show(struct sb_progress *progress) {
     if (sb_interrupted) {
         fputs(", interrupted: ending those that are under way", stderr);
     } else if (progress->done) {
-        double elapsed = sb_seconds_now() - progress->began;
+        double elapsed = sb_monotonic() - progress->began;
         size_t left = progress->planned > progress->done ? progress->planned - progress->done : 0;
         fputs(", about ", stderr);
         print_duration(elapsed / (double)progress->done * (double)left);

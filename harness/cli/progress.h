@@ -34,6 +34,4 @@ void sb_progress_clear(const struct sb_progress *progress); /* before another li
 void sb_progress_show(struct sb_progress *progress);
 void sb_progress_end(struct sb_progress *progress);
 
-double sb_seconds_now(void); /* monotonic */
-
 #endif

@@ -86,5 +86,5 @@ int sb_restored_plan(struct sb_restored *restored, struct sb_error *err) {
 }
 
 int sb_restored_identity(struct sb_restored *restored, struct sb_error *err) {
-    return sb_identity_now(restored->plan, &restored->identity, err);
+    return sb_identity_now(restored->plan, true, &restored->identity, err);
 }

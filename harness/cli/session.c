@@ -3,6 +3,7 @@
 #include "cli/inject.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/digesting.h"
@@ -105,7 +106,7 @@ static void check_start(struct sb_session *session, const struct sb_run *run) {
 
 /* What the runs rest on has to be known of those that are kept when samebits is killed. */
 static int note_tree(struct sb_session *session, struct sb_error *err) {
-    session->tree = sb_git_finish(sb_steal_pointer(&session->git));
+    session->tree = sb_identity_tree_of(sb_steal_pointer(&session->git));
     return session->tree ? sb_kept_plan_note_tree(session->folder, session->tree, err)
                          : sb_error_errno(err, -ENOMEM, "git");
 }
@@ -114,7 +115,7 @@ static void run_finished(void *context, const struct sb_run *run) {
     struct sb_session *session = context;
     say_note(session, run);
     check_start(session, run);
-    if (sb_git_ready(session->git))
+    if (sb_git_ready(session->git, 0))
         note_tree(session, NULL); /* where this cannot be written, neither can the result */
     if (run->fingerprint) {
         char **first = &session->first[run->job];
@@ -234,7 +235,7 @@ static int build_result(struct sb_session *session, const struct sb_job_result *
         .shared = (const char *const *)session->runs.shared,
         .manifest = manifest,
         .started = session->started,
-        .elapsed_s = sb_seconds_now() - session->progress.began,
+        .elapsed_s = sb_monotonic() - session->progress.began,
         .interrupted = session->runs.interrupted,
     };
     rc = sb_result_build(&input, result, err);

@@ -116,7 +116,8 @@ static json_t *ask_git(const char *directory, const struct timespec *began) {
 
 /* A process beside the caller, and no thread: the caller forks, and what a thread holds at that
  * moment, such as a lock of an allocator, is held in the child for ever. It keeps nothing of the
- * caller's open, such as the lock of a folder, and writes what sb_git_finish gives as one text. */
+ * caller's open, such as the lock of a folder, and writes what sb_git_finish gives as one text. It
+ * leads a process group of its own, in which git and what that starts are: they end together. */
 struct sb_git {
     pid_t child;
     int from;
@@ -124,13 +125,18 @@ struct sb_git {
 
 enum { MOST_TEXT = 4096, OUT = 3 };
 
+static void end_group(int signal_number) {
+    (void)signal_number;
+    kill(0, SIGKILL);
+}
+
 static _Noreturn void tell(const char *directory, pid_t caller, int out) {
     struct timespec began;
     clock_gettime(CLOCK_REALTIME, &began);
-    setpgid(0, 0); /* an interrupt of the runs takes nothing from the manifest */
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != caller || (out != OUT && dup3(out, OUT, O_CLOEXEC) < 0) ||
-        close_range(OUT + 1, ~0U, 0) < 0)
+    /* An interrupt of the runs takes nothing from the manifest; the caller's end ends git too. */
+    if (setpgid(0, 0) < 0 || signal(SIGTERM, end_group) == SIG_ERR ||
+        prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != caller ||
+        (out != OUT && dup3(out, OUT, O_CLOEXEC) < 0) || close_range(OUT + 1, ~0U, 0) < 0)
         _exit(1);
     json_t *found = ask_git(directory, &began);
     SB_AUTO_FREE char *text = found ? sb_json_text(found) : NULL;
@@ -149,16 +155,18 @@ struct sb_git *sb_git_start(const char *directory) {
     if (git->child == 0)
         tell(directory, caller, ends[1]);
     close(ends[1]);
-    if (git->child > 0)
+    if (git->child > 0) {
+        setpgid(git->child, git->child); /* whichever of the two comes first */
         return git;
+    }
     close(git->from);
     free(git);
     return NULL;
 }
 
-bool sb_git_ready(struct sb_git *git) {
+bool sb_git_ready(struct sb_git *git, int milliseconds) {
     struct pollfd end = {.fd = git ? git->from : -1, .events = POLLIN};
-    return poll(&end, 1, 0) > 0;
+    return poll(&end, 1, git ? milliseconds : 0) > 0;
 }
 
 json_t *sb_git_finish(struct sb_git *git) {
@@ -166,11 +174,14 @@ json_t *sb_git_finish(struct sb_git *git) {
         return json_null();
     char text[MOST_TEXT];
     size_t length = 0;
-    ssize_t n;
-    do {
+    ssize_t n = 1;
+    bool ready = sb_git_ready(git, 0);
+    if (!ready)
+        kill(-git->child, SIGKILL);
+    while (ready && (n > 0 || (n < 0 && errno == EINTR))) {
         n = read(git->from, text + length, sizeof text - length);
         length += n > 0 ? (size_t)n : 0;
-    } while (n > 0 || (n < 0 && errno == EINTR));
+    }
     while (waitpid(git->child, NULL, 0) < 0 && errno == EINTR)
         ;
     close(git->from);

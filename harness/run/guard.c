@@ -2,6 +2,7 @@
  * says how it ended, and waits for the next. */
 #include "run/guard.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 #include <errno.h>

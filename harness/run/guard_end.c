@@ -1,5 +1,6 @@
 /* Stage 3: a guard ends a run: from the end of its main process until nothing of it is left. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "run/guard.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* Stage 3: what a guard does with layers: it makes a run's, keeps them until they were read, uses
  * them again, and removes them. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "run/guard.h"
 

@@ -1,5 +1,6 @@
 /* Stage 3: a guard says how a run ended. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "run/guard.h"
 
 #include <errno.h>

@@ -4,6 +4,7 @@
  * Runs start in the order of their ids and nothing is overtaken: a run that needs many CPUs waits
  * until they are free, and those after it wait with it. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "run/process.h"
 #include "run/schedule.h"
 

@@ -7,6 +7,7 @@
  * and is not waited for. */
 #include "run/launcher_slurm.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "run/process.h"
 #include "run/slurm.h"

@@ -1,5 +1,6 @@
 /* Stage 3: what a run really had, read from /proc while it runs, by its guard. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "run/process.h"
 
@@ -34,20 +35,12 @@ struct sb_watched {
     bool seen;           /* in this sample */
 };
 
-static double seconds_of(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-double sb_monotonic(void) {
-    return seconds_of(CLOCK_MONOTONIC);
-}
-
 /* CPU time of the calling thread: what a sample costs. Time for which the guard waits for a CPU
  * costs the run nothing, and would only make the next sample late. */
 static double cpu_time(void) {
-    return seconds_of(CLOCK_THREAD_CPUTIME_ID);
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 static char *read_proc(pid_t pid, const char *name, size_t *n) {

@@ -275,6 +275,4 @@ void sb_guard_stop(struct sb_guard *guard);
 /* The guard's own life; never returns. */
 _Noreturn void sb_guard_main(struct sb_sandbox *sandbox, int socket, unsigned index, pid_t parent);
 
-double sb_monotonic(void);
-
 #endif

@@ -2,6 +2,7 @@
  * run, from which its random stream follows. Ids and moments enter nowhere. See run/raw.h. */
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "probe/stream.h"
 #include "run/raw.h"

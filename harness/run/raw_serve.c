@@ -2,6 +2,7 @@
  * same in every run, and a calendar that is. See run/raw.h. */
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "probe/stream.h"
 #include "run/raw.h"
 

@@ -1,5 +1,6 @@
 /* Stage 3: the launcher `slurm`: from what tasks say, and Slurm of them, to records of runs. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "run/launcher_slurm.h"
 #include "run/process.h"
 #include "run/slurm.h"

@@ -1,6 +1,7 @@
 /* Stage 3: the launcher `slurm`, after a samebits that was killed: its tasks are ended, and what
  * they had done until then is taken in. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "run/batch.h"
 #include "run/launcher_slurm.h"

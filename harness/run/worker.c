@@ -3,6 +3,7 @@
 #include <samebits/run.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "kernels/module.h"
@@ -16,7 +17,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 
 enum { CHECK_SECONDS = 60 };
 
@@ -200,17 +200,11 @@ int sb_worker_check(const struct sb_job *job, struct sb_error *err) {
 
 /* ---- A child that tries ---------------------------------------------------------------------- */
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* Everything that arrives until the pipe closes or the time is up; what lies beyond the limit is
  * thrown away. */
 static bool read_until(int fd, double deadline, struct sb_text *text) {
     for (;;) {
-        double left = deadline - now();
+        double left = deadline - sb_monotonic();
         struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
         if (left <= 0)
             return false;
@@ -251,7 +245,7 @@ static int in_child(void (*body)(void *context, int out), void *context, struct 
     }
     setpgid(child, child); /* whichever of the two comes first */
     close(ends[1]);
-    bool closed = read_until(ends[0], now() + CHECK_SECONDS, text);
+    bool closed = read_until(ends[0], sb_monotonic() + CHECK_SECONDS, text);
     close(ends[0]);
     if (!closed)
         kill(-child, SIGKILL);

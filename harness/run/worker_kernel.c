@@ -5,6 +5,7 @@
 #include <samebits/weights.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "kernels/problem.h"
@@ -13,7 +14,6 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 /* What the axes batch and alignment ask for, in the environment. */
 static const char batch_variable[] = "SAMEBITS_BATCH", alignment_variable[] = "SAMEBITS_ALIGNMENT";
@@ -173,12 +173,6 @@ static int call_in_batches(struct job *job, struct sb_error *err) {
     return 0;
 }
 
-static double now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 /* Has an earlier call given these outputs? If not, they are kept. */
 static int note_outputs(struct job *job, struct sb_error *err) {
     size_t bytes;
@@ -205,9 +199,9 @@ static int make_calls(struct job *job, struct sb_error *err) {
     int rc = 0;
     for (size_t i = 0; i < job->n_calls && rc == 0; i++) {
         unpack(call, job->initial);
-        double begun = now();
+        double begun = sb_monotonic();
         rc = job->batch ? call_in_batches(job, err) : sb_engine_call(job->engine, call, err);
-        job->seconds[i] = now() - begun;
+        job->seconds[i] = sb_monotonic() - begun;
         if (rc == 0)
             rc = note_outputs(job, err);
     }

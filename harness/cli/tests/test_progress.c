@@ -1,5 +1,6 @@
 /* What is said while runs are under way, on a stderr that is no terminal. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "cli/progress.h"
 #include "tests/testing.h"
@@ -31,7 +32,7 @@ static size_t count_hints(struct world *world, double seconds) {
     SB_AUTO_FREE char *text = NULL;
     size_t n = 0;
     ck_assert_int_ge(dup2(to, STDERR_FILENO), 0);
-    world->progress.began = sb_seconds_now() - seconds;
+    world->progress.began = sb_monotonic() - seconds;
     for (int i = 0; i < 3; i++)
         sb_progress_show(&world->progress);
     dup2(kept, STDERR_FILENO);

@@ -66,11 +66,12 @@ int sb_result_build(const struct sb_result_input *input, json_t **result, struct
  * was started has to be finished. */
 struct sb_git;
 struct sb_git *sb_git_start(const char *directory);
-/* Need nobody wait for it? False for NULL. */
-bool sb_git_ready(struct sb_git *git);
-/* Waits for it and frees it: {"commit", "dirty", "changes"} (tracked files alone; null where none
- * is changed, "xxh3:…", or "not hashed: <why>"), or JSON null where there is no repository or no
- * commit. New reference. `git` may be NULL. */
+/* Is its answer there, at once or within so many milliseconds (a signal may end the wait)? False
+ * for NULL. */
+bool sb_git_ready(struct sb_git *git, int milliseconds);
+/* Frees it: {"commit", "dirty", "changes"} (tracked files alone; null where none is changed,
+ * "xxh3:…", or "not hashed: <why>"), or JSON null where there is no repository or no commit, or no
+ * answer yet: git is killed then. New reference. `git` may be NULL. */
 json_t *sb_git_finish(struct sb_git *git);
 
 /* Manifest of what the result rests on: versions (libc, compiler, libraries and programs that runs

@@ -72,6 +72,12 @@ static void git(const char *arguments) {
     ck_assert_msg(system(command) == 0, "%s", command);
 }
 
+static json_t *state_of_folder(void) {
+    struct sb_git *asked = sb_git_start(folder);
+    ck_assert(sb_git_ready(asked, 60000));
+    return sb_git_finish(asked);
+}
+
 static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs) {
     struct sb_argument seed = {.name = "seed", .value = "42"};
     struct sb_job job = {.name = "a", .directory = folder, .arguments = &seed, .n_arguments = 1};
@@ -80,7 +86,7 @@ static json_t *manifest(json_t *inputs, const struct sb_run *runs, size_t n_runs
                            NULL};
     json_t *json = NULL;
     struct sb_error err = {0};
-    SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
+    SB_AUTO_JSON json_t *state = state_of_folder();
     ck_assert_msg(
         sb_manifest_build(&suite, runs, n_runs, environment, state, NULL, inputs, &json, &err) == 0,
         "%s", err.text);
@@ -114,7 +120,7 @@ END_TEST
 
 /* The digest of what is not committed, or why there is none; malloc'd. */
 static char *changes(void) {
-    SB_AUTO_JSON json_t *state = sb_git_finish(sb_git_start(folder));
+    SB_AUTO_JSON json_t *state = state_of_folder();
     const char *known = sb_git_changes_of(state);
     return strdup(known ? known : sb_text_of(state, "changes"));
 }

@@ -331,6 +331,62 @@ class Identity(program.Program):
         self.assertEqual([run["sum"] for run in document["runs"]], [1.0, 1.0, 1.0])
         self.assertIsNone(document["manifest"]["git"])
 
+    # ---- A git that hangs
+
+    def hanging(self):
+        """The environment in which git, and what it started, hang; the folder of what they say of themselves."""
+        self.write("bin/git", "#!/bin/sh\nsleep 600 &\necho $$ $! >hung.tmp\nmv hung.tmp hung\nwait\n", 0o755)
+        self.job()
+        return dict(os.environ, PATH=self.path("bin") + ":" + os.environ["PATH"])
+
+    def hung(self):
+        with open(self.path("hung"), encoding="utf-8") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def assert_gone(self, pids):
+        until = time.monotonic() + 20
+        while time.monotonic() < until and any(os.path.exists(f"/proc/{pid}/exe") for pid in pids):
+            time.sleep(0.05)
+        self.assertEqual([pid for pid in pids if os.path.exists(f"/proc/{pid}/exe")], [])
+
+    def wait_for(self, name):
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not os.path.exists(self.path(name)):
+            time.sleep(0.02)
+        self.assertTrue(os.path.exists(self.path(name)), name)
+
+    def test_a_git_that_hangs_is_not_waited_for_without_end(self):
+        environment = self.hanging()
+        done = self.samebits("run", "-q", "--out", "r", *self.RUN, "--", PYTHON, "job.py", code=0, env=environment)
+        self.assertIn("waiting for `git status`, 30 s at most", done.stderr)
+        self.assertIn("`git status` has not answered: the commit is not known", done.stderr)
+        self.assertIsNone(self.result("r")["manifest"]["git"])
+        self.assert_gone(self.hung())
+
+    def test_an_interrupt_ends_the_wait_for_git(self):
+        environment = self.hanging()
+        running = subprocess.Popen([program.SAMEBITS, "run", "-q", "--out", "r", *self.RUN, "--", PYTHON, "job.py"],
+                                   cwd=self.folder, env=environment, stderr=subprocess.PIPE, text=True)
+        said = running.stderr.readline()
+        self.assertIn("waiting for `git status`", said)
+        before = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        self.assertLess(time.monotonic() - before, 20)  # not the rest of 30 s
+        self.assertIn("has not answered", said)
+        self.assertEqual(len(self.result("r")["runs"]), 3)
+        self.assert_gone(self.hung())
+
+    def test_git_ends_with_samebits(self):
+        environment = self.hanging()
+        self.write("slow.py", "import time\ntime.sleep(600)\n")
+        running = subprocess.Popen([program.SAMEBITS, "run", "-q", "--out", "r", *self.RUN, "--", PYTHON, "slow.py"],
+                                   cwd=self.folder, env=environment)
+        self.wait_for("hung")
+        running.kill()
+        running.wait(timeout=60)
+        self.assert_gone(self.hung())
+
 
 if __name__ == "__main__":
     program.main()
