@@ -77,6 +77,15 @@ void sb_text_clear(struct sb_text *text) {
     *text = (struct sb_text){0};
 }
 
+char *sb_text_next_line(const char **at) {
+    if (!*at || !**at)
+        return NULL;
+    size_t n = strcspn(*at, "\n");
+    char *line = strndup(*at, n);
+    *at += n + ((*at)[n] != '\0');
+    return line;
+}
+
 char *sb_text_take(struct sb_text *text) {
     if (!text->data && !text->failed)
         text_reserve(text, 0);

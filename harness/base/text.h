@@ -34,6 +34,10 @@ char *sb_text_take(struct sb_text *text);
 
 #define SB_AUTO_TEXT __attribute__((cleanup(sb_text_clear)))
 
+/* The next line of a text, malloc'd, without its end; *at, which begins at the text (or NULL), goes
+ * on behind it. NULL: there is none, or no memory. */
+char *sb_text_next_line(const char **at);
+
 /* A list of owned strings; `items` has a NULL after the last, so that it serves as argv or environ.
  * Zero-initialise; free with sb_strings_clear. */
 struct sb_strings {

@@ -345,6 +345,10 @@ int sb_trace_read(struct sb_trace_reader *reader, struct sb_trace_record *record
     }
 }
 
+bool sb_trace_has_weights(const char *backend) {
+    return strncmp(backend, "keras", strlen("keras")) == 0;
+}
+
 void sb_trace_reader_close(struct sb_trace_reader *reader) {
     if (!reader)
         return;

@@ -45,6 +45,9 @@ int sb_trace_write(struct sb_trace_writer *writer, const struct sb_trace_record 
 /* Writes out what is buffered; the writer is gone on failure too. */
 int sb_trace_writer_close(struct sb_trace_writer *writer, struct sb_error *err);
 
+/* Are the records of this backend weights, and no calls? Keras's callback notes these. */
+bool sb_trace_has_weights(const char *backend);
+
 struct sb_trace_reader;
 /* -EBADMSG: not a trace. */
 int sb_trace_reader_open(const char *path, struct sb_trace_reader **reader, struct sb_error *err);

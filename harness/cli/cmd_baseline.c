@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,11 +27,8 @@ struct command {
 };
 
 static void print_text(const struct sb_text *text) {
-    SB_AUTO_FREE char *copy = text->data ? strdup(text->data) : NULL;
-    for (char *line = copy, *end; line && *line; line = end) {
-        end = line + strcspn(line, "\n");
-        if (*end)
-            *end++ = '\0';
+    const char *at = text->data;
+    for (char *line; (line = sb_text_next_line(&at)); free(line)) {
         SB_AUTO_FREE char *shown = sb_text_shown(line, sb_unicode_wanted());
         puts(shown ? shown : "");
     }

@@ -1,6 +1,7 @@
 /* cli: samebits explain: why the bits of a result differ, found by intervention. */
 #include "cli/command.h"
 #include "cli/explain.h"
+#include "cli/explained.h"
 #include "cli/identity.h"
 #include "cli/interrupts.h"
 #include "cli/options.h"
@@ -41,6 +42,12 @@ static bool is_wanted(const struct request *request, const json_t *said) {
 static const char *verdict_of(const json_t *said) {
     const char *verdict = json_string_value(json_object_get(said, "verdict"));
     return verdict ? verdict : "";
+}
+
+/* Do its bits differ? */
+static bool has_question(const json_t *said) {
+    return strcmp(verdict_of(said), "nondeterministic") == 0 ||
+           strcmp(verdict_of(said), "config-dependent") == 0;
 }
 
 static const char *reason_of(const json_t *said) {
@@ -94,142 +101,44 @@ static json_t *job_json(const struct sb_explanation *explanation) {
         sb_json_string(explanation->open_question), "unfinished", explanation->unfinished);
 }
 
+/* The folder that the job runs in. */
+static const char *directory_of(const struct sb_explanation *explanation) {
+    return explanation->restored->plan->jobs[explanation->job].job->directory;
+}
+
+/* Each line folded, what goes on in it at its own indentation. */
+static void print_lines(const char *text) {
+    enum { COLUMNS = 100, MARGIN = 4 };
+    for (char *line; (line = sb_text_next_line(&text)); free(line)) {
+        size_t indent = strspn(line, " ");
+        SB_AUTO_FREE char *shown = sb_text_shown(line + indent, sb_unicode_wanted());
+        for (const char *at = shown ? shown : ""; *at;) {
+            size_t n = sb_text_line(at, COLUMNS - MARGIN - indent), seen = n;
+            while (seen && at[seen - 1] == ' ')
+                seen--;
+            printf("%*s%.*s\n", (int)(MARGIN + indent), "", (int)seen, at);
+            at += n;
+            at += strspn(at, " ");
+        }
+    }
+}
+
 static void print_line(const char *text) {
-    enum { COLUMNS = 100 };
-    SB_AUTO_FREE char *shown = sb_text_shown(text, sb_unicode_wanted());
-    for (const char *at = shown ? shown : ""; *at;) {
-        size_t n = sb_text_line(at, COLUMNS - 6);
-        printf("      %.*s\n", (int)n, at);
-        for (at += n; *at == ' ';)
-            at++;
-    }
-}
-
-static void print_runs(const json_t *runs) {
-    json_int_t n = json_integer_value(json_object_get(runs, "runs"));
-    json_int_t distinct = json_integer_value(json_object_get(runs, "distinct"));
-    SB_AUTO_FREE char *text = sb_format(
-        "%s: %lld runs, %lld result%s", json_string_value(json_object_get(runs, "setting")),
-        (long long)n, (long long)distinct, distinct == 1 ? "" : "s");
-    print_line(text ? text : "");
-}
-
-/* Is it a cause that shows in what kernels compute? Others change what goes into them. */
-static bool is_of_kernels(const json_t *cause) {
-    static const char *const sources[] = {"threads", "isa", "schedule", "deterministic"};
-    const char *source = json_string_value(json_object_get(cause, "source"));
-    for (size_t i = 0; source && i < sizeof sources / sizeof *sources; i++) {
-        if (strcmp(source, sources[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The innermost caller, and the innermost in the folder that the job runs in, which is the current
- * one: what a framework does, and where it was asked to. */
-static void print_callers(const json_t *frames) {
-    SB_AUTO_FREE char *folder = getcwd(NULL, 0);
-    const char *first = json_string_value(json_array_get(frames, 0)), *own = NULL;
-    size_t i, n = folder ? strlen(folder) : 0;
-    json_t *frame;
-    json_array_foreach(frames, i, frame) {
-        const char *text = json_string_value(frame);
-        if (!own && n && strncmp(text, folder, n) == 0 && text[n] == '/')
-            own = text + n + 1;
-    }
-    SB_AUTO_FREE char *text = !own ? sb_format("called by %s", first)
-                              : own == first + n + 1
-                                  ? sb_format("called by %s", own)
-                                  : sb_format("called by %s, from %s", first, own);
-    if (text)
-        print_line(text);
-}
-
-/* Weights are no call: of those the first that differ are told. malloc'd. */
-static char *culprit_text(const json_t *culprit) {
-    const char *call = json_string_value(json_object_get(culprit, "call"));
-    const char *backend = json_string_value(json_object_get(culprit, "backend"));
-    const json_t *step = json_object_get(culprit, "step");
-    if (sb_explain_is_weights(backend))
-        return json_is_integer(step)
-                   ? sb_format("first weights that differ: %s, after step %lld", call,
-                               json_integer_value(step))
-                   : sb_format("first weights that differ: %s, before the first step", call);
-    return sb_format(
-        "first call whose inputs are equal and whose output is not: %s of %s, call "
-        "%lld (%s)",
-        call, backend, json_integer_value(json_object_get(culprit, "seq")),
-        json_string_value(json_object_get(culprit, "status")));
-}
-
-/* Where the bits part, as far as traces of the runs show it. */
-static void print_culprit(const json_t *cause) {
-    const json_t *culprit = json_object_get(cause, "culprit");
-    const json_t *traced = json_object_get(cause, "traced");
-    const json_t *share = json_object_get(traced, "cpu_share");
-    double percent = 100 * json_number_value(share);
-    const char *note = json_string_value(json_object_get(traced, "note"));
-    SB_AUTO_FREE char *call = json_is_object(culprit) ? culprit_text(culprit) : NULL;
-    if (call)
-        print_line(call);
-    if (json_array_size(json_object_get(culprit, "frames")))
-        print_callers(json_object_get(culprit, "frames"));
-    SB_AUTO_FREE char *little =
-        !call && !note && is_of_kernels(cause) && json_is_number(share) && percent < 50
-            ? sb_format(
-                  "a trace sees %.0f%% of the CPU time: kernels that are linked in stay "
-                  "unseen; points of the program's own show more (samebits/trace.h, "
-                  "python/samebits.py)",
-                  percent)
-            : NULL;
-    const char *by = json_string_value(json_object_get(traced, "by"));
-    SB_AUTO_FREE char *share_text =
-        by && strcmp(by, "framework operations") == 0 && json_is_number(share)
-            ? sb_format("traced by framework operation: %.0f%% of the CPU time, the start included",
-                        percent)
-            : NULL;
-    if (share_text)
-        print_line(share_text);
-    if (note || little)
-        print_line(note ? note : little);
-    SB_AUTO_TEXT struct sb_text growth = {0};
-    if (sb_say_growth(&growth, "the difference", cause))
-        print_line(growth.data);
-}
-
-static void print_cause(const json_t *cause) {
-    const json_t *evidence = json_object_get(cause, "evidence");
-    const json_t *alternatives = json_object_get(cause, "alternatives");
-    const char *fix = json_string_value(json_object_get(cause, "fix"));
-    printf("    %s (%s", json_string_value(json_object_get(cause, "source")),
-           json_string_value(json_object_get(cause, "status")));
-    size_t i;
-    json_t *other;
-    json_array_foreach(alternatives, i, other)
-        printf("%s%s", i ? ", " : "; also cured by ", json_string_value(other));
-    puts(")");
-    if (json_is_object(evidence)) {
-        print_runs(json_object_get(evidence, "without"));
-        print_runs(json_object_get(evidence, "with"));
-    }
-    print_culprit(cause);
-    double luck = json_number_value(json_object_get(evidence, "luck"));
-    if (luck > 0) {
-        SB_AUTO_FREE char *text = sb_format("agreement by luck: %.2g at the rate seen", luck);
-        print_line(text ? text : "");
-    }
-    SB_AUTO_FREE char *text = fix ? sb_format("fix: %s", fix) : NULL;
-    if (text)
-        print_line(text);
+    SB_AUTO_FREE char *line = sb_format("  %s", text);
+    print_lines(line ? line : "");
 }
 
 static void print_job(const struct sb_explanation *explanation) {
+    SB_AUTO_TEXT struct sb_text said = {0};
     SB_AUTO_FREE char *name = sb_text_shown(
         json_string_value(json_object_get(explanation->said, "id")), sb_unicode_wanted());
     printf("  %s  %s\n", name ? name : "", verdict_of(explanation->said));
     size_t i;
     json_t *cause;
-    json_array_foreach(explanation->causes, i, cause) print_cause(cause);
+    json_array_foreach(explanation->causes, i, cause)
+        sb_say_cause(&said, cause, directory_of(explanation));
+    if (said.length)
+        print_lines(said.data);
     if (explanation->open_question)
         print_line(explanation->open_question);
     else if (explanation->unfinished)
@@ -261,6 +170,42 @@ static void print_changed(const char *changed) {
     print_line("what follows is true of the program as it is now");
 }
 
+/* As reports are told of it: see cli/explained.h. New reference, or NULL. */
+static json_t *with_directory(const struct sb_explanation *explanation, const json_t *answer) {
+    json_t *entry = json_copy((json_t *)answer);
+    if (entry)
+        json_object_set_new(entry, "directory", sb_json_string(directory_of(explanation)));
+    return entry;
+}
+
+/* One job: its answer goes to `answered`, and for reports to `found` if there was a question. */
+static int explain_one(const struct request *request, struct sb_explanation *explanation,
+                       json_t *answered, json_t *found, bool *open, struct sb_error *err) {
+    int rc = explain_job(explanation, err);
+    if (rc == 0)
+        rc = check_unchanged(explanation->restored, explanation->folder, err);
+    if (rc < 0)
+        return rc;
+    SB_AUTO_JSON json_t *answer = job_json(explanation);
+    bool unanswered = explanation->open_question || explanation->unfinished;
+    if (!answer || json_array_append(answered, answer) < 0)
+        return sb_error_errno(err, -ENOMEM, "causes");
+    if (!request->json)
+        print_job(explanation);
+    if (has_question(explanation->said) &&
+        json_array_append_new(found, with_directory(explanation, answer)) < 0)
+        return sb_error_errno(err, -ENOMEM, "causes");
+    *open |= unanswered;
+    return 0;
+}
+
+static void print_document(json_t *answered, const char *changed) {
+    SB_AUTO_JSON json_t *document = json_pack("{s:s, s:O, s:o}", "schema", "samebits.explain/1",
+                                              "jobs", answered, "changed", sb_json_string(changed));
+    SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
+    puts(text ? text : "");
+}
+
 static int explain_result(const struct request *request, const char *path,
                           const struct sb_restored *restored, const json_t *result,
                           struct sb_error *err) {
@@ -269,12 +214,13 @@ static int explain_result(const struct request *request, const char *path,
                                       .began = sb_monotonic(),
                                       .quiet = request->quiet || !isatty(STDERR_FILENO)};
     SB_AUTO_FREE char *folder = sb_folder_file(restored->folder, "explain");
-    SB_AUTO_JSON json_t *jobs = json_array();
+    SB_AUTO_JSON json_t *answered = json_array();
+    SB_AUTO_JSON json_t *found = json_array();
     const json_t *said = json_object_get(result, "jobs");
     bool any = false, open = false;
     SB_AUTO_FREE char *changed =
         sb_identity_difference(json_object_get(result, "manifest"), restored->identity);
-    if (!folder || !jobs)
+    if (!folder || !answered || !found)
         return sb_error_errno(err, -ENOMEM, "%s", path);
     if (changed && !request->json)
         print_changed(changed);
@@ -288,14 +234,7 @@ static int explain_result(const struct request *request, const char *path,
             continue;
         any = true;
         bounds.what = restored->plan->jobs[i].job->id;
-        int rc = explain_job(&explanation, err);
-        if (rc == 0)
-            rc = check_unchanged(restored, folder, err);
-        if (rc == 0 && request->json)
-            json_array_append_new(jobs, job_json(&explanation));
-        else if (rc == 0)
-            print_job(&explanation);
-        open |= explanation.open_question || explanation.unfinished;
+        int rc = explain_one(request, &explanation, answered, found, &open, err);
         sb_explanation_clear(&explanation);
         if (rc < 0)
             return rc;
@@ -303,13 +242,10 @@ static int explain_result(const struct request *request, const char *path,
     if (!any)
         return sb_error_set(err, -EINVAL, "%s: no job '%s' (samebits report lists them)", path,
                             request->job ? request->job : "");
-    if (request->json) {
-        SB_AUTO_JSON json_t *document = json_pack("{s:s, s:O, s:o}", "schema", "samebits.explain/1",
-                                                  "jobs", jobs, "changed", sb_json_string(changed));
-        SB_AUTO_FREE char *text = document ? sb_json_text(document) : NULL;
-        puts(text ? text : "");
-    }
-    return sb_interrupted ? SB_EXIT_INTERRUPTED : open ? SB_EXIT_ERROR : SB_EXIT_OK;
+    if (request->json)
+        print_document(answered, changed);
+    int rc = sb_explained_save(restored->folder, result, found, changed, err);
+    return rc < 0 ? rc : sb_interrupted ? SB_EXIT_INTERRUPTED : open ? SB_EXIT_ERROR : SB_EXIT_OK;
 }
 
 static int explain(const struct request *request, const char *path, struct sb_error *err) {

@@ -1,5 +1,6 @@
 /* cli: samebits report. */
 #include "cli/command.h"
+#include "cli/explained.h"
 #include "cli/options.h"
 #include "cli/reporting.h"
 
@@ -16,6 +17,8 @@ static int report_one(const char *given, const struct sb_strings *reports,
     int rc = folder ? 0 : sb_error_errno(err, -ENOMEM, "%s", given);
     if (rc == 0)
         rc = sb_reporting_load(given, &result, err);
+    if (rc == 0)
+        sb_explained_join(folder, result);
     for (size_t k = 0; k < reports->n && rc == 0; k++)
         rc = sb_reporting_write_one(reports->items[k], result, folder, manner, err);
     return rc;

@@ -125,10 +125,6 @@ bool sb_explain_can_trace(const struct sb_explanation *explanation) {
            restored->machine->probe;
 }
 
-bool sb_explain_is_weights(const char *backend) {
-    return strncmp(backend, "keras", strlen("keras")) == 0;
-}
-
 json_t *sb_explain_runs_json(const struct sb_cell_runs *runs, const char *setting) {
     return json_pack("{s:o, s:i, s:i, s:i}", "setting", sb_json_string(setting), "runs",
                      (int)runs->good, "distinct", (int)runs->distinct, "failed", (int)runs->failed);

@@ -75,10 +75,6 @@ int sb_explain_operations(struct sb_explanation *explanation, const struct sb_kn
                           const struct sb_experiment *plain, json_t *cause, bool *answered,
                           struct sb_error *err);
 
-/* Of what a trace has as a backend: are its records weights, and no calls? Keras's callback notes
- * these. */
-bool sb_explain_is_weights(const char *backend);
-
 /* Two traced runs that differ, and where. */
 struct sb_parting {
     const struct sb_run *a, *b;

@@ -71,12 +71,9 @@ static bool can_be_kept(const struct sb_explanation *explanation,
 
 static json_t *frames_json(const struct sb_saved_call *call) {
     json_t *frames = json_array();
-    for (const char *at = call->frames; *at;) {
-        size_t n = strcspn(at, "\n");
-        SB_AUTO_FREE char *line = strndup(at, n);
+    const char *at = call->frames;
+    for (char *line; (line = sb_text_next_line(&at)); free(line))
         json_array_append_new(frames, sb_json_string(line));
-        at += n + (at[n] == '\n');
-    }
     return frames;
 }
 

@@ -131,6 +131,31 @@ static char *race_fix(const struct sb_observation *seen, bool flag_cures) {
         "arrives (atomics, locks, reduction clauses, as_completed)");
 }
 
+/* By what the run's libraries are told how many threads to use. */
+static char *threads_fix(const struct sb_observation *seen) {
+    static const char *const knobs[][2] = {
+        {"libgomp", "OMP_NUM_THREADS"},
+        {"libomp", "OMP_NUM_THREADS"},
+        {"libiomp", "OMP_NUM_THREADS"},
+        {"libopenblas", "OPENBLAS_NUM_THREADS"},
+        {"libblis", "BLIS_NUM_THREADS"},
+        {"libmkl", "MKL_NUM_THREADS"},
+        {"libtorch", "torch.set_num_threads"},
+        {"tensorflow", "tf.config.threading.set_intra_op_parallelism_threads"}};
+    SB_AUTO_TEXT struct sb_text text = {0};
+    const char *last = "";
+    sb_text_puts(&text, "fix the number of threads");
+    for (size_t i = 0; i < sizeof knobs / sizeof *knobs; i++) {
+        if (!sb_explain_has_library(seen, knobs[i][0]) || strcmp(knobs[i][1], last) == 0)
+            continue;
+        sb_text_printf(&text, "%s%s", *last ? ", " : " (", knobs[i][1]);
+        last = knobs[i][1];
+    }
+    sb_text_printf(&text, "%s, since the order of a sum follows it, or compare with a tolerance",
+                   *last ? ")" : "");
+    return sb_text_take(&text);
+}
+
 static const struct {
     const char *source, *fix;
 } fixes[] = {
@@ -144,9 +169,6 @@ static const struct {
     {"hostname", "do not let the host's name into seeds or data"},
     {"path", "do not let the working directory's path into seeds, orders or data"},
     {"locale", "set the locale (LC_ALL=C.UTF-8), or sort and parse without it"},
-    {"threads",
-     "fix the number of threads (OMP_NUM_THREADS, torch.set_num_threads), since the order of a sum "
-     "follows it, or compare with a tolerance"},
     {"isa",
      "hold libraries to one instruction set (OPENBLAS_CORETYPE, ATEN_CPU_CAPABILITY, "
      "ONEDNN_MAX_CPU_ISA), or compare with a tolerance"},
@@ -161,6 +183,8 @@ static const struct {
 char *sb_explain_fix(const char *source, const struct sb_observation *seen, bool flag_cures) {
     if (strcmp(source, "entropy") == 0)
         return seed_fix(seen);
+    if (strcmp(source, "threads") == 0)
+        return threads_fix(seen);
     if (strcmp(source, "schedule") == 0)
         return race_fix(seen, flag_cures);
     if (strcmp(source, "clock") == 0) {

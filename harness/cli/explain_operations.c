@@ -239,7 +239,7 @@ static int name_culprit(struct operations *operations, json_t *cause, struct sb_
     if (!call->seq)
         return 0;
     if (json_is_object(known) &&
-        (is_of_library(call->backend) || sb_explain_is_weights(call->backend)))
+        (is_of_library(call->backend) || sb_trace_has_weights(call->backend)))
         return 0;
     json_t *culprit = sb_divergent_call_json(call);
     if (!culprit || json_object_set_new(cause, "culprit", culprit) < 0)

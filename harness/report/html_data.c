@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -105,6 +106,27 @@ static json_t *groups_json(const json_t *job) {
     return groups;
 }
 
+/* Paragraphs in the order of explain's: {"text", "says": [lines that belong to it], "growth"}. */
+static json_t *explained_json(const json_t *explained) {
+    SB_AUTO_TEXT struct sb_text lines = {0};
+    sb_say_explained(&lines, explained);
+    json_t *paragraphs = json_array(), *last = NULL;
+    const json_t *causes = json_object_get(explained, "causes");
+    const char *at = lines.data;
+    size_t n = *sb_text_of(explained, "changed") ? (size_t)-1 : 0;
+    for (char *line; (line = sb_text_next_line(&at)); free(line)) {
+        if (last && *line == ' ') {
+            json_array_append_new(json_object_get(last, "says"),
+                                  sb_json_string(line + strspn(line, " ")));
+            continue;
+        }
+        last = json_pack("{s:o, s:[]}", "text", sb_json_string(line), "says");
+        json_array_append_new(paragraphs, last);
+        copy(last, "growth", json_array_get(causes, n++), "growth");
+    }
+    return paragraphs;
+}
+
 static void add_details(json_t *entry, const json_t *job) {
     static const char *const as_they_are[] = {"axes",       "witness", "culprit", "growth",
                                               "confidence", "reason",  "limits"};
@@ -113,6 +135,8 @@ static void add_details(json_t *entry, const json_t *job) {
             copy(entry, as_they_are[i], job, as_they_are[i]);
     }
     copy(entry, "worst_tensor", job, "worst");
+    if (json_is_object(json_object_get(job, "explained")))
+        json_object_set_new(entry, "explained", explained_json(json_object_get(job, "explained")));
     SB_AUTO_TEXT struct sb_text said = {0};
     json_t *cost = json_object();
     sb_say_cost(&said, job);

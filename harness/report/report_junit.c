@@ -89,6 +89,8 @@ static void add_body(struct sb_text *xml, const json_t *job, const struct sb_run
     add_paragraph(&body, &part, "evidence: ");
     sb_say_witness(&part, job, index);
     add_paragraph(&body, &part, "witness: ");
+    sb_say_explained(&part, json_object_get(job, "explained"));
+    add_paragraph(&body, &part, "why: ");
     sb_say_trace(&part, job);
     add_paragraph(&body, &part, "traced: ");
     sb_text_puts(&part, sb_text_of(json_object_get(index->first_failed, sb_job_title(job)), "log"));

@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* GitHub drops a step's summary whole beyond 1 MiB (1,048,576 bytes). Rows and details are added
@@ -155,6 +156,19 @@ static void add_item(struct sb_text *list, const char *label, struct sb_text *sa
     sb_text_clear(said);
 }
 
+/* What explain found: a list within the item. */
+static void add_why(struct sb_text *part, const json_t *job) {
+    SB_AUTO_TEXT struct sb_text lines = {0};
+    sb_say_explained(&lines, json_object_get(job, "explained"));
+    const char *at = lines.data;
+    for (char *line; (line = sb_text_next_line(&at)); free(line)) {
+        bool within = *line == ' ';
+        sb_text_puts(part, within ? "  - " : "- why: ");
+        add_escaped(part, line + strspn(line, " "), MOST_TEXT);
+        sb_text_putc(part, '\n');
+    }
+}
+
 static void add_details(struct page *page, struct sb_text *part, const json_t *job) {
     SB_AUTO_TEXT struct sb_text said = {0};
     sb_text_printf(part, "\n<details%s><summary>%s", went_wrong(job) ? " open" : "",
@@ -177,6 +191,7 @@ static void add_details(struct page *page, struct sb_text *part, const json_t *j
     add_item(part, went_wrong(job) ? "because " : "note: ", &said);
     sb_say_witness(&said, job, &page->index);
     add_item(part, "witness: ", &said);
+    add_why(part, job);
     sb_say_trace(&said, job);
     add_item(part, "traced: ", &said);
     sb_text_puts(&said,
@@ -213,13 +228,12 @@ static void add_baseline(struct page *page) {
     if (!json_is_object(check))
         return;
     sb_say_baseline(&lines, check, false);
-    for (char *line = lines.data; line && *line;) {
-        size_t n = strcspn(line, "\n");
-        SB_AUTO_FREE char *one = strndup(line, n);
-        sb_text_puts(&part, line == lines.data ? "\n" : "- ");
-        add_escaped(&part, one ? one + strspn(one, " ") : "", MOST_TEXT);
-        sb_text_puts(&part, line == lines.data ? "\n\n" : "\n");
-        line += n + (line[n] != '\0');
+    const char *at = lines.data;
+    bool first = true;
+    for (char *line; (line = sb_text_next_line(&at)); free(line), first = false) {
+        sb_text_puts(&part, first ? "\n" : "- ");
+        add_escaped(&part, line + strspn(line, " "), MOST_TEXT);
+        sb_text_puts(&part, first ? "\n\n" : "\n");
     }
     add_part(page, &part, MOST_BYTES);
 }

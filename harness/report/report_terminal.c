@@ -7,6 +7,7 @@
 #include "report/table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -247,7 +248,23 @@ static void print_witness(const struct page *page, const json_t *job) {
     sb_text_quote(&text, page->options->directory);
     sb_text_printf(&text, " %s", sb_text_of(witness, "b"));
     print_whole(page, &text);
-    sb_text_puts(&text, "why       ");
+}
+
+/* What explain found, or how to ask it. */
+static void print_why(const struct page *page, const json_t *job) {
+    const json_t *explained = json_object_get(job, "explained");
+    SB_AUTO_TEXT struct sb_text lines = {0}, text = {0};
+    sb_say_explained(&lines, explained);
+    const char *at = lines.data, *label = "why       ";
+    for (char *line; (line = sb_text_next_line(&at)); free(line), label = "          ") {
+        sb_text_printf(&text, "%s%s", label, line);
+        print_text(page, &text, 10 + strspn(line, " "));
+    }
+    bool unfinished = json_is_true(json_object_get(explained, "unfinished"));
+    if ((explained && !unfinished) || !json_is_object(json_object_get(job, "witness")) ||
+        !page->options->directory)
+        return;
+    sb_text_puts(&text, unfinished ? "goes on   " : "why       ");
     add_program(&text, page, "explain");
     sb_text_quote(&text, page->options->directory);
     if (json_array_size(page->jobs) > 1) {
@@ -320,6 +337,7 @@ static void print_details(const struct page *page, const json_t *job) {
                        sb_text_of(job, "reason"));
     print_text(page, &text, 10);
     print_witness(page, job);
+    print_why(page, job);
     print_trace(page, job);
     if (page->options->verbose)
         print_groups(page, job);
@@ -440,12 +458,11 @@ static void print_baseline(const struct page *page) {
         return;
     sb_say_baseline(&lines, check, page->options->verbose);
     fputc('\n', page->out);
-    for (const char *line = lines.data; line && *line;) {
-        size_t n = strcspn(line, "\n");
+    const char *at = lines.data;
+    for (char *line; (line = sb_text_next_line(&at)); free(line)) {
         SB_AUTO_TEXT struct sb_text text = {0};
-        sb_text_printf(&text, "%.*s", (int)n, line);
+        sb_text_puts(&text, line);
         print_text(page, &text, 10);
-        line += n + (line[n] != '\0');
     }
 }
 

@@ -385,4 +385,8 @@ void sb_say_message(struct sb_text *text, const json_t *job) {
     }
     if (*sb_text_of(job, "reason"))
         sb_text_printf(text, "; %s", sb_text_of(job, "reason"));
+    const json_t *causes = json_object_get(json_object_get(job, "explained"), "causes");
+    for (size_t i = 0; i < json_array_size(causes); i++)
+        sb_text_printf(text, "%s%s",
+                       i ? ", " : "; cause: ", sb_text_of(json_array_get(causes, i), "source"));
 }

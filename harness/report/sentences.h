@@ -54,6 +54,13 @@ void sb_say_when(struct sb_text *text, const json_t *when);
 void sb_say_witness(struct sb_text *text, const json_t *job, const struct sb_run_index *index);
 /* What traces of the witness show, separated by semicolons. */
 void sb_say_trace(struct sb_text *text, const json_t *job);
+/* What explain found of one cause, a line each: "entropy (confirmed)", and what shows it and mends
+ * it, indented by two blanks. `directory` is the one that the job runs in, "" where it is not
+ * known: callers that lie in it are told by what follows it. */
+void sb_say_cause(struct sb_text *text, const json_t *cause, const char *directory);
+/* The same of a job's `explained` (samebits explain --json, with what it adds for reports), with
+ * what is left open at the end. */
+void sb_say_explained(struct sb_text *text, const json_t *explained);
 /* "config-dependent: depends on threads, isa; 2 of 12 runs failed: …": a job in one line. */
 void sb_say_message(struct sb_text *text, const json_t *job);
 

@@ -59,5 +59,24 @@ START_TEST(system_libraries_are_named_where_nothing_else_called)
 }
 END_TEST
 
-SB_TEST_MAIN("cli-explain-fix", the_interpreter_comes_first_and_system_libraries_go,
-             an_interpreter_may_be_a_library, system_libraries_are_named_where_nothing_else_called)
+static void threads_say(const char *loaded, const char *expected) {
+    const struct sb_observation seen = {.libraries = (char **)&loaded, .n_libraries = 1};
+    SB_AUTO_FREE char *fix = sb_explain_fix("threads", &seen, false);
+    ck_assert_str_eq(fix, expected);
+}
+
+START_TEST(threads_are_fixed_by_what_the_program_has)
+{
+    threads_say("/usr/lib/jvm/java-17/lib/server/libjvm.so",
+                "fix the number of threads, since the order of a sum follows it, or compare with a "
+                "tolerance");
+    threads_say(
+        "/usr/lib/x86_64-linux-gnu/libopenblas.so.0",
+        "fix the number of threads (OPENBLAS_NUM_THREADS), since the order of a sum follows "
+        "it, or compare with a tolerance");
+}
+END_TEST
+
+SB_TEST_MAIN("cli-explain-fix", threads_are_fixed_by_what_the_program_has,
+             the_interpreter_comes_first_and_system_libraries_go, an_interpreter_may_be_a_library,
+             system_libraries_are_named_where_nothing_else_called)

@@ -250,12 +250,23 @@ function evidence(job) {
     ['p of dependence', confidence.dependence_p === null ? null : plain(confidence.dependence_p)]]);
 }
 
+function why(job) {
+  const box = make('div', {class: 'why'}, make('h3', {}, 'Why'));
+  for (const part of job.explained) {
+    box.append(make('p', {}, make('b', {}, part.text)));
+    if (part.says.length) box.append(make('ul', {class: 'says'}, ...part.says.map(text => make('li', {}, text))));
+    if (part.growth) box.append(make('h3', {}, 'Growth, as explain saw it'), plotGrowth(part.growth));
+  }
+  return box;
+}
+
 function jobDetails(job) {
   const box = document.createDocumentFragment();
   box.append(make('div', {class: 'top'}, make('h2', {}, job.id), make('span', {class: 'pill ' + (TONES[job.outcome] || '')}, job.outcome),
     make('button', {type: 'button', title: 'close (Esc)', 'aria-label': 'close', onclick: close}, '✕')));
   box.append(make('p', {}, make('b', {}, job.judged), job.reason ? ` · ${job.reason}` : ''));
   if (job.says.length) box.append(make('ul', {class: 'says'}, ...job.says.map(text => make('li', {}, text))));
+  if (job.explained) box.append(why(job));
   if (job.culprit) box.append(make('h3', {}, 'Culprit'), pairs(Object.entries(job.culprit).map(([key, value]) => [key, plain(value)])));
   if (job.axes.length) box.append(make('h3', {}, 'Axes'), axesTable(job));
   if (job.runs.length) box.append(make('h3', {}, 'Runs: one letter, one result'), runsGrid(job), make('div', {id: 'run'}));

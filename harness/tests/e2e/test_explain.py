@@ -356,6 +356,45 @@ class Explain(program.Program):
         self.assertEqual(started.returncode, 130)
         self.assertTrue(json.loads(output)["jobs"][0]["unfinished"])
 
+    def test_what_was_found_stands_in_later_reports(self):
+        self.write("s.yaml", """
+            version: 1
+            defaults: {axes: {locale: [C]}, weights: w.npy}
+            jobs:
+              - {name: pid, command: [./causes, pid]}
+              - {name: entropy, command: [./causes, entropy]}
+              - {name: steady, command: [./causes, x]}
+            """)
+        self.samebits("run", "-q", "--out", "out", "s.yaml", code=1)
+        self.samebits("explain", "out", "--job", "pid", code=0)
+        said = self.samebits("report", "out", code=0).stdout
+        self.assertIn("why       pid (confirmed)", said)
+        self.assertIn("fix: do not let a process id", said)
+        self.assertIn("why       " + program.SAMEBITS + " explain out --job entropy", said)
+        self.samebits("explain", "out", "--job", "entropy", code=0)
+        self.assertEqual(self.explained(), {"pid": ["pid"], "entropy": ["entropy"]})
+        for report, says in (("markdown", "why: entropy (confirmed)"), ("junit:-", "cause: entropy"), ("github", "cause: entropy"),
+                             ("tap", "cause: entropy")):
+            self.assertIn(says, self.samebits("report", "out", "-r", report, code=0).stdout)
+        # What was found of another result is not this one's.
+        self.edit("out/result.json", lambda result: result["jobs"][0]["groups"][0].update(runs=["r00099"]))
+        self.assertEqual(self.explained(), {"entropy": ["entropy"]})
+        # A damaged one is said, and reports are made without.
+        self.write("out/explain.json", "{")
+        done = self.samebits("report", "out", code=0)
+        self.assertIn("explain.json: line 1", done.stderr)
+        self.assertIn("explain out --job pid", done.stdout)
+
+    def edit(self, name, change):
+        with open(self.path(name), encoding="utf-8") as file:
+            document = json.load(file)
+        change(document)
+        self.write(name, json.dumps(document))
+
+    def explained(self):
+        jobs = json.loads(self.samebits("report", "out", "-r", "json", code=0).stdout)["jobs"]
+        return {job["name"]: [cause["source"] for cause in job["explained"]["causes"]] for job in jobs if "explained" in job}
+
     def test_mistakes(self):
         self.samebits("run", "-q", "--out", "out", "--vary", "threads=1", "--", "./causes", "x", code=0)
         for words, says in ((("explain",), "give a results folder"), (("explain", "nowhere"), "nowhere"),

@@ -109,6 +109,25 @@ class Page(program.Program):
         self.browser.click("tbody tr:nth-child(4) th")
         self.assertIn("what went wrong <b>here</b>", self.browser.texts("#details")[0])
 
+    def test_the_cause_stands_where_explain_was_asked(self):
+        self.page()
+        self.samebits("explain", "-q", "out", "--job", "by-hash", code=0)
+        with open(self.path("out", "explain.json"), encoding="utf-8") as file:
+            document = json.load(file)
+        document["jobs"][0]["causes"][0]["fix"] += HOSTILE
+        document["jobs"][0]["causes"][0]["growth"] = [{"step": 1, "max_abs": 1e-7, "max_ulp": 1, "share": 0.5},
+                                                      {"step": 9, "max_abs": 1e-5, "max_ulp": 9, "share": 1}]
+        self.write("out/explain.json", json.dumps(document))
+        self.samebits("report", "-q", "out", "--report", "html:why.html", code=0)
+        self.browser.open(self.path("why.html"), "#job=by-hash")
+        details, = self.browser.texts("#details")
+        for text in ("WHY", "hash_seed (confirmed)", "hash_seed=0: 3 runs, 1 result", "fix: sort the set or dictionary", HOSTILE,
+                     "the difference begins at step 1"):
+            self.assertIn(text, details)
+        self.assertEqual(len(self.browser.texts("#details .plot circle")), 2)
+        self.assertIsNone(self.browser.run("return window.hacked"))
+        self.snap("why")
+
     def test_the_growth_of_a_difference_is_drawn(self):
         """Ranks that share a batch add its gradients in another order."""
         self.write("steps.yaml", """

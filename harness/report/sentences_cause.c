@@ -1,0 +1,155 @@
+/* Stage 7: what `samebits explain` found, in words. See report/sentences.h. */
+#include "report/sentences.h"
+
+#include "base/cleanup.h"
+#include "base/trace.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void begin_line(struct sb_text *text) {
+    sb_text_puts(text, text->length ? "\n  " : "  ");
+}
+
+static void say_runs(struct sb_text *text, const json_t *runs) {
+    json_int_t distinct = sb_count_of(runs, "distinct");
+    begin_line(text);
+    sb_text_printf(text, "%s: %lld runs, %lld result%s", sb_text_of(runs, "setting"),
+                   (long long)sb_count_of(runs, "runs"), (long long)distinct,
+                   distinct == 1 ? "" : "s");
+}
+
+/* Is it a cause that shows in what kernels compute? Others change what goes into them. */
+static bool is_of_kernels(const json_t *cause) {
+    static const char *const sources[] = {"threads", "isa", "schedule", "deterministic"};
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        if (sb_text_is(cause, "source", sources[i]))
+            return true;
+    }
+    return false;
+}
+
+/* The innermost caller, and the innermost in the folder that the job runs in: what a framework
+ * does, and where it was asked to. */
+static void say_callers(struct sb_text *text, const json_t *frames, const char *directory) {
+    const char *first = sb_text_at(frames, 0), *own = NULL;
+    size_t n = strlen(directory);
+    for (size_t i = 0; i < json_array_size(frames) && !own; i++) {
+        const char *frame = sb_text_at(frames, i);
+        if (n && strncmp(frame, directory, n) == 0 && frame[n] == '/')
+            own = frame + n + 1;
+    }
+    begin_line(text);
+    sb_text_printf(text, "called by %s", own == first + n + 1 ? own : first);
+    if (own && own != first + n + 1)
+        sb_text_printf(text, ", from %s", own);
+}
+
+/* Weights are no call: of those the first that differ are told. */
+static void say_call(struct sb_text *text, const json_t *culprit) {
+    const char *call = sb_text_of(culprit, "call"), *backend = sb_text_of(culprit, "backend");
+    const json_t *step = json_object_get(culprit, "step");
+    begin_line(text);
+    if (!sb_trace_has_weights(backend))
+        sb_text_printf(
+            text,
+            "first call whose inputs are equal and whose output is not: %s of %s, call %lld "
+            "(%s)",
+            call, backend, (long long)sb_count_of(culprit, "seq"), sb_text_of(culprit, "status"));
+    else if (json_is_integer(step))
+        sb_text_printf(text, "first weights that differ: %s, after step %lld", call,
+                       (long long)json_integer_value(step));
+    else
+        sb_text_printf(text, "first weights that differ: %s, before the first step", call);
+}
+
+/* How far what was traced can be relied on. */
+static void say_share(struct sb_text *text, const json_t *cause, bool found) {
+    const json_t *traced = json_object_get(cause, "traced");
+    const json_t *share = json_object_get(traced, "cpu_share");
+    double percent = 100 * json_number_value(share);
+    const char *note = sb_text_of(traced, "note");
+    if (sb_text_is(traced, "by", "framework operations") && json_is_number(share)) {
+        begin_line(text);
+        sb_text_printf(text,
+                       "traced by framework operation: %.0f%% of the CPU time, the start included",
+                       percent);
+    }
+    if (*note) {
+        begin_line(text);
+        sb_text_puts(text, note);
+    } else if (!found && is_of_kernels(cause) && json_is_number(share) && percent < 50) {
+        begin_line(text);
+        if (percent < 0.5)
+            sb_text_puts(text,
+                         "no call is named: it makes none that a trace sees (of BLAS, CUDA's "
+                         "libraries, MPI)");
+        else
+            sb_text_printf(text,
+                           "a trace sees %.0f%% of the CPU time: kernels that are linked in stay "
+                           "unseen",
+                           percent);
+        sb_text_puts(text,
+                     "; points of the program's own show more (samebits/trace.h, "
+                     "python/samebits.py)");
+    }
+}
+
+/* Where the bits part, as far as traces of the runs show it. */
+static void say_culprit(struct sb_text *text, const json_t *cause, const char *directory) {
+    const json_t *culprit = json_object_get(cause, "culprit");
+    const json_t *frames = json_object_get(culprit, "frames");
+    bool found = json_is_object(culprit);
+    if (found)
+        say_call(text, culprit);
+    if (json_array_size(frames))
+        say_callers(text, frames, directory);
+    say_share(text, cause, found);
+    SB_AUTO_TEXT struct sb_text growth = {0};
+    if (sb_say_growth(&growth, "the difference", cause)) {
+        begin_line(text);
+        sb_text_puts(text, growth.data);
+    }
+}
+
+void sb_say_cause(struct sb_text *text, const json_t *cause, const char *directory) {
+    const json_t *evidence = json_object_get(cause, "evidence");
+    const json_t *alternatives = json_object_get(cause, "alternatives");
+    sb_text_printf(text, "%s%s (%s", text->length ? "\n" : "", sb_text_of(cause, "source"),
+                   sb_text_of(cause, "status"));
+    for (size_t i = 0; i < json_array_size(alternatives); i++)
+        sb_text_printf(text, "%s%s", i ? ", " : "; also cured by ", sb_text_at(alternatives, i));
+    sb_text_putc(text, ')');
+    if (json_is_object(evidence)) {
+        say_runs(text, json_object_get(evidence, "without"));
+        say_runs(text, json_object_get(evidence, "with"));
+    }
+    say_culprit(text, cause, directory);
+    double luck = json_number_value(json_object_get(evidence, "luck"));
+    if (luck > 0) {
+        begin_line(text);
+        sb_text_printf(text, "agreement by luck: %.2g at the rate seen", luck);
+    }
+    const char *fix = sb_text_of(cause, "fix");
+    if (*fix) {
+        begin_line(text);
+        sb_text_printf(text, "fix: %s", fix);
+    }
+}
+
+void sb_say_explained(struct sb_text *text, const json_t *explained) {
+    const json_t *causes = json_object_get(explained, "causes");
+    const char *open = sb_text_of(explained, "open"), *changed = sb_text_of(explained, "changed");
+    size_t i;
+    json_t *cause;
+    if (*changed)
+        sb_text_printf(text,
+                       "true of the program as it was later: changed since this result was "
+                       "made: %s",
+                       changed);
+    json_array_foreach(causes, i, cause)
+        sb_say_cause(text, cause, sb_text_of(explained, "directory"));
+    if (*open || json_is_true(json_object_get(explained, "unfinished")))
+        sb_text_printf(text, "%s%s", text->length ? "\n" : "",
+                       *open ? open : "not finished: samebits explain goes on");
+}
