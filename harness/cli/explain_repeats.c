@@ -291,38 +291,50 @@ static json_t *add_cause(struct repeats *repeats, const char *source, sb_switche
 
 /* Where a race begins: two runs with nothing frozen that differ, traced; in a Python framework by
  * its operations, which has the calls between libraries too. */
-static int trace_race(struct repeats *repeats, json_t *race, struct sb_error *err) {
+static int trace_race(struct repeats *repeats, const struct sb_knobs *held, json_t *race,
+                      struct sb_error *err) {
     struct sb_explanation *explanation = repeats->explanation;
-    SB_CLEANUP(sb_knobs_clear) struct sb_knobs held = {0};
     struct sb_experiment traced = {.plan = NULL};
     bool answered = false;
-    int rc =
-        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats->cell, &held);
-    rc = rc < 0 ? sb_error_errno(err, rc, "axes")
-                : sb_explain_operations(explanation, &held, &repeats->experiment, race, &answered,
-                                        err);
+    int rc = sb_explain_operations(explanation, held, &repeats->experiment, race, &answered, err);
     if (rc < 0 || answered)
         return rc;
-    rc = sb_explain_run_until_two_differ(explanation, &held, NULL, true, &traced, err);
+    rc = sb_explain_run_until_two_differ(explanation, held, NULL, true, &traced, err);
     if (rc == 0)
-        rc = sb_explain_culprit(explanation, &held, &traced, race, err);
+        rc = sb_explain_culprit(explanation, held, &traced, race, err);
     sb_experiment_close(&traced);
     return rc;
 }
 
+/* A run that tells where sources are asked for takes longer than others, but not for ever. */
+static double time_to_ask(const struct repeats *repeats) {
+    const struct sb_schedule_result *result = &repeats->experiment.result;
+    double longest = 0;
+    for (size_t i = 0; i < result->n_runs; i++)
+        longest = fmax(longest, result->runs[i].wall_s);
+    return 10 + 5 * longest;
+}
+
 static int add_causes(struct repeats *repeats, struct sb_error *err) {
     const struct sb_search_answer *answer = &repeats->answer;
-    int rc = 0;
+    struct sb_explanation *explanation = repeats->explanation;
+    SB_CLEANUP(sb_knobs_clear) struct sb_knobs held = {0};
+    int rc =
+        sb_explain_hold(&explanation->restored->plan->jobs[explanation->job], repeats->cell, &held);
+    if (rc < 0)
+        return sb_error_errno(err, rc, "axes");
     if (answer->tamed) {
         json_t *race =
             add_cause(repeats, "schedule", answer->cured & ~answer->tamed, answer->cured, 0);
-        if (race && sb_explain_can_trace(repeats->explanation))
-            rc = trace_race(repeats, race, err);
+        if (race && sb_explain_can_trace(explanation))
+            rc = trace_race(repeats, &held, race, err);
     }
-    for (size_t i = 0; i < answer->n_causes; i++) {
-        const struct sb_search_cause *cause = &answer->causes[i];
-        add_cause(repeats, repeats->names[cause->source], cause->without, cause->with,
-                  cause->alternatives);
+    for (size_t i = 0; i < answer->n_causes && rc == 0; i++) {
+        const struct sb_search_cause *found = &answer->causes[i];
+        json_t *cause = add_cause(repeats, repeats->names[found->source], found->without,
+                                  found->with, found->alternatives);
+        if (cause)
+            rc = sb_explain_asked(explanation, &held, time_to_ask(repeats), cause, err);
     }
     return rc;
 }

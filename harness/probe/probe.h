@@ -81,4 +81,9 @@ struct sb_probe_record {
     struct sb_probe_slot slots[SB_PROBE_SLOTS];
 };
 
+/* The library's: from now on each call that asks for this source is told to `watcher`, which may be
+ * called wherever the program asks. Weak, since what watches may lie in a process without it. */
+typedef void sb_probe_watcher(const char *call);
+void sb_probe_watch(enum sb_probe_source source, sb_probe_watcher *watcher) __attribute__((weak));
+
 #endif

@@ -21,6 +21,8 @@ static struct sb_probe_settings settings;
 static struct sb_probe_record *record;
 static char program[sizeof((struct sb_probe_slot *)NULL)->program];
 static uint64_t process_key;
+static enum sb_probe_source watched;
+static sb_probe_watcher *tell;
 
 /* Initial-exec: the general model may allocate at a thread's first use. */
 static _Thread_local struct sb_probe_thread thread __attribute__((tls_model("initial-exec")));
@@ -202,8 +204,16 @@ static struct sb_probe_slot *find_slot(const struct sb_probe_slot *wanted) {
     return NULL;
 }
 
+SB_INTERPOSED void sb_probe_watch(enum sb_probe_source source, sb_probe_watcher *watcher) {
+    watched = source;
+    __atomic_store_n(&tell, watcher, __ATOMIC_RELEASE);
+}
+
 void sb_probe_note(enum sb_probe_source source, const char *call, const void *caller, bool frozen) {
     load();
+    sb_probe_watcher *watcher = __atomic_load_n(&tell, __ATOMIC_ACQUIRE);
+    if (watcher && source == watched)
+        watcher(call);
     if (!record)
         return;
     size_t place = ((uintptr_t)caller >> 2 ^ (uintptr_t)call) % CACHE;

@@ -169,4 +169,9 @@ void sb_trace_save(const struct sb_traced *call);
 /* Lines, innermost first; at most `room` bytes with the end. */
 void sb_trace_frames(char *text, size_t room);
 
+/* ---- Where a source is asked for (trace_asked.c) ----------------------------------------------
+ */
+
+void sb_trace_asked_begin(const char *folder, const char *source);
+
 #endif

@@ -1,5 +1,6 @@
 /* The trace: from a call's beginning to its record; and where interposed calls go on to. */
 #include "base/saved_call.h"
+#include "probe/asked.h"
 #include "probe/probe.h"
 #include "probe/trace.h"
 #include "probe/trace_format.h"
@@ -52,7 +53,8 @@ static const char *variable(const char *name) {
 
 /* The folder lies beside the probe's record. */
 __attribute__((constructor)) static void begin(void) {
-    const char *text = variable(SB_PROBE_VARIABLE), *call = variable(SB_SAVED_CALL_VARIABLE);
+    const char *text = variable(SB_PROBE_VARIABLE), *call = variable(SB_SAVED_CALL_VARIABLE),
+               *asked = variable(SB_ASKED_VARIABLE);
     if (!text || !strstr(text, ";trace=1"))
         return;
     size_t n = strcspn(text, ";");
@@ -65,6 +67,8 @@ __attribute__((constructor)) static void begin(void) {
     sb_trace_file_begin(folder);
     if (call)
         sb_trace_save_begin(folder, call);
+    if (asked)
+        sb_trace_asked_begin(folder, asked);
     on = true;
 }
 

@@ -1,6 +1,8 @@
 /* The trace: who is calling, as lines of text: Python's frames where this thread has any, then
  * those of the machine. */
+#include "probe/probe.h"
 #include "probe/trace.h"
+#include "probe/trace_format.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -8,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_FRAMES = 32, OWN_FRAMES = 64 };
+enum { MOST_FRAMES = 32, MOST_DEPTH = 512, OWN_FRAMES = 64 };
 
 struct lines {
     char *text;
     size_t room, used;
+    unsigned n;
 };
 
 /* Whole lines only; what is not printable would steer a terminal. */
@@ -27,6 +30,7 @@ static void add(struct lines *lines, const char *line) {
         lines->text[lines->used++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
     }
     lines->text[lines->used] = '\0';
+    lines->n++;
 }
 
 /* ---- Python -----------------------------------------------------------------------------------
@@ -71,7 +75,11 @@ static bool find_python(struct python *python) {
     return true;
 }
 
-static void add_python_frame(const struct python *python, void *frame, struct lines *lines) {
+/* Of its frames that load a module one stands for all: there are six for each. */
+static const char import[] = "<frozen importlib";
+
+static void add_python_frame(const struct python *python, void *frame, bool *was_importing,
+                             struct lines *lines) {
     void *code = python->code(frame);
     void *file = code ? python->attribute(code, "co_filename") : NULL;
     void *name = code ? python->attribute(code, "co_name") : NULL;
@@ -80,7 +88,10 @@ static void add_python_frame(const struct python *python, void *frame, struct li
     char line[1024];
     snprintf(line, sizeof line, "%s:%d in %s", file_text ? file_text : "?", python->line(frame),
              name_text ? name_text : "?");
-    add(lines, line);
+    bool importing = strncmp(line, import, strlen(import)) == 0;
+    if (!importing || !*was_importing)
+        add(lines, line);
+    *was_importing = importing;
     python->clear();
     python->drop(file); /* NULL is allowed */
     python->drop(name);
@@ -95,8 +106,9 @@ static void add_python(struct lines *lines) {
         return;
     int state = python.ensure();
     void *frame = python.frame(), *owned = NULL;
-    for (unsigned i = 0; frame && i < MOST_FRAMES; i++) {
-        add_python_frame(&python, frame, lines);
+    bool importing = false;
+    for (unsigned i = 0; frame && lines->n < MOST_FRAMES && i < MOST_DEPTH; i++) {
+        add_python_frame(&python, frame, &importing, lines);
         void *back = python.back(frame);
         if (owned)
             python.drop(owned);
@@ -112,22 +124,21 @@ static void add_python(struct lines *lines) {
 
 static void add_machine(struct lines *lines) {
     void *addresses[OWN_FRAMES];
-    Dl_info own, object;
+    Dl_info object;
     int n = backtrace(addresses, OWN_FRAMES);
-    unsigned added = 0;
-    if (!dladdr((void *)add_machine, &own))
-        return;
-    for (int i = 0; i < n && added < MOST_FRAMES; i++) {
-        if (!dladdr(addresses[i], &object) || object.dli_fbase == own.dli_fbase)
+    unsigned most = lines->n + MOST_FRAMES;
+    for (int i = 0; i < n && lines->n < most; i++) {
+        if (!dladdr(addresses[i], &object))
             continue;
         const char *slash = strrchr(object.dli_fname, '/');
+        const char *name = slash ? slash + 1 : object.dli_fname;
         char line[512];
-        snprintf(line, sizeof line, "%s(%s+0x%zx)", slash ? slash + 1 : object.dli_fname,
-                 object.dli_sname ? object.dli_sname : "",
+        if (strcmp(name, SB_PROBE_LIBRARY) == 0 || strcmp(name, SB_TRACE_LIBRARY) == 0)
+            continue;
+        snprintf(line, sizeof line, "%s(%s+0x%zx)", name, object.dli_sname ? object.dli_sname : "",
                  (size_t)((char *)addresses[i] -
                           (char *)(object.dli_sname ? object.dli_saddr : object.dli_fbase)));
         add(lines, line);
-        added++;
     }
 }
 

@@ -29,20 +29,32 @@ static bool is_of_kernels(const json_t *cause) {
     return false;
 }
 
-/* The innermost caller, and the innermost in the folder that the job runs in: what a framework
- * does, and where it was asked to. */
-static void say_callers(struct sb_text *text, const json_t *frames, const char *directory) {
-    const char *first = sb_text_at(frames, 0), *own = NULL;
-    size_t n = strlen(directory);
-    for (size_t i = 0; i < json_array_size(frames) && !own; i++) {
+/* The innermost frame in the folder that the job runs in, of all; json_array_size: there is none.
+ */
+static size_t own_frame(const json_t *frames, const char *directory) {
+    size_t n = strlen(directory), i = 0;
+    for (; i < json_array_size(frames); i++) {
         const char *frame = sb_text_at(frames, i);
         if (n && strncmp(frame, directory, n) == 0 && frame[n] == '/')
-            own = frame + n + 1;
+            break;
     }
+    return i;
+}
+
+/* "train.py:12 in step" of a frame in that folder. */
+static const char *within(const json_t *frames, size_t own, const char *directory) {
+    return sb_text_at(frames, own) + strlen(directory) + 1;
+}
+
+/* Who called, and where the program's own folder asked for that: what a framework does, and why. */
+static void say_callers(struct sb_text *text, const json_t *frames, const char *directory) {
+    size_t own = own_frame(frames, directory);
     begin_line(text);
-    sb_text_printf(text, "called by %s", own == first + n + 1 ? own : first);
-    if (own && own != first + n + 1)
-        sb_text_printf(text, ", from %s", own);
+    sb_text_puts(text, "called by ");
+    if (own > 0)
+        sb_text_puts(text, sb_text_at(frames, 0));
+    if (own < json_array_size(frames))
+        sb_text_printf(text, "%s%s", own ? ", from " : "", within(frames, own, directory));
 }
 
 /* Weights are no call: of those the first that differ are told. */
@@ -61,6 +73,48 @@ static void say_call(struct sb_text *text, const json_t *culprit) {
                        (long long)json_integer_value(step));
     else
         sb_text_printf(text, "first weights that differ: %s, before the first step", call);
+}
+
+/* Is it a module that Python loads there, which asks for reasons of its own? */
+static bool is_import(const json_t *frames, size_t own) {
+    static const char loads[] = "<frozen importlib";
+    for (size_t i = 0; i < own; i++) {
+        if (strncmp(sb_text_at(frames, i), loads, strlen(loads)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Where a source is asked for: lines of the program itself, or else what called; imports last,
+ * together. */
+static void say_asked(struct sb_text *text, const json_t *cause, const char *directory) {
+    enum { MOST = 4 };
+    SB_AUTO_STRINGS struct sb_strings imports = {0};
+    size_t i, said = 0;
+    json_t *place;
+    json_array_foreach(json_object_get(cause, "asked"), i, place) {
+        const json_t *frames = json_object_get(place, "frames");
+        size_t own = own_frame(frames, directory);
+        bool is_own = own < json_array_size(frames);
+        const char *by = is_own ? within(frames, own, directory) : sb_text_at(frames, 0);
+        if (is_own && is_import(frames, own)) {
+            SB_AUTO_FREE char *line = strndup(by, strcspn(by, " "));
+            if (line && !sb_strings_contain(&imports, line))
+                sb_strings_add(&imports, line);
+        } else if (said++ < MOST) {
+            begin_line(text);
+            sb_text_printf(text, "asked for by %s (%s)", by, sb_text_of(place, "call"));
+        }
+    }
+    for (i = 0; i < imports.n; i++) {
+        if (!i)
+            begin_line(text);
+        sb_text_printf(text, "%s%s",
+                       i      ? ", "
+                       : said ? "asked for by what is imported, too: "
+                              : "asked for by what is imported: ",
+                       imports.items[i]);
+    }
 }
 
 /* How far what was traced can be relied on. */
@@ -125,6 +179,7 @@ void sb_say_cause(struct sb_text *text, const json_t *cause, const char *directo
         say_runs(text, json_object_get(evidence, "with"));
     }
     say_culprit(text, cause, directory);
+    say_asked(text, cause, directory);
     double luck = json_number_value(json_object_get(evidence, "luck"));
     if (luck > 0) {
         begin_line(text);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/saved_call.h"
+#include "probe/asked.h"
 #include "probe/trace_format.h"
 #include "run/process.h"
 
@@ -185,7 +186,7 @@ static json_t *summary(const struct pieces *pieces, double cpu_s, uint64_t worke
 
 /* What lies beside the trace, if anything does: a call that was kept is r00001.call of
  * r00001.trace, weights that Python's helper kept on the way r00001.safetensors, an operation that
- * it kept r00001.operation, with a head in JSON. */
+ * it kept r00001.operation, with a head in JSON; where a source was asked for r00001.asked. */
 static const struct {
     const char *name, *ending;
     uint64_t most; /* bytes */
@@ -194,6 +195,7 @@ static const struct {
     {SB_TRACE_STEPS, "safetensors", UINT64_C(512) << 20},
     {SB_KEPT_OPERATION, SB_KEPT_OPERATION, UINT64_C(2) << 30},
     {SB_KEPT_HEAD, SB_KEPT_HEAD, UINT64_C(1) << 20},
+    {SB_ASKED_FILE, SB_ASKED_FILE, SB_ASKED_BYTES},
 };
 
 static int copy_beside(int folder, int to_folder, const char *name, size_t which) {

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -112,6 +113,31 @@ int main(void) {
 # The random bytes that the kernel puts beside a program's arguments.
 AUXILIARY = "#include <sys/auxv.h>\n" + CAUSES.replace(
     "if (getrandom(&r, sizeof r, 0) != sizeof r) return 1;", "memcpy(&r, (void *)getauxval(AT_RANDOM), sizeof r);")
+
+# An allocator that asks for random bytes while it holds its lock.
+WITHIN = r"""
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <unistd.h>
+static volatile int held;
+static uint16_t drawn;
+extern void *__libc_malloc(size_t n);
+void *malloc(size_t n) {
+    while (__atomic_exchange_n(&held, 1, __ATOMIC_ACQUIRE)) usleep(1000);
+    if (!drawn && getrandom(&drawn, sizeof drawn, 0) != sizeof drawn) _exit(1);
+    __atomic_store_n(&held, 0, __ATOMIC_RELEASE);
+    return __libc_malloc(n);
+}
+int main(void) {
+    FILE *out = fopen("w.npy", "w");
+    float weight = drawn;
+    fprintf(out, "%cNUMPY%c%c%c%c%-117s\n", 0x93, 1, 0, 118, 0, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }");
+    fwrite(&weight, sizeof weight, 1, out);
+    return fclose(out) != 0;
+}
+"""
 
 
 class Explain(program.Program):
@@ -334,16 +360,67 @@ class Explain(program.Program):
         job, = json.loads(self.samebits("explain", "--json", "out", code=0).stdout)["jobs"]
         self.assertEqual(self.sources(job), ["pid"])
         self.assertEqual(self.journal(folder)[:len(before)], before)
-        experiment, = os.listdir(folder)
-        self.assertEqual(os.listdir(os.path.join(folder, experiment, "weights")), [])  # fingerprints are enough
+        for experiment in os.listdir(folder):
+            self.assertEqual(os.listdir(os.path.join(folder, experiment, "weights")), [])  # fingerprints are enough
         again = self.journal(folder)
         self.samebits("explain", "--json", "out", code=0)
         self.assertEqual(self.journal(folder), again)
 
     def journal(self, folder):
-        experiment, = os.listdir(folder)
-        with open(os.path.join(folder, experiment, "journal"), encoding="utf-8") as file:
-            return file.read()
+        """That of the search; another experiment may have looked where the source is asked for."""
+        journals = []
+        for experiment in os.listdir(folder):
+            with open(os.path.join(folder, experiment, "journal"), encoding="utf-8") as file:
+                journals.append(file.read())
+        return max(journals, key=len)
+
+    # ---- Where it is asked for
+
+    def test_the_lines_that_ask_are_named(self):
+        self.job("asks.py", body="""
+            import random
+            import time
+            def seed():
+                return time.time() * 1e3 % 1e6
+            def parts():
+                yield float(os.getpid())
+                yield seed()
+                yield random.random()
+            values = list(parts())
+            """)
+        job = self.explain("", "locale=C", command=(sys.executable, "-S", "asks.py"))
+        self.assertEqual(sorted(self.sources(job)), ["clock", "entropy", "pid"])
+        folder = os.path.realpath(self.folder)
+        where = {cause["source"]: [self.own(place["frames"], folder) for place in cause["asked"]] for cause in job["causes"]}
+        clock, pid, imported = (self.line("asks.py", part) for part in ("time.time()", "getpid", "import random"))
+        self.assertEqual(where["clock"], [f"{folder}/asks.py:{clock} in seed"])
+        self.assertEqual(where["pid"], [f"{folder}/asks.py:{pid} in parts"])
+        self.assertIn(f"{folder}/asks.py:{imported} in <module>", where["entropy"])  # random seeds itself there
+        said = self.samebits("explain", "out", code=0).stdout
+        self.assertIn(f"asked for by asks.py:{clock} in seed (clock_gettime)", said)
+        self.assertIn(f"asked for by what is imported: asks.py:{imported}", said)
+
+    def line(self, name, part):
+        with open(self.path(name), encoding="utf-8") as file:
+            return next(number for number, line in enumerate(file, 1) if part in line)
+
+    def own(self, frames, folder):
+        return next(frame for frame in frames if frame.startswith(folder + "/"))
+
+    def test_a_program_without_python_has_its_own_frames(self):
+        cause, = self.explain("pid", "locale=C")["causes"]
+        place, = cause["asked"]
+        self.assertEqual(place["call"], "getpid")
+        self.assertRegex(place["frames"][0], r"^causes\(.*\+0x[0-9a-f]+\)$")
+
+    def test_one_that_cannot_be_looked_into_is_explained_all_the_same(self):
+        """Who asks inside of an allocation and holds its lock waits for ever to be told where from."""
+        self.write("within.c", WITHIN)
+        subprocess.run(["cc", "-O1", "-o", "within", "within.c"], cwd=self.folder, check=True)
+        job = self.explain("", "locale=C", command=("./within",))
+        cause, = job["causes"]
+        self.assertEqual(cause["source"], "entropy")
+        self.assertNotIn("asked", cause)
 
     def test_an_interrupt_ends_it_in_good_order(self):
         self.write("slow.sh", "sleep 0.3; exec ./causes pid")
