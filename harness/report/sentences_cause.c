@@ -85,36 +85,41 @@ static bool is_import(const json_t *frames, size_t own) {
     return false;
 }
 
+static void add_once(struct sb_strings *list, char *text) {
+    if (text && !sb_strings_contain(list, text))
+        sb_strings_take(list, text);
+    else
+        free(text);
+}
+
 /* Where a source is asked for: lines of the program itself, or else what called; imports last,
  * together. */
 static void say_asked(struct sb_text *text, const json_t *cause, const char *directory) {
     enum { MOST = 4 };
+    SB_AUTO_STRINGS struct sb_strings places = {0};
     SB_AUTO_STRINGS struct sb_strings imports = {0};
-    size_t i, said = 0;
+    size_t i;
     json_t *place;
     json_array_foreach(json_object_get(cause, "asked"), i, place) {
         const json_t *frames = json_object_get(place, "frames");
         size_t own = own_frame(frames, directory);
         bool is_own = own < json_array_size(frames);
         const char *by = is_own ? within(frames, own, directory) : sb_text_at(frames, 0);
-        if (is_own && is_import(frames, own)) {
-            SB_AUTO_FREE char *line = strndup(by, strcspn(by, " "));
-            if (line && !sb_strings_contain(&imports, line))
-                sb_strings_add(&imports, line);
-        } else if (said++ < MOST) {
-            begin_line(text);
-            sb_text_printf(text, "asked for by %s (%s)", by, sb_text_of(place, "call"));
-        }
+        if (is_own && is_import(frames, own))
+            add_once(&imports, strndup(by, strcspn(by, " ")));
+        else
+            add_once(&places, sb_format("%s (%s)", by, sb_text_of(place, "call")));
     }
-    for (i = 0; i < imports.n; i++) {
-        if (!i)
-            begin_line(text);
-        sb_text_printf(text, "%s%s",
-                       i      ? ", "
-                       : said ? "asked for by what is imported, too: "
-                              : "asked for by what is imported: ",
-                       imports.items[i]);
+    for (i = 0; i < places.n && i < MOST; i++) {
+        begin_line(text);
+        sb_text_printf(text, "asked for by %s", places.items[i]);
     }
+    if (imports.n) {
+        begin_line(text);
+        sb_text_printf(text, "asked for by what is imported%s: ", places.n ? ", too" : "");
+    }
+    for (i = 0; i < imports.n; i++)
+        sb_text_printf(text, "%s%s", i ? ", " : "", imports.items[i]);
 }
 
 /* How far what was traced can be relied on. */
