@@ -97,12 +97,12 @@ char *sb_explain_log_file(const struct sb_experiment *experiment, const struct s
 /* The first knob of two levels, as a bit of sb_experiment_cell; 0: none. */
 uint64_t sb_explain_varied(const struct sb_knobs *knobs);
 
-/* Of a source that programs ask for, how one more run, with these knobs held, asks: the cause's
- * "asked" is an array of {"call", "frames"}, innermost first, where the program's own folder calls
- * or, failing that, wherever it is asked for; nothing where that is not seen. The run is given so
- * many seconds. */
-int sb_explain_asked(struct sb_explanation *explanation, const struct sb_knobs *held,
-                     double seconds, json_t *cause, struct sb_error *err);
+/* Of a source that programs ask for, how one more run asks: the cause's "asked" is an array of
+ * {"call", "frames"}, innermost first, where the program's own folder calls or, failing that,
+ * wherever it is asked for; nothing where that is not seen. The knobs are held at their first
+ * levels; `others` are runs of before. */
+int sb_explain_asked(struct sb_explanation *explanation, const struct sb_knobs *knobs,
+                     const struct sb_experiment *others, json_t *cause, struct sb_error *err);
 
 /* Programs of a run of which system calls are all that was frozen: an array, borrowed, or NULL. */
 const json_t *sb_explain_raw_programs(const struct sb_observation *seen);

@@ -151,8 +151,9 @@ static int add_axis_cause(struct sb_explanation *explanation, size_t axis, const
         return sb_error_errno(err, -ENOMEM, "axis %s", name);
     bool answered;
     int rc = sb_explain_culprit(explanation, knobs, experiment, cause, err);
-    return rc < 0 ? rc
-                  : sb_explain_operations(explanation, knobs, experiment, cause, &answered, err);
+    if (rc == 0)
+        rc = sb_explain_operations(explanation, knobs, experiment, cause, &answered, err);
+    return rc < 0 ? rc : sb_explain_asked(explanation, knobs, experiment, cause, err);
 }
 
 /* *unstable: a cell whose fresh runs differ among themselves, by which no axis is to blame. */

@@ -306,15 +306,6 @@ static int trace_race(struct repeats *repeats, const struct sb_knobs *held, json
     return rc;
 }
 
-/* A run that tells where sources are asked for takes longer than others, but not for ever. */
-static double time_to_ask(const struct repeats *repeats) {
-    const struct sb_schedule_result *result = &repeats->experiment.result;
-    double longest = 0;
-    for (size_t i = 0; i < result->n_runs; i++)
-        longest = fmax(longest, result->runs[i].wall_s);
-    return 10 + 5 * longest;
-}
-
 static int add_causes(struct repeats *repeats, struct sb_error *err) {
     const struct sb_search_answer *answer = &repeats->answer;
     struct sb_explanation *explanation = repeats->explanation;
@@ -334,7 +325,7 @@ static int add_causes(struct repeats *repeats, struct sb_error *err) {
         json_t *cause = add_cause(repeats, repeats->names[found->source], found->without,
                                   found->with, found->alternatives);
         if (cause)
-            rc = sb_explain_asked(explanation, &held, time_to_ask(repeats), cause, err);
+            rc = sb_explain_asked(explanation, &held, &repeats->experiment, cause, err);
     }
     return rc;
 }

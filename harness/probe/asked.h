@@ -10,10 +10,10 @@
 #define SB_ASKED_FILE "asked"
 
 enum {
-    SB_ASKED_PLACES = 64,       /* in one process */
-    SB_ASKED_LOOKS = 4096,      /* so many calls are looked at in one process */
-    SB_ASKED_RECORD = 8192,     /* bytes */
-    SB_ASKED_BYTES = 256 * 1024 /* of the file */
+    SB_ASKED_PLACES = 1024,   /* in one process */
+    SB_ASKED_LOOKS = 32768,   /* so many calls are looked at in one process */
+    SB_ASKED_RECORD = 8192,   /* bytes */
+    SB_ASKED_BYTES = 16 << 20 /* of the file */
 };
 
 #endif

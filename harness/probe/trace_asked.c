@@ -34,8 +34,8 @@ static uint64_t hash_of(const char *text) {
 
 static bool is_new(uint64_t hash) {
     for (size_t i = 0; i < SB_ASKED_PLACES; i++) {
-        uint64_t there = 0;
-        if (__atomic_compare_exchange_n(&places[i], &there, hash, false, __ATOMIC_ACQ_REL,
+        uint64_t there = 0, *place = &places[(hash + i) % SB_ASKED_PLACES];
+        if (__atomic_compare_exchange_n(place, &there, hash, false, __ATOMIC_ACQ_REL,
                                         __ATOMIC_ACQUIRE))
             return true;
         if (there == hash)

@@ -75,14 +75,18 @@ static void say_call(struct sb_text *text, const json_t *culprit) {
         sb_text_printf(text, "first weights that differ: %s, before the first step", call);
 }
 
-/* Is it a module that Python loads there, which asks for reasons of its own? */
-static bool is_import(const json_t *frames, size_t own) {
+enum sb_asker sb_asker_of(const json_t *frames, const char *directory, const char **by) {
     static const char loads[] = "<frozen importlib";
+    size_t own = own_frame(frames, directory);
+    *by = sb_text_at(frames, 0);
+    if (own == json_array_size(frames))
+        return SB_ASKER_LIBRARY;
+    *by = within(frames, own, directory);
     for (size_t i = 0; i < own; i++) {
         if (strncmp(sb_text_at(frames, i), loads, strlen(loads)) == 0)
-            return true;
+            return SB_ASKER_IMPORT;
     }
-    return false;
+    return SB_ASKER_PROGRAM;
 }
 
 static void add_once(struct sb_strings *list, char *text) {
@@ -101,11 +105,8 @@ static void say_asked(struct sb_text *text, const json_t *cause, const char *dir
     size_t i;
     json_t *place;
     json_array_foreach(json_object_get(cause, "asked"), i, place) {
-        const json_t *frames = json_object_get(place, "frames");
-        size_t own = own_frame(frames, directory);
-        bool is_own = own < json_array_size(frames);
-        const char *by = is_own ? within(frames, own, directory) : sb_text_at(frames, 0);
-        if (is_own && is_import(frames, own))
+        const char *by;
+        if (sb_asker_of(json_object_get(place, "frames"), directory, &by) == SB_ASKER_IMPORT)
             add_once(&imports, strndup(by, strcspn(by, " ")));
         else
             add_once(&places, sb_format("%s (%s)", by, sb_text_of(place, "call")));
