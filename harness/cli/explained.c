@@ -15,6 +15,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+enum { MOST_BYTES = 256 << 20 };
+
 static const char schema[] = "samebits.explain/1";
 
 /* What a job's answer is about, so that it is not taken for one of another result: the verdict, and
@@ -40,20 +42,29 @@ static json_t *by_id(const json_t *jobs) {
     return map;
 }
 
-/* Job id → what is known of it, of the result as it is. New reference; empty where the file is not
- * there, and where it cannot be read, which `why` says then. */
-static json_t *known_of(const char *path, const json_t *result, struct sb_error *why) {
+/* The document; NULL where it is not there, and where it cannot be read, which `why` says then. */
+static json_t *read_document(const char *path, struct sb_error *why) {
+    SB_AUTO_FREE char *text = NULL;
     json_error_t problem;
-    json_t *known = json_object();
-    bool there = access(path, F_OK) == 0;
-    SB_AUTO_JSON json_t *kept =
-        there ? json_load_file(path, JSON_REJECT_DUPLICATES, &problem) : NULL;
-    if (there && !kept)
+    size_t n;
+    if (access(path, F_OK) < 0 || sb_file_read(path, MOST_BYTES, &text, &n, why) < 0)
+        return NULL;
+    json_t *kept = json_loadb(text, n, JSON_REJECT_DUPLICATES, &problem);
+    if (!kept)
         sb_error_set(why, -EINVAL, "%s: line %d: %s", path, problem.line, problem.text);
-    else if (there && !sb_text_is(kept, "schema", schema))
+    else if (!sb_text_is(kept, "schema", schema))
         sb_error_set(why, -EINVAL, "%s: not of schema %s", path, schema);
-    if (!kept || !sb_text_is(kept, "schema", schema))
-        return known;
+    else
+        return kept;
+    json_decref(kept);
+    return NULL;
+}
+
+/* Job id → what is known of it, of the result as it is; empty where the document cannot be read.
+ * New reference. */
+static json_t *known_of(const char *path, const json_t *result, struct sb_error *why) {
+    json_t *known = json_object();
+    SB_AUTO_JSON json_t *kept = read_document(path, why);
     SB_AUTO_JSON json_t *found = by_id(json_object_get(kept, "jobs"));
     size_t i;
     json_t *job;
