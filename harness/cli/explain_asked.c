@@ -81,8 +81,8 @@ static json_t *places_of(const char *text, const char *directory) {
         add_place(&places, place);
     json_array_extend(chosen, places.by[SB_ASKER_PROGRAM]);
     json_array_extend(chosen, places.by[SB_ASKER_IMPORT]);
-    if (!json_array_size(chosen))
-        json_array_extend(chosen, places.by[SB_ASKER_LIBRARY]);
+    for (int asker = SB_ASKER_LIBRARY; asker >= 0 && !json_array_size(chosen); asker--)
+        json_array_extend(chosen, places.by[asker]);
     for (size_t i = 0; i < SB_N_ASKERS; i++)
         json_decref(places.by[i]);
     return chosen;

@@ -54,10 +54,11 @@ void sb_say_when(struct sb_text *text, const json_t *when);
 void sb_say_witness(struct sb_text *text, const json_t *job, const struct sb_run_index *index);
 /* What traces of the witness show, separated by semicolons. */
 void sb_say_trace(struct sb_text *text, const json_t *job);
-/* Who asks for a source, by the frames of the call, innermost first: something without a line of
- * the program in it, a module that the program imports, or the program. *by: "train.py:7 in seed",
- * the innermost frame in the folder that the job runs in; or else the innermost of all. */
-enum sb_asker { SB_ASKER_LIBRARY, SB_ASKER_IMPORT, SB_ASKER_PROGRAM, SB_N_ASKERS };
+/* Who asks for a source, by the frames of the call, innermost first: Python, while it loads a
+ * module of its own; something without a line of the program in it; a module that the program
+ * imports; or the program. *by: "train.py:7 in seed", the innermost frame in the folder that the
+ * job runs in; or else the innermost of all. */
+enum sb_asker { SB_ASKER_START, SB_ASKER_LIBRARY, SB_ASKER_IMPORT, SB_ASKER_PROGRAM, SB_N_ASKERS };
 enum sb_asker sb_asker_of(const json_t *frames, const char *directory, const char **by);
 /* What explain found of one cause, a line each: "entropy (confirmed)", and what shows it and mends
  * it, indented by two blanks. `directory` is the one that the job runs in, "" where it is not

@@ -75,15 +75,19 @@ static void say_call(struct sb_text *text, const json_t *culprit) {
         sb_text_printf(text, "first weights that differ: %s, before the first step", call);
 }
 
-enum sb_asker sb_asker_of(const json_t *frames, const char *directory, const char **by) {
+static bool loads_a_module(const char *frame) {
     static const char loads[] = "<frozen importlib";
+    return strncmp(frame, loads, strlen(loads)) == 0;
+}
+
+enum sb_asker sb_asker_of(const json_t *frames, const char *directory, const char **by) {
     size_t own = own_frame(frames, directory);
     *by = sb_text_at(frames, 0);
     if (own == json_array_size(frames))
-        return SB_ASKER_LIBRARY;
+        return loads_a_module(*by) ? SB_ASKER_START : SB_ASKER_LIBRARY;
     *by = within(frames, own, directory);
     for (size_t i = 0; i < own; i++) {
-        if (strncmp(sb_text_at(frames, i), loads, strlen(loads)) == 0)
+        if (loads_a_module(sb_text_at(frames, i)))
             return SB_ASKER_IMPORT;
     }
     return SB_ASKER_PROGRAM;
