@@ -147,6 +147,7 @@ class TapResult(unittest.TestResult):
 
 def main():
     names = sys.argv[1:]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
     loader = unittest.defaultTestLoader
     module = sys.modules["__main__"]
     suite = loader.loadTestsFromNames(names, module) if names else loader.loadTestsFromModule(module)
