@@ -64,7 +64,7 @@ static void asked(const char *call) {
     char text[SB_ASKED_RECORD];
     int n = snprintf(text, sizeof text / 2, "%s\n", call);
     sb_trace_frames(text + n, sizeof text - (size_t)n - 2);
-    if (is_new(hash_of(text))) {
+    if (text[n] && is_new(hash_of(text))) {
         strcat(text, "\n\n");
         append(text, strlen(text));
     }
