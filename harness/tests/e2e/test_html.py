@@ -110,7 +110,7 @@ class Page(program.Program):
         self.assertIn("what went wrong <b>here</b>", self.browser.texts("#details")[0])
 
     def test_the_cause_stands_where_explain_was_asked(self):
-        self.page()
+        self.make()  # where the runs can be made again
         self.samebits("explain", "-q", "out", "--job", "by-hash", code=0)
         with open(self.path("out", "explain.json"), encoding="utf-8") as file:
             document = json.load(file)
